@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* The effective configuration: the YAML file, then every --set, over the defaults.
+ * One option table (options.c) describes each key; this is what it fills.
+ *
+ * Sizes are bytes, times nanoseconds. Text is owned by the configuration; empty text is "",
+ * never NULL. Immutable after config_load(); any thread may read it. */
+
+#define CONFIG_AUTO          (-1) /* in a signed number that may be `auto` */
+#define CONFIG_ENDPOINTS_MAX 64
+#define CONFIG_SINKS_MAX     8
+#define CONFIG_CPUS_MAX      1024
+#define CONFIG_LIST_MAX      64
+
+enum attach { ATTACH_CONNECT, ATTACH_BIND };
+enum socket_kind { SOCKET_PULL, SOCKET_SUB };
+enum overload { OVERLOAD_BLOCK, OVERLOAD_DROP };
+enum series_start { START_AUTO, START_ARMED };
+enum frame_type { FRAME_TYPE_AUTO, FRAME_UINT8, FRAME_UINT16, FRAME_UINT32, FRAME_FLOAT32 };
+enum normalise { NORMALISE_NONE, NORMALISE_DARK, NORMALISE_TRANSMISSION, NORMALISE_ATTENUATION };
+enum bad_pixels { BAD_NAN, BAD_ZERO, BAD_MEDIAN };
+enum reduce_type { REDUCE_FLOAT32, REDUCE_UINT16, REDUCE_UINT8, REDUCE_SOURCE };
+enum sink_format { SINK_TIFF, SINK_HDF5, SINK_RAW, SINK_STREAM, SINK_NULL };
+enum sink_product { PRODUCT_REDUCED, PRODUCT_SOURCE };
+enum direct_mode { DIRECT_AUTO, DIRECT_YES, DIRECT_NO };
+enum on_error { ON_ERROR_NEXT_FILE, ON_ERROR_STOP };
+enum curve_role { CURVE_NONE, CURVE_CLIENT, CURVE_SERVER };
+enum log_format { LOG_TEXT, LOG_JSON };
+enum isa_choice { ISA_AUTO, ISA_SCALAR, ISA_AVX2, ISA_AVX512, ISA_AVX512ICL };
+
+/* A list of words; at[i] is owned by the configuration. */
+struct config_list {
+	unsigned count;
+	char *at[CONFIG_LIST_MAX];
+};
+
+struct config_ingest {
+	char *name;
+	struct config_list endpoints; /* at least one */
+	enum attach attach;
+	enum socket_kind socket;
+	char *protocol; /* a name in ingest/protocols.c; whether it exists is asked there */
+	char *channel;
+	char *pixel_format;   /* "auto" or a GenICam name */
+	int64_t bits;         /* significant bits, or CONFIG_AUTO */
+	int64_t saturation;   /* raw value, or CONFIG_AUTO */
+	uint32_t width;       /* pixels; 0: learnt from the first frame */
+	uint32_t height;      /* pixels */
+	enum frame_type type; /* FRAME_TYPE_AUTO: learnt from the first frame */
+	uint64_t frame_limit; /* bytes */
+	uint64_t buffer;      /* bytes */
+	enum overload overload;
+	enum curve_role curve_role;
+	char *secret_key_file;
+	char *server_key_file;
+	char *allowed_keys_file;
+};
+
+struct config_series {
+	char *name;
+	enum series_start start;
+	int64_t first;    /* frame number, or CONFIG_AUTO */
+	uint64_t frames;  /* 0: until the end */
+	uint64_t step;    /* of the sender's counter, at least 1 */
+	uint64_t reorder; /* frames */
+	uint64_t max_gap; /* frames */
+	uint64_t idle_end_ns;
+	uint64_t end_timeout_ns;
+};
+
+struct config_calibration {
+	char *dark; /* paths, "" for none */
+	char *flat;
+	char *mask;
+};
+
+struct config_reduce {
+	enum normalise normalise;
+	enum bad_pixels bad_pixels;
+	uint32_t roi_x, roi_y, roi_width, roi_height; /* pixels; width 0: all */
+	uint32_t average;                             /* frames per output frame */
+	uint32_t bin;                                 /* 1 2 4 8 16 32 */
+	enum reduce_type type;
+	double window_low, window_high; /* mapped to the integer range */
+};
+
+struct config_bins {
+	uint32_t bins;
+	bool low_auto, high_auto;
+	double low, high;
+};
+
+struct config_histogram {
+	struct config_bins raw, normalised;
+};
+
+struct config_sink {
+	enum sink_format format;
+	enum sink_product product;
+	char *directory;
+	int64_t frames_per_file; /* CONFIG_AUTO: 1000, less where a TIFF would pass 4 GiB */
+	uint64_t file_size;      /* bytes, 0: by frames_per_file */
+	enum direct_mode direct;
+	uint64_t sync_ns;
+	char *compression; /* "none" */
+	enum on_error on_error;
+};
+
+struct config_monitor {
+	char *http;
+	char *token_file;
+	struct config_list allowed_hosts;
+};
+
+struct config_daemon {
+	int64_t workers; /* CONFIG_AUTO: one for each core that receivers leave */
+	unsigned cpu_count;
+	int cpus[CONFIG_CPUS_MAX];
+	enum isa_choice isa;
+	uint32_t batch; /* frames, ceiling of a hand */
+	enum log_format log;
+};
+
+struct config {
+	struct config_ingest ingest;
+	struct config_series series;
+	struct config_calibration calibration;
+	struct config_reduce reduce;
+	struct config_histogram histogram;
+	unsigned sink_count;
+	struct config_sink sinks[CONFIG_SINKS_MAX];
+	struct config_monitor monitor;
+	struct config_daemon daemon;
+};
+
+/* Load `path` (NULL: defaults only) and apply `sets`, each "key.path=value" in order.
+ *
+ * Everything wrong is found in one go: unknown keys (with the nearest known one), wrong types,
+ * values out of range, bad units, keys given twice, values that exist in the format but not in
+ * this version. One line each goes to *ret_problems, "file:line:column: key: what, which value,
+ * what is accepted" ("--set key=value:" for a set). *ret_problems is malloc'd text, NULL when
+ * there is none; the caller frees it.
+ *
+ * 0, or -EINVAL with problems, -ENOENT, -EACCES or another errno of reading with one line
+ * about the file, -ENOMEM. On failure *ret needs no config_done(). */
+int config_load(struct config *ret, const char *path, const char *const *sets, unsigned set_count,
+                char **ret_problems);
+
+/* Free what the configuration owns. Accepts a zeroed one. */
+void config_done(struct config *c);
+
+/* Write the effective values as commented YAML that config_load() reads back to the same
+ * values. The text of config/openbeam.yaml is this for the defaults. */
+void config_print(const struct config *c, FILE *out);
+
+/* The effective values as a JSON object (malloc'd text), for the manifest; NULL without memory. */
+char *config_json(const struct config *c);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INGEST_FRAME_H
+#define INGEST_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One detector frame as a protocol describes it. The pixels stay where they were received. */
+
+/* What a pixel is on the wire. */
+enum pixel_type { PIXEL_UINT8, PIXEL_UINT16, PIXEL_UINT32, PIXEL_FLOAT32, PIXEL_TYPE_COUNT };
+
+/* Bytes of one pixel. */
+static inline unsigned pixel_bytes(enum pixel_type t)
+{
+	return t == PIXEL_UINT8 ? 1 : t == PIXEL_UINT16 ? 2 : 4;
+}
+
+/* "uint8", "uint16", "uint32", "float32". */
+const char *pixel_name(enum pixel_type t);
+
+/* Why a message is no usable frame; each is a counter of that name (design: `rejected`).
+ * The decoder gives the first group, the series the second. */
+enum reject {
+	REJECT_HEADER,   /* no JSON, truncated, a field missing or of the wrong kind */
+	REJECT_PARTS,    /* not the number of parts the protocol has */
+	REJECT_SHAPE,    /* not two-dimensional, zero, negative, overflowing, or not the series' */
+	REJECT_TYPE,     /* a pixel type that is unknown or not taken */
+	REJECT_LENGTH,   /* the payload is not as long as shape and type say */
+	REJECT_ENCODING, /* an encoding or endianness that is unknown */
+	REJECT_STEP,     /* a number off series.step */
+	REJECT_JUMP,     /* a jump above series.max_gap, not confirmed */
+	REJECT_LATE,     /* a number already declared missing */
+	REJECT_NO_SERIES,
+	REJECT_COUNT
+};
+
+/* "header", "parts", ... as in metrics and the manifest. */
+const char *reject_name(enum reject r);
+
+enum frame_flag {
+	FRAME_INCOMPLETE = 1u << 0, /* the sender calls it damaged */
+};
+
+struct frame {
+	uint64_t number;       /* the sender's own, kept to the end */
+	uint64_t timestamp_ns; /* the sender's own clock, 0: none */
+	uint64_t received_ns;  /* CLOCK_REALTIME when the last part was here */
+	uint32_t width;        /* pixels */
+	uint32_t height;       /* pixels */
+	enum pixel_type type;
+	bool big_endian;
+	uint8_t bits;       /* significant bits; 0: not said, the type's */
+	uint32_t flags;     /* enum frame_flag */
+	const void *pixels; /* row-major [height][width], any alignment; the message owns it */
+	size_t bytes;
+};
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INGEST_PROTOCOL_H
+#define INGEST_PROTOCOL_H
+
+#include "config/config.h"
+#include "ingest/frame.h"
+
+/* A wire format: one message in, one verdict out. Adding one is a file and a row in
+ * protocols.c. A decoder belongs to one receiving thread and touches no pixel. */
+
+#define MESSAGE_PARTS_MAX 4 /* parts kept; further ones are drained and only counted */
+
+struct part {
+	const void *data; /* may be NULL when size is 0 */
+	size_t size;      /* bytes */
+};
+
+/* The parts of one message, borrowed. */
+struct message {
+	unsigned part_count; /* as received; may be above MESSAGE_PARTS_MAX */
+	struct part parts[MESSAGE_PARTS_MAX];
+};
+
+enum verdict {
+	VERDICT_FRAME,    /* *ret_frame is a usable frame */
+	VERDICT_DUMMY,    /* metadata only (PSI's 2x2 frames); number known, no pixels */
+	VERDICT_START,    /* a start-of-series message; `announced` says how many frames */
+	VERDICT_END,      /* an end-of-series message */
+	VERDICT_REJECTED, /* `reason` says why */
+	VERDICT_COUNT
+};
+
+/* What became of one message. Fields beyond `verdict` hold only where the verdict says so. */
+struct decoded {
+	enum verdict verdict;
+	enum reject reason; /* VERDICT_REJECTED */
+	bool number_known;  /* frame.number was read, though the message was rejected */
+	uint64_t announced; /* VERDICT_START: frames of the series, 0: not said */
+	struct frame frame; /* VERDICT_FRAME, VERDICT_DUMMY; else only number, if known */
+	char why[160];      /* VERDICT_REJECTED: one sentence with the value that is wrong */
+};
+
+struct decoder;
+
+struct protocol {
+	const char *name;
+	const char *summary;   /* for --list, half a line */
+	bool counts_from_zero; /* the first frame of a series is number 0 */
+	bool has_end_message;  /* series end by a message; idle_end does not apply */
+
+	/* Make a decoder. -ENOMEM, or -EINVAL with `why` when the configuration asks for what
+	 * the protocol does not have. Main thread. */
+	int (*open)(struct decoder **ret, const struct config_ingest *c, char why[160]);
+
+	/* Decode one message; allocates nothing that outlives the call. The pixels of the
+	 * frame point into m. Never fails otherwise: whatever the bytes are, a verdict.
+	 * Receiving thread. */
+	void (*decode)(struct decoder *d, const struct message *m, struct decoded *ret);
+
+	/* Accepts NULL. */
+	void (*close)(struct decoder *d);
+};
+
+/* Every protocol of this version, ended by a row with name NULL. */
+extern const struct protocol protocols[];
+
+/* The row called `name`, or NULL. */
+const struct protocol *protocol_find(const char *name);
+
+#endif

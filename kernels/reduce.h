@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KERNELS_REDUCE_H
+#define KERNELS_REDUCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The pass over the pixels: one hand of frames, tile by tile.
+ *
+ * Per frame:  unpack -> T = (I - D) * G -> moments, histograms -> bin -> convert -> checksum
+ *
+ * A tile is a run of whole rows small enough for the cache; its dark and gain are read once and
+ * serve every frame of the hand. Inside, a bad pixel is NaN in T. The result does not depend on
+ * the instruction set, the tile or which frames share a hand. */
+
+/* How pixels lie in the payload. */
+enum raw_layout {
+	RAW_UINT8,
+	RAW_UINT16,
+	RAW_UINT16_BE,
+	RAW_UINT32,
+	RAW_UINT32_BE,
+	RAW_FLOAT32,
+	RAW_FLOAT32_BE,
+	RAW_LAYOUT_COUNT
+};
+
+/* Bytes that `pixels` pixels take in the payload. */
+size_t raw_layout_bytes(enum raw_layout l, size_t pixels);
+
+/* What a pixel of a product is; little-endian in files. */
+enum product_type {
+	PRODUCT_UINT8,
+	PRODUCT_UINT16,
+	PRODUCT_UINT32,
+	PRODUCT_FLOAT32,
+	PRODUCT_TYPE_COUNT
+};
+
+/* Bytes of one product pixel. */
+unsigned product_bytes(enum product_type t);
+
+/* The product type that holds `l` as it came. */
+enum product_type product_of_layout(enum raw_layout l);
+
+/* A histogram: `bins` equal bins over [low, high]; a value equal to high is in the last bin. */
+struct bins {
+	uint32_t bins;
+	double low, high;
+};
+
+/* What happens to a frame. Filled by the caller up to `cpu`, completed by reduce_plan_init();
+ * then immutable and shared by all workers. */
+struct reduce_plan {
+	uint32_t width, height; /* pixels */
+	enum raw_layout layout;
+	const float *offset; /* dark, counts [height][width]; NULL: nothing is subtracted */
+	const float *gain;   /* 1 / (flat - dark) or 1; NaN marks bad [height][width]; NULL: 1 */
+	double saturation;   /* raw values at and above it count as saturated */
+	bool source_only;    /* the reduced product is the unpacked pixel as it came; bin is 1 */
+	uint32_t bin;        /* 1 2 4 8 16 32: mean over bin x bin, remainders left out */
+	enum product_type type;
+	float window_low, window_high; /* integer output: mapped to 0 ... max - 1 */
+	bool bad_zero;                 /* float output: bad pixels become 0 instead of NaN */
+	bool keep_source;              /* also write the unpacked frame, for a source sink */
+	struct bins raw_bins, normalised_bins;
+	uint32_t batch;      /* ceiling of a hand, at least 1 */
+	uint32_t tile_bytes; /* target size of a tile as float32; 0: chosen from the cache */
+	unsigned cpu;        /* enum cpu_flag: what kernels may use */
+
+	/* Filled by reduce_plan_init(). */
+	uint32_t out_width, out_height; /* of the reduced product */
+	uint32_t hand;                  /* frames a hand may have: batch, less where L2 is small */
+	uint32_t tile_rows;
+	size_t scratch_bytes; /* one worker's scratch */
+	struct reduce_kernels {
+		const void *table[16];
+	} kernels;
+};
+
+/* Complete the plan. False when width, height, bin or bins make no sense (out_width or
+ * out_height 0, bins 0, low >= high). */
+bool reduce_plan_init(struct reduce_plan *p);
+
+/* Of good pixels; all NaN when there is none. */
+struct moments {
+	double min, max, mean, std; /* std: population, as numpy.std */
+};
+
+struct histogram_tails {
+	uint64_t below, above, nan; /* with the bins they add up to width * height */
+};
+
+/* What is known of one frame after the pass. */
+struct reduction {
+	uint64_t good, bad, saturated; /* pixels of the frame; saturated ones are good ones */
+	uint64_t clipped;              /* pixels of the reduced product outside the window */
+	struct moments raw;            /* counts */
+	struct moments normalised;     /* of T, full resolution */
+	struct histogram_tails raw_tails, normalised_tails;
+	uint32_t reduced_crc32c; /* of the reduced product's bytes */
+	uint32_t source_crc32c;  /* of the source product's, with keep_source */
+};
+
+/* One frame of a hand. */
+struct reduce_job {
+	const void *raw;             /* payload, any alignment [raw_layout_bytes()] */
+	void *reduced;               /* [out_height][out_width] of type, 64-byte aligned */
+	void *source;                /* [height][width] of product_of_layout(), with keep_source */
+	uint32_t *raw_counts;        /* [raw_bins.bins], overwritten */
+	uint32_t *normalised_counts; /* [normalised_bins.bins], overwritten */
+	struct reduction *result;
+};
+
+/* Run the pass over 1 <= n <= p->hand frames.
+ *
+ * scratch   one worker's own, 64-byte aligned   [p->scratch_bytes]
+ *
+ * No allocation, no system call. Cannot fail. Any thread; one call per scratch at a time. */
+void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce_job *jobs,
+                 unsigned n);
+
+#endif

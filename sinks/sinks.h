@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SINKS_SINKS_H
+#define SINKS_SINKS_H
+
+#include "config/config.h"
+#include "kernels/reduce.h"
+#include "sinks/ledger.h"
+
+/* All configured sinks, the journal and the series folder behind one interface, for the one
+ * thread that collects frames. Nothing here creates a thread or logs; what people must hear
+ * comes through the `say` callback.
+ *
+ * Life: sinks_open, then for each geometry sinks_lay_out, then for each series sinks_begin,
+ * { sinks_put | sinks_lose | sinks_poll }..., sinks_end, and at last sinks_close.
+ *
+ * The primary sink is the first that keeps pixels; with only `null`, the first. The ledger is
+ * about it: its events alone reach settled(). Each further pixel-keeping sink has a journal and
+ * a sink-<n>.csv of its own; its losses make the series incomplete. */
+
+enum sink_say { SINK_INFO, SINK_WARNING, SINK_ERROR };
+
+struct sink_callbacks {
+	void *user;
+
+	/* No sink needs the pixels of `owner` any more. Exactly once for each sinks_put(). */
+	void (*released)(void *user, void *owner);
+
+	/* The primary sink has decided: FRAME_WRITTEN when the pixels are in the file,
+	 * FRAME_DROPPED with an enum dropped when they never will be. Once per frame put, except
+	 * that a sync that fails turns FRAME_WRITTEN into FRAME_DROPPED (`revoked` is true). */
+	void (*settled)(void *user, uint64_t number, enum frame_state state, unsigned reason,
+	                bool revoked);
+
+	/* So many more frames of the primary sink became durable: pixels and journal synced. */
+	void (*durable)(void *user, uint64_t frames);
+
+	/* One sentence for the log, at most a few a second: "disk full: ..., /data/x.tif.part". */
+	void (*say)(void *user, enum sink_say level, const char *text);
+};
+
+/* What the frames of a series look like, for each product. */
+struct sink_shape {
+	uint32_t width, height; /* pixels */
+	enum product_type type;
+	size_t bytes; /* of one frame */
+};
+
+struct sink_geometry {
+	struct sink_shape reduced, source; /* source.bytes 0 when no sink takes it */
+
+	/* Memory that frames will be put from, so that it can be registered with the kernel;
+	 * addresses of the pieces, each 4096-byte aligned, alive until the next sinks_lay_out()
+	 * or sinks_close(). */
+	const struct sink_memory {
+		void *at;
+		size_t bytes;
+	} * memory;
+	unsigned memory_count;
+};
+
+/* A calibration file as the manifest names it. */
+struct sink_calibration {
+	const char *role; /* "dark", "flat", "mask" */
+	const char *path;
+	uint32_t crc32c; /* of the file's bytes */
+	uint64_t bytes;
+};
+
+/* What the manifest says beyond the figures. Texts are borrowed until sinks_close(). */
+struct sink_program {
+	const char *version, *commit, *isa;
+	const char *config_json; /* config_json() */
+	const struct sink_calibration *calibrations;
+	unsigned calibration_count;
+};
+
+/* One frame, handed over. Pixels must stay untouched until released(); they are 4096-byte
+ * aligned and readable up to `bytes` rounded up to 4096. Everything else is copied. */
+struct sink_frame {
+	uint64_t number;
+	uint64_t timestamp_ns, received_ns; /* timestamp 0: none */
+	uint32_t flags;                     /* enum frame_flag */
+	uint32_t averaged;                  /* frames in it */
+	const void *reduced, *source;
+	const struct reduction *reduction;
+	void *owner;
+};
+
+/* How a series ended, for histogram.csv and manifest.json. Counts are since it began. */
+struct sink_summary {
+	const struct totals *totals;
+	const char *expected_from;  /* "protocol", "config", "seen" */
+	const char *const *reasons; /* why it is incomplete, sentences; */
+	unsigned reason_count;      /* 0: complete, unless a further sink lost frames */
+	struct bins raw_bins, normalised_bins;
+	const uint64_t *raw_counts, *normalised_counts; /* [bins] */
+	struct histogram_tails raw_tails, normalised_tails;
+};
+
+struct sinks;
+
+/* Whether this version has the format; `why` says why not. */
+bool sink_format_built(enum sink_format f);
+
+/* For --list: name and half a line for each format of this version, ended by name NULL. */
+struct sink_row {
+	const char *name, *summary;
+};
+extern const struct sink_row sink_rows[];
+
+/* Bytes the sinks allocate for themselves beside the frames put (staging, journal), for the
+ * memory ceiling. */
+uint64_t sinks_memory_bytes(const struct config *c, const struct sink_geometry *g);
+
+/* Open the writer and prove that every directory is there and can be written.
+ * wake_fd: an eventfd that completions shall signal, so that the caller can sleep on it.
+ * 0, or negative errno with why[] naming the directory: -ENOENT, -EACCES, -EROFS, -ENOSPC,
+ * -EEXIST (two sinks on the same file name), -ENOMEM. */
+int sinks_open(struct sinks **ret, const struct config *c, const struct sink_program *program,
+               const struct sink_callbacks *callbacks, int wake_fd, char why[256]);
+
+/* Accepts NULL. Outstanding writes are waited for. */
+void sinks_close(struct sinks *s);
+
+/* "io_uring, O_DIRECT, 4 registered buffers" or "pwrite (io_uring refused: ...)"; for the log. */
+const char *sinks_writer_summary(const struct sinks *s);
+
+/* Between series. 0 or negative errno (-ENOMEM). */
+int sinks_lay_out(struct sinks *s, const struct sink_geometry *g);
+
+/* Make the series folders, the journal and a manifest in state `running`. The running number is
+ * the first free one, the same in every directory. 0, or negative errno after say(). After a
+ * failure frames may be put all the same: they are settled as dropped (write, no_space). */
+int sinks_begin(struct sinks *s, const char *name);
+
+/* Folder of the running or last series, "" before the first; its number. */
+const char *sinks_series_path(const struct sinks *s);
+uint32_t sinks_series_number(const struct sinks *s);
+
+/* Hand over the next frame; numbers rise within a series. Never waits for the disk. */
+void sinks_put(struct sinks *s, const struct sink_frame *f);
+
+/* Record a frame that was dropped before the sinks, or is missing. Any order. */
+void sinks_lose(struct sinks *s, uint64_t number, enum frame_state state, unsigned reason,
+                uint32_t flags, uint64_t received_ns);
+
+/* Reap completions, submit what waits, sync and journal when due. Never blocks for long (with
+ * the pwrite fallback: for one write). now_ns: CLOCK_MONOTONIC. Returns when it wants to be
+ * called again at the latest (monotonic ns), completions signal wake_fd before that. */
+uint64_t sinks_poll(struct sinks *s, uint64_t now_ns);
+
+/* Frames put and not yet released. */
+uint64_t sinks_busy(const struct sinks *s);
+
+/* Finish what was put: write, sync, journal. Blocks, calling back as frames settle; the caller
+ * then knows the totals. sinks_end() does it too. */
+void sinks_drain(struct sinks *s);
+
+/* Close the series: drain, finish the files under their final names, write frames.csv from the
+ * journal, histogram.csv and the final manifest, sync the folder. True when the series is
+ * complete (summary and every sink). Errors are said and make it false. */
+bool sinks_end(struct sinks *s, const struct sink_summary *summary);
+
+/* Bytes written to files and errors by operation, since sinks_open(). Only the calling thread
+ * writes them. */
+struct sink_figures {
+	uint64_t written_bytes, writes, syncs, errors;
+	uint64_t write_ns_max;
+};
+void sinks_figures(const struct sinks *s, struct sink_figures *ret);
+
+#endif
