@@ -2,6 +2,8 @@
 #ifndef KERNELS_REDUCE_H
 #define KERNELS_REDUCE_H
 
+#include "kernels/layout.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,36 +15,6 @@
  * A tile is a run of whole rows small enough for the cache; its dark and gain are read once and
  * serve every frame of the hand. Inside, a bad pixel is NaN in T. The result does not depend on
  * the instruction set, the tile or which frames share a hand. */
-
-/* How pixels lie in the payload. */
-enum raw_layout {
-	RAW_UINT8,
-	RAW_UINT16,
-	RAW_UINT16_BE,
-	RAW_UINT32,
-	RAW_UINT32_BE,
-	RAW_FLOAT32,
-	RAW_FLOAT32_BE,
-	RAW_LAYOUT_COUNT
-};
-
-/* Bytes that `pixels` pixels take in the payload. */
-size_t raw_layout_bytes(enum raw_layout l, size_t pixels);
-
-/* What a pixel of a product is; little-endian in files. */
-enum product_type {
-	PRODUCT_UINT8,
-	PRODUCT_UINT16,
-	PRODUCT_UINT32,
-	PRODUCT_FLOAT32,
-	PRODUCT_TYPE_COUNT
-};
-
-/* Bytes of one product pixel. */
-unsigned product_bytes(enum product_type t);
-
-/* The product type that holds `l` as it came. */
-enum product_type product_of_layout(enum raw_layout l);
 
 /* A histogram: `bins` equal bins over [low, high]; a value equal to high is in the last bin. */
 struct bins {
