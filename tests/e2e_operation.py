@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon in service: sockets, signals, overload, idling, memory."""
+import os
+import signal
+import time
+
+import zmq
+
+import e2e_reference as reference
+from e2e_case import case, check, contains, equal, same_pixels, until
+from e2e_daemon import free_port
+
+SHAPE = (32, 48)
+SOURCE = {"reduce.type": "source"}
+
+
+def images(count, shape=SHAPE):
+    return [reference.noise_image(shape, n, 0, 60000) for n in range(count)]
+
+
+@case
+def it_connects_to_a_detector_over_tcp(bench):
+    camera = bench.camera(endpoint="tcp://127.0.0.1:*")
+    sent = images(20)
+    series = bench.measure(sent, SOURCE, camera=camera).require_complete(20)
+    same_pixels(series.images()[19], sent[19], "the last frame")
+
+
+@case
+def it_binds_and_a_detector_connects(bench):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    daemon = bench.daemon(endpoint, {**SOURCE, "ingest.attach": "bind", "series.frames": 20})
+    camera = bench.camera(zmq.PUSH, endpoint, "connect")
+    camera.send_all(images(20))
+    daemon.wait()
+    bench.series().require_complete(20)
+
+
+@case
+def it_subscribes_to_a_publisher(bench):
+    camera = bench.camera(zmq.XPUB)
+    daemon = bench.daemon(camera.endpoint, {**SOURCE, "ingest.socket": "sub", "series.frames": 50})
+    camera.wait_for_subscriber()
+    camera.send_all(images(50))
+    daemon.wait()
+    bench.series().require_complete(50)
+    contains(daemon.log, "block")  # the warning: with sub it cannot hold the sender
+
+
+@case
+def several_endpoints_are_one_source(bench):
+    cameras = [bench.camera() for _ in range(3)]
+    sent = images(90)
+    daemon = bench.daemon([c.endpoint for c in cameras], {**SOURCE, "series.frames": 90})
+    for number, one in enumerate(sent):
+        cameras[number % 3].send(number, one)
+    daemon.wait()
+    series = bench.series().require_complete(90)
+    for number, found in series.images().items():
+        same_pixels(found, sent[number], f"frame {number}")
+
+
+@case
+def a_detector_may_start_before_and_after(bench):
+    endpoint = f"ipc://{bench.folder}/late"
+    daemon = bench.daemon(endpoint, {**SOURCE, "series.frames": 10})
+    time.sleep(0.5)
+    camera = bench.camera(endpoint=endpoint)
+    camera.send_all(images(10))
+    daemon.wait()
+    bench.series().require_complete(10)
+
+
+@case
+def a_detector_may_restart(bench):
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    daemon = bench.daemon(endpoint, {**SOURCE, "series.frames": 20})
+    sent = images(20)
+    camera = bench.camera(endpoint=endpoint)
+    camera.send_all(sent[:10])
+    camera.close()
+    bench.cameras.remove(camera)
+    camera = bench.camera(endpoint=endpoint)
+    camera.send_all(sent[10:], first=10)
+    daemon.wait()
+    bench.series().require_complete(20)
+
+
+@case(quick=True)
+def term_and_int_drain_and_finish(bench):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        folder = signal.Signals(number).name
+        camera = bench.camera()
+        daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.first": "auto",
+                                                "sinks": [bench.sink(folder=folder)]}, series=None)
+        sent = images(200)
+        camera.send_all(sent)
+        bench.wait_for_series(1, bench.folder / folder)
+        time.sleep(0.5)
+        daemon.stop(0, number)
+        series = bench.series(bench.folder / folder).require_complete(200)
+        same_pixels(series.images()[199], sent[199], "the last frame")
+
+
+@case
+def a_signal_without_a_series_ends_at_once(bench):
+    daemon = bench.daemon(f"ipc://{bench.folder}/nobody", series=None)
+    time.sleep(0.5)
+    started = time.monotonic()
+    daemon.stop(0)
+    check(time.monotonic() - started < 3, "it ends within 3 s")
+    equal(list(bench.output.iterdir()), [], "output")
+
+
+@case
+def a_signal_in_a_series_of_known_length_tells_what_is_missing(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.frames": 100})
+    camera.send_all(images(40))
+    bench.wait_for_series(1)
+    time.sleep(0.5)
+    daemon.stop(1)
+    series = bench.series().require_closed()
+    equal((series.state, series.totals["written"], series.totals["expected"]), ("incomplete", 40, 100),
+          "state, written, expected")
+
+
+@case
+def several_series_end_the_daemon_with_the_worst_status(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.idle_end": "300ms", "series.first": "auto"},
+                          series=3)
+    sent = images(10)
+    for numbers in (range(5), (0, 1, 3), range(4)):
+        for number in numbers:
+            camera.send(number, sent[number])
+        time.sleep(1.2)
+    daemon.wait(1)
+    equal([s.require_closed().state for s in bench.all_series()],
+          ["complete", "incomplete", "complete"], "states")
+
+
+@case(limit=90)
+def overload_drop_counts_what_it_drops(bench):
+    shape, count = (1024, 1024), 150
+    camera = bench.camera()
+    camera.socket.sndhwm = 4
+    daemon = bench.daemon(camera.endpoint, {
+        "ingest.overload": "drop", "ingest.frame_limit": "4MiB", "ingest.buffer": "48MiB",
+        "histogram.raw": {"bins": 65536}, "daemon.isa": "scalar", "daemon.workers": 1,
+        "series.frames": count, "series.idle_end": "3s"})
+    pool = [i.tobytes() for i in images(4, shape)]
+    header = '{"htype":"array-1.0","shape":[1024,1024],"type":"uint16","frame":%d}'
+    for number in range(count):
+        camera.send_parts((header % number).encode(), pool[number % 4])
+    daemon.wait(1, 60)
+    series = bench.series().require_closed()
+    equal(series.totals["expected"], count, "expected")
+    equal(series.state, "incomplete", "state")
+    check(series.totals["dropped"]["overload"] > 0, "frames were dropped")
+    check(series.totals["written"] > 0, "frames were written")
+    equal(series.lost("missing"), {}, "missing: a dropped frame is not missing")
+    equal(series.lost("dropped"), {"overload": series.totals["dropped"]["overload"]}, "dropped")
+    found = series.images()
+    for number in list(found)[::10]:
+        check(found[number].astype("uint16").tobytes() == pool[number % 4], f"pixels of frame {number}")
+
+
+@case(limit=90)
+def overload_block_holds_the_sender_and_loses_nothing(bench):
+    shape, count = (1024, 1024), 100
+    camera = bench.camera()
+    camera.socket.sndhwm = 4
+    daemon = bench.daemon(camera.endpoint, {
+        **SOURCE, "ingest.frame_limit": "4MiB", "ingest.buffer": "48MiB", "daemon.isa": "scalar",
+        "daemon.workers": 1, "series.frames": count})
+    sent = images(4, shape)
+    camera.socket.sndtimeo = 60000
+    for number in range(count):
+        camera.send(number, sent[number % 4])
+    daemon.wait(0, 60)
+    bench.series().require_complete(count)
+
+
+@case(limit=90)
+def memory_stays_within_its_budget(bench):
+    if "asan" in str(bench.programs):
+        return
+    shape, count = (1024, 1024), 300
+    camera = bench.camera()
+    camera.socket.sndtimeo = 60000
+    daemon = bench.daemon(camera.endpoint, {
+        "ingest.frame_limit": "4MiB", "ingest.buffer": "64MiB", "series.frames": count,
+        "sinks": [{"format": "null", "directory": str(bench.output)}]})
+    sent = images(4, shape)
+    peak = 0
+    for number in range(count):
+        camera.send(number, sent[number % 4])
+        if number % 20 == 0 and daemon.process.poll() is None:
+            peak = max(peak, daemon.memory_bytes("VmRSS"))
+    daemon.wait(0, 60)
+    print(f"peak resident memory {peak >> 20} MiB with a buffer of 64 MiB")
+    check(peak < 256 << 20, f"resident memory reached {peak >> 20} MiB")
+
+
+@case(alone=True)
+def an_idle_daemon_uses_no_processor(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.idle_end": "300ms", "daemon.workers": 4},
+                          series=None)
+    camera.send_all(images(5))
+    until(lambda: [s for s in bench.all_series() if s.state == "complete"]
+          if list(bench.output.glob("*/frames.csv")) else None, "the series ends")
+    time.sleep(0.5)
+    before, started = daemon.cpu_seconds(), time.monotonic()
+    time.sleep(3)
+    share = (daemon.cpu_seconds() - before) / (time.monotonic() - started)
+    print(f"an idle daemon uses {100 * share:.2f} % of a core")
+    check(share < 0.03, f"{100 * share:.2f} % of a core")
+    daemon.stop(0)
+
+
+@case
+def threads_have_names(bench):
+    daemon = bench.daemon([f"ipc://{bench.folder}/{n}" for n in "ab"], {"daemon.workers": 3}, series=None)
+
+    def names():
+        tasks = f"/proc/{daemon.process.pid}/task"
+        return {open(f"{tasks}/{t}/comm").read().strip() for t in os.listdir(tasks)}
+    until(lambda: {"rx0", "rx1", "work0", "work1", "work2", "sink"} <= names(), "the threads have names")
+    daemon.stop(0)
+
+
+@case
+def threads_are_pinned_as_configured(bench):
+    cpu = min(os.sched_getaffinity(0))
+    daemon = bench.daemon(f"ipc://{bench.folder}/a", {"daemon.cpus": [cpu], "daemon.workers": 1},
+                          series=None)
+
+    def pinned():
+        tasks = f"/proc/{daemon.process.pid}/task"
+        for task in os.listdir(tasks):
+            if open(f"{tasks}/{task}/comm").read().strip() == "rx0":
+                return os.sched_getaffinity(int(task)) == {cpu}
+        return False
+    until(pinned, f"rx0 is pinned to CPU {cpu}")
+    daemon.stop(0)
+
+
+@case
+def the_log_is_one_line_of_text_or_json_per_event(bench):
+    import json
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.frames": 3, "daemon.log": "json"})
+    camera.send_all(images(3))
+    daemon.wait()
+    lines = daemon.log.splitlines()
+    check(lines, "there is a log")
+    for line in lines:
+        check(isinstance(json.loads(line), dict), f"a JSON object: {line}")
+
+
+@case
+def the_end_of_a_series_is_told(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.frames": 5, "series.idle_end": "300ms"})
+    for number in (0, 1, 4):
+        camera.send(number, images(1)[0])
+    daemon.wait(1)
+    contains(daemon.log, "expected=5", "written=3", "missing=2")
