@@ -10,7 +10,9 @@
 /* One ZeroMQ endpoint: a context with one I/O thread, a PULL or SUB socket, its monitor. A
  * source belongs to one receiving thread after source_open(). */
 
-/* A received message: owns its parts until payload_release(). No copy of pixels is made. */
+/* A received message: owns its parts until payload_release(). No copy of pixels is made. Not to
+ * be copied or moved while it owns parts: libzmq keeps parts up to 33 bytes inside zmq_msg_t, so
+ * that struct message may point into it. */
 struct payload {
 	unsigned kept; /* parts[0..kept) are open */
 	zmq_msg_t parts[MESSAGE_PARTS_MAX];
@@ -20,38 +22,62 @@ struct payload {
 void payload_release(struct payload *p);
 
 struct source_options {
-	const char *endpoint;
+	const char *endpoint; /* outlives the source */
 	enum attach attach;
 	enum socket_kind socket;
 	int64_t max_message_bytes; /* ZMQ_MAXMSGSIZE: a larger part ends the connection */
-	int queue_messages;        /* ZMQ_RCVHWM, messages per peer */
+	/* ZMQ_RCVHWM, messages per peer. Fixed while the socket is open: raising it on a
+	 * connection whose queue is full stalls that connection for ever (libzmq 4.3.4: the
+	 * reader reports progress at the new low-water mark, which the old queue never
+	 * reaches), lowering it takes effect late or not at all. source_reopen() applies it. */
+	int queue_messages;
 };
 
 /* Counted since source_open(); only the receiving thread writes, any thread may read (relaxed:
  * they are figures for people). */
 struct source_events {
-	_Atomic uint64_t connected;
-	_Atomic uint64_t disconnected; /* a peer that went, or was cut off (oversize message) */
-	_Atomic uint64_t handshake_failed;
-	_Atomic uint64_t reopened; /* by source_reopen() */
+	_Atomic uint64_t connected;        /* handshakes completed */
+	_Atomic uint64_t disconnected;     /* a peer that went, or was cut off (oversize message) */
+	_Atomic uint64_t handshake_failed; /* ended before it was understood to be a peer */
+	_Atomic uint64_t reopened;         /* by source_reopen() */
+};
+
+#define SOURCE_PEERS_MAX 32 /* peers remembered by name; further ones are counted only */
+
+/* Who is behind a connection, for sentences. */
+struct source_peer {
+	int fd; /* libzmq's descriptor, a key only; 0: row unused */
+	char name[64];
 };
 
 struct source {
 	struct source_options options;
 	char endpoint[256]; /* as bound: with the port that tcp://...:0 or :* was given */
 	void *context, *socket, *monitor;
-	int socket_fd, monitor_fd;
 	struct source_events events;
 	char last_event[200]; /* one sentence about the last connect, disconnect or refusal */
 	char why[200];        /* after an error: the library's text with the endpoint */
+
+	/* Of source_watch(). */
+	struct source_peer peers[SOURCE_PEERS_MAX];
+	char refusal[80]; /* why the handshake failed whose disconnect comes next; "": none */
+	bool retrying;    /* it was said that the peer does not answer */
+	uint64_t lost_ms; /* monotonic; since when an outgoing connection is gone; 0: it is not */
 };
 
-/* Raise glibc's thresholds so that frames are recycled inside the heap instead of being mapped
- * and faulted in anew. First thing in main(), before any thread. */
+/* Make glibc recycle frames inside one heap instead of mapping and faulting them in anew. Memory
+ * once used stays with the process. First thing in main(), before any thread. */
 void source_tune_allocator(void);
 
-/* Open and attach. Negative errno with why[]: -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (endpoint),
- * -ENODEV, -ENOMEM. Main thread, then hand over. */
+/* Open and attach. Endpoints are tcp://host:port and ipc://path. A file that a dead process left
+ * at an ipc path is replaced; a live socket or any other file there is not.
+ *
+ * A ZMTP heartbeat is sent every 10 s so that the kernel notices a dead host, but no answer is
+ * demanded: libzmq reads no answers while its queue is full, and would cut off good peers, with
+ * the frames under way, whenever back-pressure lasts.
+ *
+ * 0, or negative errno with why[]: -EADDRINUSE, -EADDRNOTAVAIL, -EEXIST (ipc path is a file),
+ * -EINVAL (endpoint), -ENODEV, -EACCES, -ENOMEM. Main thread, then hand over. */
 int source_open(struct source *s, const struct source_options *o);
 
 /* Accepts a half-opened or zeroed one. Unread messages are discarded. */
@@ -68,12 +94,16 @@ int source_reopen(struct source *s);
  * Receiving thread. */
 int source_receive(struct source *s, struct payload *ret_payload, struct message *ret_message);
 
-/* Wait until a message may be there, `wake_fd` is readable, or timeout_ms passed. 0, or
- * negative errno. May return early. Receiving thread. */
+/* Wait until a message may be there, `wake_fd` (-1: none) is readable, source_watch() has
+ * something to read, or timeout_ms (negative: no limit) passed. 0, or negative errno. May return
+ * early. Receiving thread. */
 int source_wait(struct source *s, int wake_fd, int timeout_ms);
 
-/* Read pending monitor events into `events` and `last_event`. True when something worth a log
- * line happened. Receiving thread. */
+/* Read monitor events into `events` and `last_event` up to the next one that is worth a log
+ * line: true, and there may be more. False: all are read. To be called after each source_wait().
+ *
+ * Also connects again where libzmq does not: it gives an outgoing connection up for good when
+ * the peer breaks the protocol or sends too large a message. Receiving thread. */
 bool source_watch(struct source *s);
 
 #endif
