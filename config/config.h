@@ -153,6 +153,11 @@ struct config {
 int config_load(struct config *ret, const char *path, const char *const *sets, unsigned set_count,
                 char **ret_problems);
 
+/* The same from memory. `text` (NULL: defaults only) has `length` bytes of YAML; `name` is what
+ * problems call it. Needs not outlive the call. */
+int config_parse(struct config *ret, const char *text, size_t length, const char *name,
+                 const char *const *sets, unsigned set_count, char **ret_problems);
+
 /* Free what the configuration owns. Accepts a zeroed one. */
 void config_done(struct config *c);
 
@@ -160,7 +165,25 @@ void config_done(struct config *c);
  * values. The text of config/openbeam.yaml is this for the defaults. */
 void config_print(const struct config *c, FILE *out);
 
-/* The effective values as a JSON object (malloc'd text), for the manifest; NULL without memory. */
+/* The effective values as a JSON object (malloc'd text), for the manifest; NULL without memory.
+ * Names and nesting are the YAML's. Sizes are bytes, times seconds, `auto` is "auto". */
 char *config_json(const struct config *c);
+
+/* The word that stands for a value of a key with choices: config_choice("reduce.type",
+ * REDUCE_UINT16) is "uint16". Keys of sinks are "sinks.N.format", or with a number for N. NULL
+ * for another key or value. Static text. */
+const char *config_choice(const char *key, unsigned value);
+
+/* One key, for usage texts and manual pages. All but `accepts` is static text. */
+struct config_option {
+	const char *key;      /* "reduce.bin"; of each sink "sinks.N.format" */
+	const char *fallback; /* the default as YAML; NULL for a key that takes no value yet */
+	const char *help;     /* one sentence or more */
+	char accepts[360];    /* "1 to 64 frames" */
+};
+
+/* Every key, in the order of the file: i < config_option_count(). */
+unsigned config_option_count(void);
+void config_option_at(unsigned i, struct config_option *ret);
 
 #endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/loading.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* A check looks at values that were accepted one by one, and blames a key that somebody wrote.
+ * Where one of its values was refused it is silent: the reader has that to mend first. */
+
+#define ONE_SINK(key) OPTION_SINK "." key
+
+static const struct given *given_of(const struct loading *l, int sink, const char *path)
+{
+	size_t row = (size_t)(option_find(path) - options);
+
+	return sink < 0 ? &l->given[row] : &l->sink_given[sink][row];
+}
+
+static bool is_given(const struct loading *l, const char *path)
+{
+	return given_of(l, -1, path)->place.name != NULL;
+}
+
+/* Whether no value of these keys was refused. `paths` ends with NULL. */
+static bool all_accepted(const struct loading *l, int sink, const char *const *paths)
+{
+	for (; *paths; paths++) {
+		if (given_of(l, sink, *paths)->refused)
+			return false;
+	}
+	return true;
+}
+
+/* Add a problem of several keys, ended by NULL, at the first of them that was given. */
+__attribute__((format(printf, 4, 5))) static void
+blame(struct loading *l, int sink, const char *const *paths, const char *sentence, ...)
+{
+	const char *path = paths[0];
+	char key[96], text[512];
+	va_list values;
+
+	for (const char *const *p = paths; *p; p++) {
+		if (given_of(l, sink, *p)->place.name) {
+			path = *p;
+			break;
+		}
+	}
+	if (sink < 0)
+		snprintf(key, sizeof key, "%s", path);
+	else
+		snprintf(key, sizeof key, "sinks.%d.%s", sink, strrchr(path, '.') + 1);
+	va_start(values, sentence);
+	vsnprintf(text, sizeof text, sentence, values);
+	va_end(values);
+	problems_add(&l->problems, &given_of(l, sink, path)->place, key, "%s", text);
+}
+
+/* The default of reduce.normalise is transmission, but with nothing to normalise by, and nobody
+ * asking, it is none: a daemon without calibration runs. */
+static void settle_normalise(struct loading *l)
+{
+	const struct config_calibration *c = &l->config.calibration;
+
+	if (!is_given(l, "reduce.normalise") && !c->dark[0] && !c->flat[0])
+		l->config.reduce.normalise = NORMALISE_NONE;
+}
+
+static void check_normalise(struct loading *l)
+{
+	static const char *const keys[] = { "reduce.normalise", "calibration.dark",
+		                            "calibration.flat", NULL };
+	const struct config *c = &l->config;
+
+	if (!all_accepted(l, -1, keys))
+		return;
+	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !c->calibration.flat[0])
+		blame(l, -1, keys,
+		      "reduce.normalise: transmission%s needs calibration.flat; give one, or set "
+		      "reduce.normalise to dark or none",
+		      is_given(l, "reduce.normalise") ? "" : ", the default,");
+	if (c->reduce.normalise == NORMALISE_DARK && !c->calibration.dark[0])
+		blame(l, -1, keys,
+		      "dark needs calibration.dark; give one, or set reduce.normalise to none");
+}
+
+static void check_source_type(struct loading *l)
+{
+	static const char *const normalise[] = { "reduce.type", "reduce.normalise", NULL };
+	static const char *const bin[] = { "reduce.type", "reduce.bin", NULL };
+	const struct config_reduce *r = &l->config.reduce;
+
+	if (r->type != REDUCE_SOURCE)
+		return;
+	if (all_accepted(l, -1, normalise) && r->normalise != NORMALISE_NONE)
+		blame(l, -1, normalise,
+		      "source keeps the pixels as they came; it needs reduce.normalise: none, "
+		      "which "
+		      "is %s",
+		      config_choice("reduce.normalise", r->normalise));
+	if (all_accepted(l, -1, bin) && r->bin != 1)
+		blame(l, -1, bin,
+		      "source keeps the pixels as they came; it needs reduce.bin: 1, which is %u",
+		      r->bin);
+}
+
+/* The kernels compute in float32, with `parts` of the interval. */
+static bool is_interval(double low, double high, double parts)
+{
+	return (float)low < (float)high && isfinite((float)(parts / (high - low)));
+}
+
+static void check_window(struct loading *l)
+{
+	static const char *const keys[] = { "reduce.window", NULL };
+	const struct config_reduce *r = &l->config.reduce;
+
+	if (all_accepted(l, -1, keys) && !is_interval(r->window_low, r->window_high, UINT16_MAX))
+		blame(l, -1, keys, "low %g must be below high %g", r->window_low, r->window_high);
+}
+
+static void check_bins(struct loading *l, const struct config_bins *b, const char *const *keys)
+{
+	double low = b->low_auto ? 0 : b->low;
+
+	if (!all_accepted(l, -1, keys) || b->high_auto)
+		return;
+	if (!is_interval(low, b->high, b->bins))
+		blame(l, -1, keys, "low %g must be below high %g", low, b->high);
+}
+
+static void check_histograms(struct loading *l)
+{
+	static const char *const raw[] = { "histogram.raw.high", "histogram.raw.low",
+		                           "histogram.raw.bins", NULL };
+	static const char *const normalised[] = { "histogram.normalised.high",
+		                                  "histogram.normalised.low",
+		                                  "histogram.normalised.bins", NULL };
+
+	check_bins(l, &l->config.histogram.raw, raw);
+	check_bins(l, &l->config.histogram.normalised, normalised);
+}
+
+static unsigned bytes_of(enum frame_type type)
+{
+	return type == FRAME_UINT16 ? 2 : type == FRAME_UINT32 || type == FRAME_FLOAT32 ? 4 : 1;
+}
+
+static void check_frame(struct loading *l)
+{
+	static const char *const keys[] = { "ingest.frame.width", "ingest.frame.height",
+		                            "ingest.frame.type", "ingest.frame_limit", NULL };
+	const struct config_ingest *i = &l->config.ingest;
+	uint64_t bytes = (uint64_t)i->width * i->height * bytes_of(i->type);
+
+	if (!all_accepted(l, -1, keys))
+		return;
+	if ((i->width == 0) != (i->height == 0))
+		blame(l, -1, keys, "width %u and height %u: give both, or neither", i->width,
+		      i->height);
+	if (bytes > i->frame_limit)
+		blame(l, -1, keys,
+		      "%u x %u pixels are %llu bytes or more, above ingest.frame_limit, which is "
+		      "%llu",
+		      i->width, i->height, (unsigned long long)bytes,
+		      (unsigned long long)i->frame_limit);
+}
+
+static void check_bits(struct loading *l)
+{
+	static const char *const keys[] = { "ingest.bits", "ingest.frame.type", NULL };
+	const struct config_ingest *i = &l->config.ingest;
+	unsigned most = 8 * bytes_of(i->type);
+
+	if (!all_accepted(l, -1, keys) || i->type == FRAME_TYPE_AUTO)
+		return;
+	if (i->bits > (int64_t)most)
+		blame(l, -1, keys, "%d bits do not fit ingest.frame.type: %s", (int)i->bits,
+		      config_choice("ingest.frame.type", i->type));
+}
+
+static void check_file_size(struct loading *l, unsigned sink)
+{
+	static const char *const keys[] = { ONE_SINK("file_size"), ONE_SINK("frames_per_file"),
+		                            NULL };
+	const struct config_sink *s = &l->config.sinks[sink];
+
+	if (!all_accepted(l, (int)sink, keys))
+		return;
+	if (s->file_size > 0 && s->frames_per_file != CONFIG_AUTO)
+		blame(l, (int)sink, keys,
+		      "files end by file_size or by frames_per_file, not by both; leave one out");
+}
+
+void checks_run(struct loading *l)
+{
+	settle_normalise(l);
+	check_frame(l);
+	check_bits(l);
+	check_normalise(l);
+	check_source_type(l);
+	check_window(l);
+	check_histograms(l);
+	for (unsigned i = 0; i < l->config.sink_count; i++)
+		check_file_size(l, i);
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "config/options.h"
+#include "config/units.h"
+#include "config/values.h"
+
+#define COLUMNS 96 /* of a comment */
+
+static const char head[] =
+	"Configuration of openbeamd: every key, what it means, what it accepts and its default. A "
+	"key that is left out has its default, so a file of your own needs only what differs.\n"
+	"\n"
+	"  openbeamd -c FILE --check          look for mistakes in a file, and on this host\n"
+	"  openbeamd -c FILE --print-config   the values in effect, written like this file\n"
+	"  --set reduce.bin=2                 one key for one run; also sinks.0.directory=/data\n"
+	"\n"
+	"Sizes are bytes, or have a unit: B, KB, MB, GB, TB (1000) or KiB, MiB, GiB, TiB (1024). "
+	"Times have a unit: ns, us, ms, s, min or h. Keys that are not known are refused.";
+
+static void indent(FILE *out, unsigned columns)
+{
+	for (unsigned i = 0; i < columns; i++)
+		fputc(' ', out);
+}
+
+/* One paragraph as comment lines, broken at spaces. */
+static void print_paragraph(FILE *out, unsigned columns, const char *text, size_t length)
+{
+	size_t width = COLUMNS - columns - 2;
+
+	do {
+		size_t line = length;
+
+		if (line > width) {
+			line = width;
+			while (line > 0 && text[line] != ' ')
+				line--;
+			if (line == 0)
+				line = width;
+		}
+		indent(out, columns);
+		fprintf(out, line ? "# %.*s\n" : "#\n", (int)line, text);
+		text += line;
+		length -= line;
+		while (length > 0 && *text == ' ') {
+			text++;
+			length--;
+		}
+	} while (length > 0);
+}
+
+static void print_comment(FILE *out, unsigned columns, const char *text)
+{
+	for (;;) {
+		size_t length = strcspn(text, "\n");
+
+		print_paragraph(out, columns, text, length);
+		if (text[length] == '\0')
+			return;
+		text += length + 1;
+	}
+}
+
+static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+static const char digits[] = "0123456789";
+
+/* Words that YAML 1.1 takes for something else. */
+static bool is_yaml_word(const char *text)
+{
+	static const char *const words[] = { "null", "true", "false", "yes", "no",
+		                             "on",   "off",  "y",     "n" };
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (strcasecmp(text, words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Begins like no number: with a letter or slash, or it is an IP address. */
+static bool begins_as_text(const char *text)
+{
+	if (*text == '/' || (*text && strchr(letters, *text)))
+		return true;
+	return *text && strchr(digits, *text) && strchr(text, '.') != strrchr(text, '.');
+}
+
+/* Whether every YAML reader takes the text for itself without quotes. */
+static bool is_plain(const char *text)
+{
+	if (!begins_as_text(text) || is_yaml_word(text) || text[strlen(text) - 1] == ':')
+		return false;
+	for (; *text; text++) {
+		if (!strchr(letters, *text) && !strchr(digits, *text) && !strchr("_-./:", *text))
+			return false;
+	}
+	return true;
+}
+
+static void print_text(FILE *out, const char *text)
+{
+	if (is_plain(text)) {
+		fputs(text, out);
+		return;
+	}
+	fputc('"', out);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+static void print_choice(FILE *out, const struct option *o, const void *base)
+{
+	const char *word = config_choice(o->path, (unsigned)value_number(o, base));
+
+	if (o->flags & OPTION_NUMBER)
+		fputs(word, out);
+	else
+		print_text(out, word);
+}
+
+static void print_number(FILE *out, const struct option *o, const void *base)
+{
+	int64_t value = value_number(o, base);
+	char text[UNITS_TEXT];
+
+	if ((o->flags & OPTION_AUTO) && value == CONFIG_AUTO)
+		snprintf(text, sizeof text, "auto");
+	else if (o->kind == OPTION_SIZE)
+		units_print_size(value, text);
+	else if (o->kind == OPTION_TIME)
+		units_print_time(value, text);
+	else
+		snprintf(text, sizeof text, "%" PRId64, value);
+	fputs(text, out);
+}
+
+static void print_real(FILE *out, const struct option *o, const void *base)
+{
+	char text[UNITS_TEXT] = "auto";
+	double value;
+
+	if (value_real(o, base, &value))
+		units_print_real(value, text);
+	fputs(text, out);
+}
+
+static void print_interval(FILE *out, const struct option *o, const void *base)
+{
+	char low[UNITS_TEXT], high[UNITS_TEXT];
+	double ends[2];
+
+	value_interval(o, base, ends);
+	units_print_real(ends[0], low);
+	units_print_real(ends[1], high);
+	fprintf(out, "[%s, %s]", low, high);
+}
+
+static void print_list(FILE *out, const struct option *o, const void *base)
+{
+	unsigned count = value_count(o, base);
+
+	fputc('[', out);
+	for (unsigned i = 0; i < count; i++) {
+		fputs(i > 0 ? ", " : "", out);
+		if (o->kind == OPTION_INTEGERS)
+			fprintf(out, "%d", value_integer_at(o, base, i));
+		else
+			print_text(out, value_text_at(o, base, i));
+	}
+	fputc(']', out);
+}
+
+static void print_value(FILE *out, const struct option *o, const void *base)
+{
+	switch (o->kind) {
+	case OPTION_CHOICE:
+		print_choice(out, o, base);
+		break;
+	case OPTION_WORD:
+	case OPTION_TEXT:
+		print_text(out, value_text(o, base));
+		break;
+	case OPTION_TEXTS:
+	case OPTION_INTEGERS:
+		print_list(out, o, base);
+		break;
+	case OPTION_INTEGER:
+	case OPTION_SIZE:
+	case OPTION_TIME:
+		print_number(out, o, base);
+		break;
+	case OPTION_REAL:
+		print_real(out, o, base);
+		break;
+	case OPTION_INTERVAL:
+		print_interval(out, o, base);
+		break;
+	case OPTION_RESERVED:
+		break;
+	}
+}
+
+/* How deep a key lies: the dots in its path. */
+static unsigned depth(const char *path)
+{
+	unsigned dots = 0;
+
+	for (; *path; path++)
+		dots += *path == '.';
+	return dots;
+}
+
+/* Meaning, accepted values and default, above the key. */
+static void print_manual(FILE *out, const struct option *o, unsigned columns)
+{
+	char accepts[ACCEPTS_MAX], line[ACCEPTS_MAX + 128];
+
+	option_accepts(o, false, accepts);
+	snprintf(line, sizeof line, "Accepted: %s. Default: %s", accepts, o->fallback);
+	print_comment(out, columns, o->help);
+	print_comment(out, columns, line);
+}
+
+static void print_option(FILE *out, const struct option *o, const void *base, bool begins_section)
+{
+	unsigned columns = 2 * depth(o->path);
+
+	if (!begins_section)
+		fputc('\n', out);
+	print_manual(out, o, columns);
+	indent(out, columns);
+	fprintf(out, "%s: ", option_name(o));
+	print_value(out, o, base);
+	fputc('\n', out);
+}
+
+static void print_section(FILE *out, const char *path, bool apart)
+{
+	const struct option_section *section = option_find_section(path);
+	unsigned columns = 2 * depth(path);
+	const char *dot = strrchr(path, '.');
+
+	if (apart)
+		fputc('\n', out);
+	print_comment(out, columns, section->help);
+	indent(out, columns);
+	fprintf(out, "%s:\n", dot ? dot + 1 : path);
+}
+
+/* The headings of the sections that begin with this key: those of its path that the key before
+ * it does not share. Whether there were any. */
+static bool print_sections(FILE *out, const struct option *o, const struct option *before)
+{
+	bool any = false;
+
+	for (const char *dot = strchr(o->path, '.'); dot; dot = strchr(dot + 1, '.')) {
+		size_t length = (size_t)(dot - o->path);
+		char path[64];
+
+		if (before && strncmp(before->path, o->path, length + 1) == 0)
+			continue;
+		snprintf(path, sizeof path, "%.*s", (int)length, o->path);
+		print_section(out, path, !any);
+		any = true;
+	}
+	return any;
+}
+
+/* The manual goes above the keys of the first sink only. */
+static void print_sink(FILE *out, const struct config_sink *sink, bool with_manual)
+{
+	const char *lead = "  - ";
+
+	for (const struct option *o = options; o->path; o++) {
+		if (!option_in_sink(o) || o->kind == OPTION_RESERVED)
+			continue;
+		if (with_manual && lead[2] == ' ')
+			fputc('\n', out);
+		if (with_manual)
+			print_manual(out, o, 4);
+		fprintf(out, "%s%s: ", lead, option_name(o));
+		print_value(out, o, sink);
+		fputc('\n', out);
+		lead = "    ";
+	}
+}
+
+/* Keys without a value in this version, so that nobody takes the names for something else. */
+static void print_reserved(FILE *out)
+{
+	fputc('\n', out);
+	for (const struct option *o = options; o->path; o++) {
+		char line[256];
+
+		if (o->kind != OPTION_RESERVED)
+			continue;
+		snprintf(line, sizeof line, "%s: not in this version. %s", option_name(o), o->help);
+		print_comment(out, 4, line);
+	}
+}
+
+static void print_sinks(FILE *out, const struct config *c)
+{
+	print_section(out, "sinks", true);
+	for (unsigned i = 0; i < c->sink_count; i++) {
+		if (i > 0)
+			fputc('\n', out);
+		print_sink(out, &c->sinks[i], i == 0);
+		if (i == 0)
+			print_reserved(out);
+	}
+}
+
+void config_print(const struct config *c, FILE *out)
+{
+	const struct option *before = NULL;
+
+	print_comment(out, 0, head);
+	for (const struct option *o = options; o->path; o++) {
+		bool in_sinks = before && option_in_sink(before);
+
+		if (option_in_sink(o) && !in_sinks)
+			print_sinks(out, c);
+		if (!option_in_sink(o)) {
+			bool begins = print_sections(out, o, before);
+
+			print_option(out, o, c, begins);
+		}
+		before = o;
+	}
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/options.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "config/units.h"
+
+#define SPELLING_MAX 64 /* bytes of a key that are compared */
+
+const struct option *option_find(const char *path)
+{
+	for (const struct option *o = options; o->path; o++) {
+		if (strcmp(o->path, path) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+const struct option_section *option_find_section(const char *path)
+{
+	for (const struct option_section *s = option_sections; s->path; s++) {
+		if (strcmp(s->path, path) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static unsigned smaller(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* Letters to insert, delete or replace to make one of the other (Levenshtein), one row of the
+ * table at a time. */
+static unsigned edit_distance(const char *a, const char *b)
+{
+	unsigned row[SPELLING_MAX + 1];
+	size_t a_length = strnlen(a, SPELLING_MAX), b_length = strnlen(b, SPELLING_MAX);
+
+	for (unsigned j = 0; j <= b_length; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= a_length; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= b_length; j++) {
+			unsigned replaced = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			row[j] = smaller(replaced, smaller(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[b_length];
+}
+
+static const char *last_name(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	return dot ? dot + 1 : path;
+}
+
+/* A slip in the name weighs as much as the right name in the wrong section. */
+static unsigned key_distance(const char *unknown, const char *known)
+{
+	return smaller(edit_distance(unknown, known),
+	               edit_distance(last_name(unknown), last_name(known)) + 1);
+}
+
+const char *option_nearest(const char *path)
+{
+	const char *nearest = NULL;
+	unsigned nearest_distance = 0;
+
+	for (const struct option *o = options; o->path; o++) {
+		unsigned distance = key_distance(path, o->path);
+
+		if (!nearest || distance < nearest_distance) {
+			nearest = o->path;
+			nearest_distance = distance;
+		}
+	}
+	for (const struct option_section *s = option_sections; s->path; s++) {
+		unsigned distance = key_distance(path, s->path);
+
+		if (distance < nearest_distance) {
+			nearest = s->path;
+			nearest_distance = distance;
+		}
+	}
+	return nearest;
+}
+
+bool option_in_sink(const struct option *o)
+{
+	return strncmp(o->path, OPTION_SINK ".", sizeof OPTION_SINK) == 0;
+}
+
+const char *option_name(const struct option *o)
+{
+	return last_name(o->path);
+}
+
+const struct option_choice *option_choice(const struct option *o, const char *word)
+{
+	for (const struct option_choice *c = o->choices; c->word; c++) {
+		if (strcmp(c->word, word) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+/* Text in a buffer of ACCEPTS_MAX that grows at its end. */
+static void append(char *text, const char *more)
+{
+	size_t used = strlen(text);
+
+	snprintf(text + used, ACCEPTS_MAX - used, "%s", more);
+}
+
+static void append_choices(const struct option *o, bool later, char *text)
+{
+	const char *between = "";
+
+	for (const struct option_choice *c = o->choices; c->word; c++) {
+		if (c->later != later)
+			continue;
+		append(text, between);
+		append(text, c->word);
+		between = later ? ", " : " | ";
+	}
+}
+
+static bool has_later_choice(const struct option *o)
+{
+	for (const struct option_choice *c = o->choices; c->word; c++) {
+		if (c->later)
+			return true;
+	}
+	return false;
+}
+
+static void print_bound(const struct option *o, int64_t value, char ret[UNITS_TEXT])
+{
+	if (o->kind == OPTION_SIZE)
+		units_print_size(value, ret);
+	else if (o->kind == OPTION_TIME)
+		units_print_time(value, ret);
+	else
+		snprintf(ret, UNITS_TEXT, "%" PRId64, value);
+}
+
+/* "1 to 64 frames", "0 or more frames", "1" where both ends are the same. */
+static void append_range(const struct option *o, int64_t high, char *text)
+{
+	char bound[UNITS_TEXT];
+
+	print_bound(o, o->low, bound);
+	append(text, bound);
+	if (high == INT64_MAX) {
+		append(text, " or more");
+	} else if (high != o->low) {
+		print_bound(o, high, bound);
+		append(text, " to ");
+		append(text, bound);
+	}
+	if (o->unit && high != o->low) {
+		append(text, " ");
+		append(text, o->unit);
+	}
+}
+
+static void accepts_choice(const struct option *o, bool only_built, char *text)
+{
+	append_choices(o, false, text);
+	if (!only_built && has_later_choice(o)) {
+		append(text, " (not in this version: ");
+		append_choices(o, true, text);
+		append(text, ")");
+	}
+}
+
+static void accepts_number(const struct option *o, bool only_built, char *text)
+{
+	bool limited = (o->flags & OPTION_BUILT) != 0;
+
+	append(text, o->flags & OPTION_AUTO ? "auto, or " : "");
+	append_range(o, limited ? o->built : o->high, text);
+	if (limited && !only_built) {
+		char bound[UNITS_TEXT];
+
+		print_bound(o, o->high, bound);
+		append(text, " (not in this version: up to ");
+		append(text, bound);
+		append(text, ")");
+	}
+}
+
+static void accepts_text(const struct option *o, bool only_built, char *text)
+{
+	if (o->flags & OPTION_BUILT) {
+		append(text, only_built ? "\"\"" : "\"\" (not in this version: ");
+		if (only_built)
+			return;
+	}
+	append(text, o->low > 0 || (o->flags & OPTION_BUILT) ? "" : "\"\", or ");
+	append(text, o->rule ? o->rule->accepts : "text");
+	if (o->high < 1000) {
+		char most[48];
+
+		snprintf(most, sizeof most, ", at most %" PRId64 " bytes", o->high);
+		append(text, most);
+	}
+	append(text, o->flags & OPTION_BUILT ? ")" : "");
+}
+
+static void accepts_list(const struct option *o, char *text)
+{
+	append(text, o->flags & OPTION_FILLED ? "a list, not empty, of " : "a list of ");
+	if (o->kind == OPTION_INTEGERS)
+		append_range(o, o->high, text);
+	else
+		append(text, o->rule->accepts);
+}
+
+void option_accepts(const struct option *o, bool only_built, char ret[ACCEPTS_MAX])
+{
+	ret[0] = '\0';
+	switch (o->kind) {
+	case OPTION_CHOICE:
+	case OPTION_WORD:
+		accepts_choice(o, only_built, ret);
+		break;
+	case OPTION_TEXT:
+		accepts_text(o, only_built, ret);
+		break;
+	case OPTION_TEXTS:
+	case OPTION_INTEGERS:
+		accepts_list(o, ret);
+		break;
+	case OPTION_INTEGER:
+	case OPTION_SIZE:
+	case OPTION_TIME:
+		accepts_number(o, only_built, ret);
+		break;
+	case OPTION_REAL:
+		append(ret, o->flags & OPTION_AUTO ? "auto, or " : "");
+		append(ret, "a number, -1e30 to 1e30");
+		break;
+	case OPTION_INTERVAL:
+		append(ret, "[low, high], two numbers, -1e30 to 1e30");
+		break;
+	case OPTION_RESERVED:
+		append(ret, "nothing in this version");
+		break;
+	}
+}
+
+/* "sinks.3.format" or "sinks[3].format" is the row "sinks.N.format". */
+static const struct option *find_key(const char *key)
+{
+	char path[SPELLING_MAX];
+	const char *dot;
+
+	if (strncmp(key, "sinks", 5) != 0)
+		return option_find(key);
+	dot = strrchr(key, '.');
+	snprintf(path, sizeof path, OPTION_SINK "%s", dot ? dot : "");
+	return option_find(path);
+}
+
+const char *config_choice(const char *key, unsigned value)
+{
+	const struct option *o = find_key(key);
+
+	if (!o || o->kind != OPTION_CHOICE)
+		return NULL;
+	for (const struct option_choice *c = o->choices; c->word; c++) {
+		if (c->value == value)
+			return c->word;
+	}
+	return NULL;
+}
+
+unsigned config_option_count(void)
+{
+	unsigned count = 0;
+
+	while (options[count].path)
+		count++;
+	return count;
+}
+
+void config_option_at(unsigned i, struct config_option *ret)
+{
+	const struct option *o = &options[i];
+
+	_Static_assert(sizeof ret->accepts == ACCEPTS_MAX, "the same text");
+	assert(i < config_option_count());
+	*ret = (struct config_option){ .key = o->path, .fallback = o->fallback, .help = o->help };
+	option_accepts(o, false, ret->accepts);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_OPTIONS_H
+#define CONFIG_OPTIONS_H
+
+#include "config/config.h"
+
+/* The option table: every key there is, once. Reading a file, --set, --print-config, the JSON in
+ * the manifest and config/openbeam.yaml are all made from it.
+ *
+ * A key of a sink has a path that starts with OPTION_SINK; its offsets are in struct config_sink,
+ * those of all others in struct config. */
+
+#define OPTION_MAX  96 /* rows, at most */
+#define OPTION_SINK "sinks.N"
+#define ACCEPTS_MAX 360 /* bytes */
+
+enum option_kind {
+	OPTION_CHOICE,   /* one of `choices`; the member holds its value */
+	OPTION_WORD,     /* one of `choices`; the member is text */
+	OPTION_TEXT,     /* low to high bytes that `rule` accepts */
+	OPTION_TEXTS,    /* struct config_list of them */
+	OPTION_INTEGER,  /* low to high, in `unit` */
+	OPTION_INTEGERS, /* an array of int, the count in `also` */
+	OPTION_SIZE,     /* low to high bytes */
+	OPTION_TIME,     /* low to high nanoseconds */
+	OPTION_REAL,     /* within OPTION_REAL_LIMIT */
+	OPTION_INTERVAL, /* [low, high], two reals; the upper one in `also` */
+	OPTION_RESERVED, /* a key without a member: nothing of it is built in this version */
+};
+
+#define OPTION_REAL_LIMIT 1e30 /* the difference of two is then finite in float32 */
+
+enum option_flag {
+	OPTION_AUTO = 1u << 0,  /* `auto` is accepted: CONFIG_AUTO, or for a real the bool `also` */
+	OPTION_BUILT = 1u << 1, /* in this version only up to `built`, whatever `high` says */
+	OPTION_NUMBER = 1u << 2,  /* the words of `choices` are numbers */
+	OPTION_FILLED = 1u << 3,  /* a list that must not be empty */
+	OPTION_SETTLED = 1u << 4, /* the default depends on other keys: config_checks.c */
+};
+
+/* One accepted word. */
+struct option_choice {
+	const char *word;
+	unsigned value;
+	bool later; /* part of the format, not built in this version; clearing it is the edit */
+};
+
+/* What a text must look like. */
+struct option_rule {
+	const char *accepts;
+	bool (*fits)(const char *text);
+};
+
+struct option {
+	const char *path;
+	enum option_kind kind;
+	unsigned flags;                      /* enum option_flag */
+	size_t offset, size;                 /* of the member */
+	size_t also;                         /* offset of the second member */
+	int64_t low, high;                   /* of a number, or bytes of a text */
+	int64_t built;                       /* with OPTION_BUILT */
+	const struct option_choice *choices; /* ended by a NULL word */
+	const struct option_rule *rule;      /* NULL: any */
+	const char *unit;                    /* plural, NULL: none */
+	const char *fallback;                /* the default, as YAML */
+	const char *help;                    /* one sentence or two */
+};
+
+/* Keys that hold keys. */
+struct option_section {
+	const char *path, *help;
+};
+
+extern const struct option options[]; /* in the order of the file, ended by a NULL path */
+extern const struct option_section option_sections[]; /* likewise */
+
+/* The row of that path, or NULL. */
+const struct option *option_find(const char *path);
+
+/* The section of that path, or NULL. */
+const struct option_section *option_find_section(const char *path);
+
+/* The known key that is nearest to an unknown one by spelling. Never NULL. */
+const char *option_nearest(const char *path);
+
+/* Whether it is a key of each sink. */
+bool option_in_sink(const struct option *o);
+
+/* Its last name: "bin" of "reduce.bin". */
+const char *option_name(const struct option *o);
+
+/* The choice of that word, or NULL. */
+const struct option_choice *option_choice(const struct option *o, const char *word);
+
+/* What it accepts: "1 to 64 frames". What is for a later version is named as such, or, with
+ * only_built, left out. */
+void option_accepts(const struct option *o, bool only_built, char ret[ACCEPTS_MAX]);
+
+#endif
