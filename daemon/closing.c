@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/closing.h"
+#include "daemon/pipeline.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define REASONS_MAX (DROPPED_COUNT + MISSING_COUNT + 4)
+
+struct reasons {
+	unsigned count;
+	const char *at[REASONS_MAX];
+	char text[REASONS_MAX][160];
+};
+
+void closing_begin(struct collector *k)
+{
+	if (k->begun)
+		return;
+	k->begun = true;
+	k->began_ns = clock_monotonic_ns();
+	memset(k->raw_counts, 0, k->pipeline->config->histogram.raw.bins * sizeof *k->raw_counts);
+	memset(k->normalised_counts, 0,
+	       k->pipeline->config->histogram.normalised.bins * sizeof *k->normalised_counts);
+	k->raw_tails = k->normalised_tails = (struct histogram_tails){ 0 };
+	if (sinks_begin(k->sinks, k->pipeline->config->series.name) == 0)
+		log_line(LOG_INFO, "series", "series begins path=%s", sinks_series_path(k->sinks));
+}
+
+static void add_tails(struct histogram_tails *sum, const struct histogram_tails *t)
+{
+	sum->below += t->below;
+	sum->above += t->above;
+	sum->nan += t->nan;
+}
+
+void closing_count(struct collector *k, const struct slot *s)
+{
+	const struct reduce_plan *p = &k->layout->plan;
+
+	for (uint32_t i = 0; i < p->raw_bins.bins; i++)
+		k->raw_counts[i] += s->raw_counts[i];
+	for (uint32_t i = 0; i < p->normalised_bins.bins; i++)
+		k->normalised_counts[i] += s->normalised_counts[i];
+	add_tails(&k->raw_tails, &s->reduction.raw_tails);
+	add_tails(&k->normalised_tails, &s->reduction.normalised_tails);
+}
+
+bool closing_may_begin(const struct collector *k)
+{
+	int phase = atomic_load_explicit(&k->pipeline->phase, memory_order_acquire);
+
+	return (k->series_limit == 0 || k->series_closed < k->series_limit) &&
+	       (phase == PHASE_RUN || phase == PHASE_DRAIN);
+}
+
+/* ---- the verdict ---- */
+
+__attribute__((format(printf, 2, 3))) static void add_reason(struct reasons *r, const char *format,
+                                                             ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(r->text[r->count], sizeof r->text[0], format, arguments);
+	va_end(arguments);
+	r->at[r->count] = r->text[r->count];
+	r->count++;
+}
+
+static const char *frames_word(uint64_t count)
+{
+	return count == 1 ? "frame" : "frames";
+}
+
+static void add_losses(struct reasons *r, enum frame_state state, const uint64_t *counts,
+                       unsigned kinds)
+{
+	for (unsigned i = 0; i < kinds; i++)
+		if (counts[i] > 0)
+			add_reason(r, "%llu %s %s (%s)", (unsigned long long)counts[i],
+			           frames_word(counts[i]), frame_state_name(state),
+			           frame_reason_name(state, i));
+}
+
+static uint64_t sum(const uint64_t *counts, unsigned kinds)
+{
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < kinds; i++)
+		total += counts[i];
+	return total;
+}
+
+static void count_expected(struct collector *k)
+{
+	struct totals *t = &k->totals;
+
+	t->expected = series_expected(&k->series);
+	t->pending = t->expected - t->written - sum(t->dropped, DROPPED_COUNT) -
+	             sum(t->missing, MISSING_COUNT);
+}
+
+static void find_reasons(const struct totals *t, struct reasons *r)
+{
+	add_losses(r, FRAME_DROPPED, t->dropped, DROPPED_COUNT);
+	add_losses(r, FRAME_MISSING, t->missing, MISSING_COUNT);
+	if (t->flagged > 0)
+		add_reason(r, "%llu %s flagged: the sender calls them damaged",
+		           (unsigned long long)t->flagged, frames_word(t->flagged));
+	if (t->pending > 0)
+		add_reason(r, "the ledger does not close: %llu of %llu frames have no state",
+		           (unsigned long long)t->pending, (unsigned long long)t->expected);
+}
+
+static void tell(const struct collector *k, bool complete, const struct reasons *r)
+{
+	const struct totals *t = &k->totals;
+	double seconds = (double)(clock_monotonic_ns() - k->began_ns) / 1e9;
+
+	log_line(complete ? LOG_INFO : LOG_ERROR, "series",
+	         "series %s path=%s expected=%llu written=%llu durable=%llu dropped=%llu "
+	         "missing=%llu rejected=%llu duplicate=%llu flagged=%llu seconds=%.2f",
+	         complete ? "complete" : "incomplete", sinks_series_path(k->sinks),
+	         (unsigned long long)t->expected, (unsigned long long)t->written,
+	         (unsigned long long)t->durable, (unsigned long long)sum(t->dropped, DROPPED_COUNT),
+	         (unsigned long long)sum(t->missing, MISSING_COUNT),
+	         (unsigned long long)sum(t->rejected, REJECT_COUNT),
+	         (unsigned long long)t->duplicate, (unsigned long long)t->flagged, seconds);
+	for (unsigned i = 0; i < r->count; i++)
+		log_line(LOG_ERROR, "series", "incomplete: %s", r->at[i]);
+}
+
+static void write_ledger(struct collector *k)
+{
+	struct reasons reasons = { 0 };
+	struct sink_summary summary;
+
+	sinks_drain(k->sinks);
+	count_expected(k);
+	find_reasons(&k->totals, &reasons);
+	summary = (struct sink_summary){
+		.totals = &k->totals,
+		.expected_from = series_expected_from(&k->series),
+		.reasons = reasons.at,
+		.reason_count = reasons.count,
+		.raw_bins = k->layout->plan.raw_bins,
+		.normalised_bins = k->layout->plan.normalised_bins,
+		.raw_counts = k->raw_counts,
+		.normalised_counts = k->normalised_counts,
+		.raw_tails = k->raw_tails,
+		.normalised_tails = k->normalised_tails,
+	};
+	bool complete = sinks_end(k->sinks, &summary) && reasons.count == 0;
+	if (!complete)
+		k->status = 1;
+	tell(k, complete, &reasons);
+}
+
+void closing_finish(struct collector *k)
+{
+	if (k->series.state != SERIES_OPEN)
+		return;
+	/* relaxed: tells the watchdog that a still loop is the disk's. */
+	atomic_store_explicit(&k->stage.on_disk, true, memory_order_relaxed);
+	series_finish(&k->series);
+	if (k->begun) {
+		write_ledger(k);
+		k->series_closed++;
+		k->totals = (struct totals){ 0 };
+	}
+	k->begun = k->announced = false;
+	atomic_store_explicit(&k->stage.on_disk, false, memory_order_relaxed);
+	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
+		pipeline_phase(k->pipeline, PHASE_END);
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The collector owns the series, the sinks, the layout, and every slot from the head of its ring
+ * until the sinks release it.
+ * It waits on one bell: workers ring it for finished entries, io_uring for completions.
+ * It ends when every receiver has ended and every ring is empty: then it closes the series, and
+ * the workers may end. Nothing here waits for the disk but the end of a series. */
+#include "daemon/collector.h"
+#include "daemon/closing.h"
+#include "daemon/pipeline.h"
+#include "daemon/relayout.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ENTRIES_PER_TURN 64
+#define SLEEP_MS         100
+
+static enum phase phase_of(const struct collector *k)
+{
+	/* seq_cst pairs with pipeline_phase(), after our word that we sleep. */
+	return (enum phase)atomic_load(&k->pipeline->phase);
+}
+
+/* ---- slots ---- */
+
+static void give_back(struct collector *k, struct slot *s)
+{
+	struct receiver *r = &k->pipeline->receivers[s->home];
+
+	spare_push(&r->spare, s);
+	bell_ring(&r->bell);
+}
+
+static void released(void *user, void *owner)
+{
+	struct collector *k = user;
+
+	stage_turn(&k->stage);
+	give_back(k, owner);
+}
+
+/* ---- what the sinks say ---- */
+
+static void settled(void *user, uint64_t number, enum frame_state state, unsigned reason,
+                    bool revoked)
+{
+	struct collector *k = user;
+
+	(void)number;
+	stage_turn(&k->stage);
+	if (state == FRAME_WRITTEN) {
+		k->totals.written++;
+		return;
+	}
+	k->totals.written -= revoked;
+	k->totals.dropped[reason]++;
+}
+
+static void became_durable(void *user, uint64_t frames)
+{
+	struct collector *k = user;
+
+	k->totals.durable += frames;
+}
+
+static void say(void *user, enum sink_say level, const char *text)
+{
+	static const enum log_level levels[] = {
+		[SINK_INFO] = LOG_INFO, [SINK_WARNING] = LOG_WARNING, [SINK_ERROR] = LOG_ERROR
+	};
+
+	(void)user;
+	log_line(levels[level], "sink", "%s", text);
+}
+
+/* ---- what the series decides ---- */
+
+static void place(void *user, uint64_t number, void *held)
+{
+	struct collector *k = user;
+	struct slot *s = held;
+	struct sink_frame f = {
+		.number = number,
+		.timestamp_ns = s->timestamp_ns,
+		.received_ns = s->received_ns,
+		.flags = s->flags,
+		.averaged = 1,
+		.reduced = s->reduced,
+		.source = s->source,
+		.reduction = &s->reduction,
+		.owner = s,
+	};
+
+	k->held[s->home]--;
+	closing_begin(k);
+	closing_count(k, s);
+	if (phase_of(k) == PHASE_ABORT) {
+		k->totals.dropped[DROPPED_ABORTED]++;
+		sinks_lose(k->sinks, number, FRAME_DROPPED, DROPPED_ABORTED, s->flags,
+		           s->received_ns);
+		give_back(k, s);
+		return;
+	}
+	sinks_put(k->sinks, &f);
+}
+
+static void lose(void *user, uint64_t number, enum frame_state state, unsigned reason)
+{
+	struct collector *k = user;
+
+	closing_begin(k);
+	if (state == FRAME_DROPPED)
+		k->totals.dropped[reason]++;
+	else
+		k->totals.missing[reason]++;
+	sinks_lose(k->sinks, number, state, reason, 0, 0);
+}
+
+/* ---- entries ---- */
+
+static void tell_rejected(struct collector *k, uint64_t number)
+{
+	static const char *const sentences[REJECT_COUNT] = {
+		[REJECT_STEP] = "its number is off series.step",
+		[REJECT_JUMP] =
+			"its number is more than series.max_gap ahead; three in a row are needed",
+		[REJECT_LATE] = "its number was already declared missing",
+		[REJECT_NO_SERIES] = "no series runs that it could belong to",
+	};
+	const char *sentence = sentences[k->series.reason];
+	char text[200];
+
+	snprintf(text, sizeof text, "frame %llu rejected: %s reason=%s", (unsigned long long)number,
+	         sentence ? sentence : "", reject_name(k->series.reason));
+	if (log_limit_take(&k->rejections, clock_monotonic_ns(), text))
+		log_line(LOG_WARNING, "series", "%s", text);
+}
+
+static enum series_answer submit(struct collector *k, const struct entry *e)
+{
+	if (e->kind == ENTRY_FRAME)
+		return series_frame(&k->series, e->frame.number, e->slot, e->gap_at_sender);
+	return series_drop(&k->series, e->frame.number,
+	                   phase_of(k) == PHASE_ABORT ? DROPPED_ABORTED : DROPPED_OVERLOAD);
+}
+
+/* Ask the series about a usable frame, beginning a new one where it says so. */
+static enum series_answer answer_for(struct collector *k, const struct entry *e)
+{
+	enum series_answer answer = submit(k, e);
+
+	if (answer != SERIES_RESTART)
+		return answer;
+	closing_finish(k);
+	k->series.reason = REJECT_NO_SERIES;
+	if (!closing_may_begin(k))
+		return SERIES_REJECTED;
+	series_begin(&k->series, 0);
+	answer = submit(k, e);
+	return answer == SERIES_RESTART ? SERIES_REJECTED : answer;
+}
+
+static void collect_usable(struct collector *k, const struct entry *e)
+{
+	struct slot *s = e->slot;
+
+	if (s)
+		k->held[s->home]++;
+	enum series_answer answer = answer_for(k, e);
+	if (answer == SERIES_ACCEPTED) {
+		k->totals.received++;
+		k->totals.flagged += (e->frame.flags & FRAME_INCOMPLETE) != 0;
+		k->odd_count = 0;
+		return;
+	}
+	if (answer == SERIES_DUPLICATE) {
+		k->totals.duplicate++;
+	} else {
+		k->totals.rejected[k->series.reason]++;
+		tell_rejected(k, e->frame.number);
+	}
+	if (s) {
+		k->held[s->home]--;
+		give_back(k, s);
+	}
+}
+
+static void collect_rejected(struct collector *k, const struct entry *e)
+{
+	k->totals.rejected[e->reason]++;
+	if (e->number_known)
+		series_unusable(&k->series, e->frame.number);
+}
+
+static void collect_start(struct collector *k, const struct entry *e)
+{
+	closing_finish(k);
+	if (closing_may_begin(k))
+		series_begin(&k->series, e->announced);
+}
+
+static void collect_entry(struct collector *k, struct receiver *r, const struct entry *e)
+{
+	switch (e->kind) {
+	case ENTRY_FRAME:
+	case ENTRY_DROPPED:
+		collect_usable(k, e);
+		break;
+	case ENTRY_REJECTED:
+		collect_rejected(k, e);
+		break;
+	case ENTRY_DUMMY:
+		k->totals.dummies++;
+		series_unusable(&k->series, e->frame.number);
+		break;
+	case ENTRY_START:
+		collect_start(k, e);
+		break;
+	case ENTRY_END:
+		closing_finish(k);
+		break;
+	case ENTRY_ASK:
+		relayout_ask(k, r, e);
+		break;
+	}
+	if (series_complete(&k->series))
+		closing_finish(k);
+}
+
+/* ---- order ---- */
+
+/* The receiver whose head arrived first. NULL: nothing is published, or that head is not done,
+ * and taking a later one would put frames of several endpoints out of order. */
+static struct receiver *next_receiver(struct collector *k, const struct entry **ret)
+{
+	struct receiver *found = NULL;
+	bool found_done = false;
+
+	for (unsigned i = 0; i < k->pipeline->receiver_count; i++) {
+		struct receiver *r = &k->pipeline->receivers[i];
+		bool done = false;
+		const struct entry *e = sequence_head(&r->ring, &done);
+
+		if (!e || (found && e->frame.received_ns >= (*ret)->frame.received_ns))
+			continue;
+		found = r;
+		found_done = done;
+		*ret = e;
+	}
+	return found_done ? found : NULL;
+}
+
+/* Frames that wait for their place must leave slots for those that follow, or the number they
+ * wait for could never be received. */
+static void relieve(struct collector *k, unsigned home)
+{
+	unsigned most = k->layout ? k->layout->slots_per_receiver * 3 / 4 : 0;
+
+	while (k->layout && k->held[home] > most && series_force(&k->series)) {
+		if (!k->announced)
+			log_line(LOG_WARNING, "series",
+			         "ingest.buffer holds %u frames of each endpoint: gaps are decided "
+			         "sooner "
+			         "than series.reorder=%llu says; raise ingest.buffer",
+			         k->layout->slots_per_receiver,
+			         (unsigned long long)k->series.rules.reorder);
+		k->announced = true;
+	}
+}
+
+unsigned collector_take(struct collector *k)
+{
+	unsigned taken = 0;
+
+	while (taken < ENTRIES_PER_TURN) {
+		const struct entry *head;
+		struct receiver *r = next_receiver(k, &head);
+
+		if (!r)
+			break;
+		struct entry e = *head;
+
+		sequence_recycle(&r->ring);
+		bell_ring(&r->bell);
+		collect_entry(k, r, &e);
+		relieve(k, r->index);
+		taken++;
+	}
+	return taken;
+}
+
+/* ---- time ---- */
+
+static bool receivers_quiet(const struct collector *k)
+{
+	for (unsigned i = 0; i < k->pipeline->receiver_count; i++) {
+		const struct receiver *r = &k->pipeline->receivers[i];
+
+		/* relaxed: an idle clock may start a turn late. */
+		if (!atomic_load_explicit(&r->quiet, memory_order_relaxed) ||
+		    sequence_waiting(&r->ring) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* Silence counts only while every receiver waits for messages and has room for them. */
+static void watch_silence(struct collector *k, uint64_t now_ns)
+{
+	const struct config_series *c = &k->pipeline->config->series;
+	const struct protocol *protocol = k->pipeline->receivers[0].protocol;
+	uint64_t limit = protocol->has_end_message ? c->end_timeout_ns : c->idle_end_ns;
+
+	log_limit_flush(&k->rejections, now_ns, LOG_WARNING, "series");
+	if (!receivers_quiet(k)) {
+		k->last_entry_ns = now_ns;
+		return;
+	}
+	if (now_ns - k->last_entry_ns < limit)
+		return;
+	closing_finish(k);
+	series_settle(&k->series);
+	k->odd_count = 0;
+}
+
+static void show_figures(struct collector *k)
+{
+	struct collector_figures *f = &k->figures;
+	const struct totals *t = &k->totals;
+	uint64_t dropped = 0, missing = 0, rejected = 0;
+
+	for (unsigned i = 0; i < DROPPED_COUNT; i++)
+		dropped += t->dropped[i];
+	for (unsigned i = 0; i < MISSING_COUNT; i++)
+		missing += t->missing[i];
+	for (unsigned i = 0; i < REJECT_COUNT; i++)
+		rejected += t->rejected[i];
+	/* relaxed throughout: figures for people, each alone. */
+	atomic_store_explicit(&f->expected, series_expected(&k->series), memory_order_relaxed);
+	atomic_store_explicit(&f->received, t->received, memory_order_relaxed);
+	atomic_store_explicit(&f->written, t->written, memory_order_relaxed);
+	atomic_store_explicit(&f->durable, t->durable, memory_order_relaxed);
+	atomic_store_explicit(&f->dropped, dropped, memory_order_relaxed);
+	atomic_store_explicit(&f->missing, missing, memory_order_relaxed);
+	atomic_store_explicit(&f->rejected, rejected, memory_order_relaxed);
+	atomic_store_explicit(&f->duplicate, t->duplicate, memory_order_relaxed);
+	atomic_store_explicit(&f->series_closed, k->series_closed, memory_order_relaxed);
+	atomic_store_explicit(&f->held, k->series.held, memory_order_relaxed);
+	atomic_store_explicit(&f->busy, sinks_busy(k->sinks), memory_order_relaxed);
+	atomic_store_explicit(&f->open, k->series.state == SERIES_OPEN && k->begun,
+	                      memory_order_relaxed);
+}
+
+/* ---- the loop ---- */
+
+static bool receivers_ended(const struct collector *k)
+{
+	for (unsigned i = 0; i < k->pipeline->receiver_count; i++)
+		/* acquire pairs with receiver_run(): what it published is visible. */
+		if (!atomic_load_explicit(&k->pipeline->receivers[i].stage.ended,
+		                          memory_order_acquire))
+			return false;
+	return true;
+}
+
+static bool rings_empty(const struct collector *k)
+{
+	for (unsigned i = 0; i < k->pipeline->receiver_count; i++)
+		if (sequence_waiting(&k->pipeline->receivers[i].ring) > 0)
+			return false;
+	return true;
+}
+
+static void sleep_until(struct collector *k, uint64_t wanted_ns, uint64_t now_ns)
+{
+	const struct entry *head;
+	int timeout_ms = SLEEP_MS;
+
+	if (wanted_ns < now_ns + (uint64_t)SLEEP_MS * 1000000u)
+		timeout_ms = wanted_ns > now_ns ? (int)((wanted_ns - now_ns) / 1000000u + 1) : 0;
+	bell_prepare(&k->pipeline->collect);
+	if (!next_receiver(k, &head) && !receivers_ended(k))
+		bell_sleep(&k->pipeline->collect, timeout_ms);
+	bell_leave(&k->pipeline->collect);
+}
+
+static void finish_run(struct collector *k)
+{
+	closing_finish(k);
+	show_figures(k);
+	/* seq_cst: ordered before the look whether workers sleep; acquired in worker_run(). */
+	atomic_store(&k->pipeline->collected, true);
+	gate_notify(&k->pipeline->work, (int)k->pipeline->worker_count);
+}
+
+void *collector_run(void *argument)
+{
+	struct collector *k = argument;
+	unsigned round = 0;
+
+	k->last_entry_ns = clock_monotonic_ns();
+	for (;;) {
+		stage_turn(&k->stage);
+		bool ended = receivers_ended(k);
+		unsigned taken = collector_take(k);
+		uint64_t now_ns = clock_monotonic_ns();
+		uint64_t wanted_ns = sinks_poll(k->sinks, now_ns);
+
+		show_figures(k);
+		if (taken > 0) {
+			k->last_entry_ns = now_ns;
+			round = 0;
+			continue;
+		}
+		if (ended && rings_empty(k))
+			break;
+		watch_silence(k, now_ns);
+		if (!idle_spin(round++)) {
+			sleep_until(k, wanted_ns, now_ns);
+			round = 0;
+		}
+	}
+	finish_run(k);
+	/* relaxed: a figure for the main thread. */
+	atomic_store_explicit(&k->stage.ended, true, memory_order_relaxed);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static struct series_rules rules_of(const struct config_series *c, const struct protocol *protocol)
+{
+	bool given = c->first != CONFIG_AUTO;
+
+	return (struct series_rules){
+		.first_given = given || protocol->counts_from_zero,
+		.first = given ? (uint64_t)c->first : 0,
+		.frames = c->frames,
+		.step = c->step,
+		.reorder = c->reorder,
+		.max_gap = c->max_gap,
+	};
+}
+
+static int exit_status_of(int err)
+{
+	return err == -EACCES || err == -EPERM ? 77 : 73;
+}
+
+int collector_open(struct collector *k, struct pipeline *p, const struct sink_program *program,
+                   char why[400], int *ret_status)
+{
+	struct series_rules rules =
+		rules_of(&p->config->series, protocol_find(p->config->ingest.protocol));
+	struct series_output output = { k, place, lose };
+	struct sink_callbacks callbacks = { k, released, settled, became_durable, say };
+	char sentence[256] = "";
+	int err;
+
+	k->pipeline = p;
+	k->held = calloc(p->receiver_count, sizeof *k->held);
+	k->asks = calloc(p->receiver_count, sizeof *k->asks);
+	k->raw_counts = calloc(p->config->histogram.raw.bins, sizeof *k->raw_counts);
+	k->normalised_counts =
+		calloc(p->config->histogram.normalised.bins, sizeof *k->normalised_counts);
+	*ret_status = 70;
+	snprintf(why, 400, "no memory for the ledger");
+	if (!k->held || !k->asks || !k->raw_counts || !k->normalised_counts)
+		return -ENOMEM;
+	err = series_open(&k->series, &rules, &output);
+	if (err < 0)
+		return err;
+	err = sinks_open(&k->sinks, p->config, program, &callbacks, p->collect.fd, sentence);
+	if (err < 0) {
+		snprintf(why, 400, "%s", sentence);
+		*ret_status = exit_status_of(err);
+		return err;
+	}
+	err = relayout_at_start(k, why);
+	if (err < 0)
+		*ret_status = err == -EINVAL ? 78 : 71;
+	return err;
+}
+
+void collector_close(struct collector *k)
+{
+	sinks_close(k->sinks);
+	series_close(&k->series);
+	if (k->layout) {
+		layout_close(k->layout);
+		free(k->layout);
+	}
+	free(k->held);
+	free(k->asks);
+	free(k->raw_counts);
+	free(k->normalised_counts);
+	*k = (struct collector){ 0 };
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_COLLECTOR_H
+#define DAEMON_COLLECTOR_H
+
+#include "daemon/slot_layout.h"
+#include "daemon/log.h"
+#include "daemon/series.h"
+#include "daemon/stage.h"
+#include "sinks/sinks.h"
+
+struct pipeline;
+
+/* What people are told while it runs. Written by the collector, read by the main thread;
+ * relaxed, since each figure stands alone. */
+struct collector_figures {
+	_Atomic uint64_t expected, received, written, durable, dropped, missing, rejected,
+		duplicate;
+	_Atomic uint64_t series_closed;
+	_Atomic uint64_t held, busy; /* slots that wait for their place, that are being written */
+	_Atomic bool open;           /* a series is running */
+};
+
+/* The one thread that takes entries in order of arrival, decides what a series is, and hands
+ * frames to the sinks. */
+struct collector {
+	struct stage stage;
+	struct pipeline *pipeline;
+	struct sinks *sinks;
+	struct layout *layout; /* current; NULL until a geometry is known */
+	struct series series;
+	struct totals totals; /* of the series that runs or comes next */
+	struct collector_figures figures;
+	uint64_t series_limit; /* 0: none */
+	uint64_t series_closed;
+	int status;             /* worst of the series: 0 or 1 */
+	bool begun;             /* the running series has its folder */
+	bool announced;         /* the log has said that the buffer cuts series.reorder */
+	uint64_t began_ns;      /* CLOCK_MONOTONIC */
+	uint64_t last_entry_ns; /* CLOCK_MONOTONIC of the last message or of waiting receivers */
+	unsigned *held;         /* slots of each receiver that wait for their place */
+
+	/* Frames of another geometry than the layout's, in a row and alike. */
+	struct frame_shape odd_shape;
+	uint64_t odd_count;
+	struct ask {
+		bool open;
+		struct frame_shape shape;
+		uint64_t number;
+		bool number_known;
+	} * asks; /* of each receiver, while the layout is being made */
+	bool laying_out;
+
+	/* Histograms of the series [bins]. */
+	uint64_t *raw_counts, *normalised_counts;
+	struct histogram_tails raw_tails, normalised_tails;
+	struct log_limit rejections;
+};
+
+/* Open sinks, series and, when the geometry is known, the layout. Main thread. 0, or negative
+ * errno with `why` and the exit status. */
+int collector_open(struct collector *k, struct pipeline *p, const struct sink_program *program,
+                   char why[400], int *ret_status);
+
+/* Accepts a zeroed or half-open one. The thread must have ended. */
+void collector_close(struct collector *k);
+
+/* The thread's body; `argument` is the collector. */
+void *collector_run(void *argument);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_LOG_H
+#define DAEMON_LOG_H
+
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Lines on standard error, `level area: sentence key=value`, one write each, any thread. Not for
+ * the data path: it locks. */
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_LEVEL_COUNT };
+
+/* Before the first line; a line is JSON or text. */
+void log_open(enum log_format format);
+
+__attribute__((format(printf, 3, 4))) void log_line(enum log_level level, const char *area,
+                                                    const char *format, ...);
+
+/* Show `text` as the progress: one redrawn line on a terminal, a plain line otherwise. Main
+ * thread. */
+void log_progress(const char *text);
+
+/* End the redrawn line, if there is one. */
+void log_progress_end(void);
+
+/* True when standard error is a terminal: progress is redrawn rather than repeated. */
+bool log_is_terminal(void);
+
+/* Repeats of one kind of line: the first is written at once, then one summary a second. Belongs
+ * to one thread. */
+struct log_limit {
+	uint64_t last_ns; /* CLOCK_MONOTONIC of the last line */
+	uint64_t held;    /* repeats since */
+	char text[256];   /* the latest repeat */
+};
+
+/* True when the line may be written now. Otherwise it is held with `text`. */
+bool log_limit_take(struct log_limit *l, uint64_t now_ns, const char *text);
+
+/* Write the summary of what is held, if a second has passed. */
+void log_limit_flush(struct log_limit *l, uint64_t now_ns, enum log_level level, const char *area);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+#include "daemon/host_check.h"
+#include "daemon/isa.h"
+#include "daemon/log.h"
+#include "daemon/run_loop.h"
+#include "daemon/version.h"
+#include "ingest/protocol.h"
+#include "ingest/source.h"
+#include "kernels/registry.h"
+#include "sinks/sinks.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETS_MAX 256
+
+enum mode { MODE_RUN, MODE_CHECK, MODE_PRINT, MODE_LIST, MODE_VERSION, MODE_HELP };
+
+struct arguments {
+	enum mode mode;
+	const char *config_path; /* NULL: the defaults */
+	const char *sets[SETS_MAX];
+	unsigned set_count;
+	uint64_t series_limit;
+};
+
+static const char usage[] =
+	"usage: openbeamd [-c FILE] [--set KEY=VALUE]... [--series N]\n"
+	"       openbeamd --check | --print-config | --list | --version | --help\n"
+	"\n"
+	"Takes detector frames off ZeroMQ, corrects and reduces them, writes the results.\n"
+	"\n"
+	"  -c, --config FILE     the configuration (YAML); without it the defaults\n"
+	"  -s, --set KEY=VALUE   set one key over the file, e.g. --set reduce.bin=2\n"
+	"      --series N        end after N closed series, with the worst status\n"
+	"      --check           hold the configuration against this host, and end\n"
+	"      --print-config    print the effective values as commented YAML, and end\n"
+	"      --list            print protocols, kernels and sinks of this version, and end\n"
+	"      --version         print version, commit and instruction set, and end\n"
+	"  -h, --help            print this, and end\n"
+	"\n"
+	"TERM and INT take what has arrived and close the series; a second one aborts.\n"
+	"Exit status: 0 good; 1 a series ended with frames dropped, missing or flagged; 2 usage;\n"
+	"69 unavailable, 70 internal, 71 system, 73 cannot create, 74 input/output,\n"
+	"77 permission, 78 configuration or calibration.\n";
+
+static int complain(const char *what, const char *value)
+{
+	fprintf(stderr, "openbeamd: %s%s%s; see openbeamd --help\n", what, value ? ": " : "",
+	        value ? value : "");
+	return 2;
+}
+
+static bool parse_count(const char *text, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || text[0] < '0' || text[0] > '9' ||
+	    value == 0)
+		return false;
+	*ret = value;
+	return true;
+}
+
+/* 0, or the exit status after a complaint. */
+static int parse_arguments(int argc, char **argv, struct arguments *ret)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "set", required_argument, NULL, 's' },
+		{ "series", required_argument, NULL, 'n' },
+		{ "check", no_argument, NULL, 'k' },
+		{ "print-config", no_argument, NULL, 'p' },
+		{ "list", no_argument, NULL, 'l' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:s:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			ret->config_path = optarg;
+			break;
+		case 's':
+			if (ret->set_count == SETS_MAX)
+				return complain("too many --set", optarg);
+			ret->sets[ret->set_count++] = optarg;
+			break;
+		case 'n':
+			if (!parse_count(optarg, &ret->series_limit))
+				return complain("--series takes a number from 1, not", optarg);
+			break;
+		case 'k':
+			ret->mode = MODE_CHECK;
+			break;
+		case 'p':
+			ret->mode = MODE_PRINT;
+			break;
+		case 'l':
+			ret->mode = MODE_LIST;
+			break;
+		case 'v':
+			ret->mode = MODE_VERSION;
+			break;
+		case 'h':
+			ret->mode = MODE_HELP;
+			return 0;
+		default:
+			return complain("cannot go on", NULL);
+		}
+	}
+	if (optind < argc)
+		return complain("what is this for", argv[optind]);
+	return 0;
+}
+
+static void print_list(void)
+{
+	struct kernel_bench kernel;
+
+	printf("protocols\n");
+	for (const struct protocol *p = protocols; p->name; p++)
+		printf("  %-12s %s\n", p->name, p->summary);
+	printf("kernels (this CPU: %s)\n", cpu_level_name(cpu_detect()));
+	for (unsigned i = 0; kernel_bench_at(i, &kernel); i++)
+		printf("  %-24s %-10s%s\n", kernel.kernel, kernel.isa,
+		       (kernel.needs & ~cpu_detect()) == 0 ? "" : " not on this CPU");
+	printf("sinks\n");
+	for (const struct sink_row *s = sink_rows; s->name; s++)
+		printf("  %-12s %s\n", s->name, s->summary);
+}
+
+/* 0, or the exit status after saying what is wrong. */
+static int load(const struct arguments *a, struct config *ret)
+{
+	char *problems = NULL;
+	int err = config_load(ret, a->config_path, a->sets, a->set_count, &problems);
+
+	if (problems)
+		fputs(problems, stderr);
+	free(problems);
+	if (err == 0)
+		return 0;
+	if (err != -EINVAL && !problems)
+		fprintf(stderr, "openbeamd: cannot read the configuration %s: %s\n",
+		        a->config_path ? a->config_path : "", strerror(-err));
+	return 78;
+}
+
+static int with_configuration(const struct arguments *a)
+{
+	static struct config config;
+	int status = load(a, &config);
+
+	if (status != 0)
+		return status;
+	log_open(config.daemon.log);
+	if (a->mode == MODE_PRINT) {
+		config_print(&config, stdout);
+	} else if (a->mode == MODE_CHECK) {
+		status = host_check(&config, stdout);
+	} else {
+		struct run_options options = { &config, a->series_limit };
+
+		run_block_signals();
+		status = run(&options);
+	}
+	config_done(&config);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments = { .mode = MODE_RUN };
+
+	source_tune_allocator();
+	int status = parse_arguments(argc, argv, &arguments);
+	if (status != 0)
+		return status;
+	switch (arguments.mode) {
+	case MODE_HELP:
+		fputs(usage, stdout);
+		return 0;
+	case MODE_VERSION:
+		printf("openbeamd %s commit=%s isa=%s\n", OPENBEAM_VERSION, OPENBEAM_COMMIT,
+		       cpu_level_name(cpu_detect()));
+		return 0;
+	case MODE_LIST:
+		print_list();
+		return 0;
+	default:
+		return with_configuration(&arguments);
+	}
+}

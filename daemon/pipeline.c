@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/pipeline.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORKERS_MOST 256
+#define MARGIN_BYTES ((uint64_t)256 << 20) /* program, libraries, heap, ledger of a series */
+
+static unsigned worker_count(const struct config *c)
+{
+	cpu_set_t set;
+
+	if (c->daemon.workers != CONFIG_AUTO)
+		return (unsigned)c->daemon.workers;
+	if (sched_getaffinity(0, sizeof set, &set) != 0)
+		return 1;
+	int cpus = CPU_COUNT(&set);
+	return cpus < 1 ? 1 : cpus > WORKERS_MOST ? WORKERS_MOST : (unsigned)cpus;
+}
+
+static int open_receivers(struct pipeline *p, char why[400], int *ret_status)
+{
+	const struct config_list *endpoints = &p->config->ingest.endpoints;
+	int err = 0;
+
+	p->receivers = aligned_alloc(64, endpoints->count * sizeof *p->receivers);
+	if (!p->receivers)
+		return -ENOMEM;
+	memset(p->receivers, 0, endpoints->count * sizeof *p->receivers);
+	p->receiver_count = endpoints->count;
+	for (unsigned i = 0; err == 0 && i < p->receiver_count; i++)
+		err = receiver_open(&p->receivers[i], p, i, endpoints->at[i], why);
+	if (err == -EACCES || err == -EPERM)
+		*ret_status = 77;
+	else if (err == -EINVAL || err == -ENOMEM)
+		*ret_status = err == -EINVAL ? 78 : 71;
+	else
+		*ret_status = 69;
+	return err;
+}
+
+static int open_workers(struct pipeline *p)
+{
+	p->worker_count = worker_count(p->config);
+	p->workers = aligned_alloc(64, p->worker_count * sizeof *p->workers);
+	if (!p->workers)
+		return -ENOMEM;
+	memset(p->workers, 0, p->worker_count * sizeof *p->workers);
+	for (unsigned i = 0; i < p->worker_count; i++) {
+		p->workers[i].pipeline = p;
+		p->workers[i].index = i;
+	}
+	return 0;
+}
+
+int pipeline_open(struct pipeline *p, const struct config *c, const struct planes *planes,
+                  unsigned cpu, const struct pipeline_options *options, char why[400],
+                  int *ret_status)
+{
+	int err;
+
+	memset(p, 0, sizeof *p);
+	p->config = c;
+	p->planes = planes;
+	p->cpu = cpu;
+	p->collector.series_limit = options->series_limit;
+	p->collector.pipeline = p;
+	snprintf(why, 400, "no memory for the pipeline");
+	*ret_status = 71;
+	err = bell_open(&p->collect);
+	if (err == 0)
+		err = open_workers(p);
+	if (err == 0)
+		err = open_receivers(p, why, ret_status);
+	if (err == 0)
+		err = collector_open(&p->collector, p, &options->program, why, ret_status);
+	if (err < 0)
+		pipeline_close(p);
+	return err;
+}
+
+/* daemon.cpus names cores for the threads in data-path order; those beyond it float. */
+static int cpu_for(const struct pipeline *p, unsigned thread)
+{
+	return thread < p->config->daemon.cpu_count ? p->config->daemon.cpus[thread] : -1;
+}
+
+int pipeline_start(struct pipeline *p)
+{
+	unsigned thread = p->receiver_count;
+	char name[32];
+	int err = 0;
+
+	/* Against the data: nothing arrives before everything behind it runs. */
+	for (unsigned i = 0; err == 0 && i < p->worker_count; i++) {
+		snprintf(name, sizeof name, "work%u", i);
+		err = stage_start(&p->workers[i].stage, name, worker_run, &p->workers[i],
+		                  cpu_for(p, thread++));
+	}
+	if (err == 0)
+		err = stage_start(&p->collector.stage, "sink", collector_run, &p->collector,
+		                  cpu_for(p, thread));
+	for (unsigned i = 0; err == 0 && i < p->receiver_count; i++) {
+		snprintf(name, sizeof name, "rx%u", i);
+		err = stage_start(&p->receivers[i].stage, name, receiver_run, &p->receivers[i],
+		                  cpu_for(p, i));
+	}
+	return err;
+}
+
+void pipeline_phase(struct pipeline *p, enum phase phase)
+{
+	int now = atomic_load(&p->phase);
+
+	/* seq_cst: ordered before the looks whether threads sleep. */
+	while (now < (int)phase && !atomic_compare_exchange_weak(&p->phase, &now, (int)phase))
+		;
+	for (unsigned i = 0; i < p->receiver_count; i++)
+		bell_ring(&p->receivers[i].bell);
+	bell_ring(&p->collect);
+	gate_notify(&p->work, (int)p->worker_count);
+}
+
+void pipeline_fail(struct pipeline *p, int status, const char *why)
+{
+	if (atomic_exchange(&p->failing, true))
+		return; /* somebody was first */
+	snprintf(p->failure, sizeof p->failure, "%s", why);
+	p->failure_status = status;
+	/* release pairs with the acquire in the main thread: publishes the text. */
+	atomic_store_explicit(&p->failed, true, memory_order_release);
+	pipeline_phase(p, PHASE_DRAIN);
+}
+
+bool pipeline_ended(struct pipeline *p)
+{
+	/* relaxed: the main thread joins before it believes anything. */
+	return atomic_load_explicit(&p->collector.stage.ended, memory_order_relaxed);
+}
+
+bool pipeline_join(struct pipeline *p, unsigned timeout_ms)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < p->receiver_count; i++)
+		all = stage_join(&p->receivers[i].stage, timeout_ms) && all;
+	all = stage_join(&p->collector.stage, timeout_ms) && all;
+	for (unsigned i = 0; i < p->worker_count; i++)
+		all = stage_join(&p->workers[i].stage, timeout_ms) && all;
+	return all;
+}
+
+void pipeline_close(struct pipeline *p)
+{
+	for (unsigned i = 0; i < p->receiver_count; i++)
+		receiver_close(&p->receivers[i]);
+	collector_close(&p->collector);
+	bell_close(&p->collect);
+	free(p->receivers);
+	free(p->workers);
+	memset(p, 0, sizeof *p);
+}
+
+uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes)
+{
+	return c->ingest.buffer + planes->bytes + MARGIN_BYTES;
+}

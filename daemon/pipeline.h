@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_PIPELINE_H
+#define DAEMON_PIPELINE_H
+
+#include "config/config.h"
+#include "daemon/collector.h"
+#include "daemon/slot_layout.h"
+#include "daemon/planes.h"
+#include "daemon/receiver.h"
+#include "daemon/worker.h"
+
+#include <stdatomic.h>
+
+/* The threads and what they share.
+ *
+ *   receivers (rx0..) ══ sequence ring ══▶ workers (work0..) ══▶ collector (sink)
+ *        ▲ spare slots ─────────────────────────────────────────────────┘
+ *
+ * Shutting down follows the data: receivers end first, then the collector has taken everything
+ * they published, then the workers end. */
+
+enum phase {
+	PHASE_RUN,
+	PHASE_DRAIN, /* take what has arrived, finish the series, end */
+	PHASE_END,   /* take nothing more from the sockets, finish the series, end */
+	PHASE_ABORT, /* drop what is not in a file yet, end */
+};
+
+struct pipeline {
+	const struct config *config;
+	const struct planes *planes;
+	unsigned cpu; /* enum cpu_flag */
+	unsigned receiver_count, worker_count;
+	struct receiver *receivers; /* [receiver_count] */
+	struct worker *workers;     /* [worker_count] */
+	struct collector collector;
+	struct gate work;    /* workers sleep here */
+	struct bell collect; /* the collector sleeps here; the sinks' completions ring it too */
+
+	_Alignas(64) _Atomic int phase; /* enum phase; only ever rises */
+	_Atomic bool pause;             /* collector: receivers shall stop where they are */
+	_Atomic bool collected;         /* collector: everything is taken, workers may end */
+	struct layout *_Atomic layout;  /* collector: NULL until a geometry is known */
+
+	_Atomic bool failed; /* a stage cannot go on; `failure` was written before */
+	_Atomic bool failing;
+	char failure[320];
+	int failure_status; /* of the process */
+};
+
+struct pipeline_options {
+	uint64_t series_limit;       /* end after so many closed series; 0: none */
+	struct sink_program program; /* for the manifest; texts are borrowed */
+};
+
+/* Make everything that does not depend on the geometry (and the layout too, when it is known),
+ * attach the sockets, open the sinks. 0, or negative errno with `why` and the exit status. */
+int pipeline_open(struct pipeline *p, const struct config *c, const struct planes *planes,
+                  unsigned cpu, const struct pipeline_options *options, char why[400],
+                  int *ret_status);
+
+/* Start the threads. 0 or negative errno. */
+int pipeline_start(struct pipeline *p);
+
+/* Go to a later phase and wake everybody. Any thread, also more than once. */
+void pipeline_phase(struct pipeline *p, enum phase phase);
+
+/* A stage cannot go on: say why once, and end the run. Any thread. */
+void pipeline_fail(struct pipeline *p, int status, const char *why);
+
+/* True once the collector has ended. */
+bool pipeline_ended(struct pipeline *p);
+
+/* Join the threads. False when one does not end within timeout_ms. */
+bool pipeline_join(struct pipeline *p, unsigned timeout_ms);
+
+/* Accepts a half-open one. Threads must have ended. */
+void pipeline_close(struct pipeline *p);
+
+/* The memory that peers can make the daemon use, in bytes: the buffer, calibration, and a margin
+ * for the program itself. */
+uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes);
+
+#endif

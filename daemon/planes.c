@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/planes.h"
+#include "ingest/calibration.h"
+#include "kernels/coefficients.h"
+#include "kernels/cpu.h"
+#include "kernels/crc32c.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define IMAGE_LIMIT ((uint64_t)4 << 30) /* bytes of one image as float32 */
+
+struct images {
+	struct image dark, flat, mask;
+};
+
+__attribute__((format(printf, 3, 4))) static int fail(struct planes *p, int err, const char *format,
+                                                      ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(p->why, sizeof p->why, format, arguments);
+	va_end(arguments);
+	return err;
+}
+
+/* Length and checksum of a file, for the manifest. */
+static int file_checksum(const char *path, uint64_t *ret_bytes, uint32_t *ret_crc)
+{
+	crc32c_fn *crc32c = crc32c_for(cpu_detect());
+	static char chunk[1 << 16]; /* main thread only */
+	uint64_t bytes = 0;
+	uint32_t crc = 0;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, chunk, sizeof chunk)) > 0) {
+		crc = crc32c(crc, chunk, (size_t)n);
+		bytes += (uint64_t)n;
+	}
+	int err = n < 0 ? -errno : 0;
+	close(fd);
+	if (err == 0) {
+		*ret_bytes = bytes;
+		*ret_crc = crc;
+	}
+	return err;
+}
+
+/* Read one image, if there is one to read, and hold its size against what is known. */
+static int read_image(struct planes *p, const char *role, const char *path, struct image *ret)
+{
+	struct sink_calibration *file = &p->files[p->file_count];
+	int err;
+
+	if (path[0] == '\0')
+		return 0;
+	err = image_read(ret, path, IMAGE_LIMIT);
+	if (err < 0)
+		return fail(p, err, "calibration.%s: %s", role, ret->why);
+	if (p->width != 0 && (ret->width != p->width || ret->height != p->height))
+		return fail(p, -EINVAL,
+		            "calibration.%s: %s is %u x %u pixels, but %s is %u x %u; calibration "
+		            "images have the full frame's size",
+		            role, path, ret->width, ret->height, p->size_from, p->width, p->height);
+	err = file_checksum(path, &file->bytes, &file->crc32c);
+	if (err < 0)
+		return fail(p, err, "calibration.%s: cannot read %s: %s", role, path,
+		            strerror(-err));
+	file->role = role;
+	file->path = path;
+	p->file_count++;
+	if (p->width == 0) {
+		p->width = ret->width;
+		p->height = ret->height;
+		p->size_from = path;
+	}
+	return 0;
+}
+
+static int read_images(struct planes *p, const struct config *c, struct images *ret)
+{
+	const struct config_calibration *files = &c->calibration;
+	bool dark = c->reduce.normalise != NORMALISE_NONE;
+	bool flat = dark && c->reduce.normalise != NORMALISE_DARK;
+	int err = 0;
+
+	if (dark)
+		err = read_image(p, "dark", files->dark, &ret->dark);
+	if (err == 0 && flat)
+		err = read_image(p, "flat", files->flat, &ret->flat);
+	if (err == 0)
+		err = read_image(p, "mask", files->mask, &ret->mask);
+	return err;
+}
+
+static int make_planes(struct planes *p, const struct config *c, const struct images *i)
+{
+	size_t pixels = (size_t)p->width * p->height;
+	size_t bytes = (pixels * sizeof(float) + 4095) / 4096 * 4096;
+	bool scale = c->reduce.normalise == NORMALISE_TRANSMISSION ||
+	             c->reduce.normalise == NORMALISE_ATTENUATION;
+
+	p->offset = aligned_alloc(4096, bytes);
+	p->gain = aligned_alloc(4096, bytes);
+	if (!p->offset || !p->gain)
+		return fail(p, -ENOMEM, "no memory for two calibration planes of %zu bytes", bytes);
+	p->bytes = 2 * bytes;
+	p->bad = coefficients(p->offset, p->gain, i->dark.pixels, i->flat.pixels, i->mask.pixels,
+	                      scale, pixels);
+	if (p->bad == pixels && scale)
+		return fail(p, -EINVAL,
+		            "calibration.flat: %s is nowhere brighter than the dark%s%s: no usable "
+		            "pixel is left; was the shutter closed?",
+		            c->calibration.flat, i->dark.path ? " " : "",
+		            i->dark.path ? i->dark.path : "");
+	if (p->bad == pixels)
+		return fail(p, -EINVAL, "calibration: dark and mask leave no usable pixel in %s",
+		            p->size_from);
+	if (p->bad * 20 > pixels)
+		snprintf(
+			p->note, sizeof p->note,
+			"%llu of %zu pixels are bad by the calibration (%.1f %%): check dark, flat "
+			"and mask",
+			(unsigned long long)p->bad, pixels,
+			100.0 * (double)p->bad / (double)pixels);
+	return 0;
+}
+
+int planes_open(struct planes *p, const struct config *c)
+{
+	struct images images = { 0 };
+	int err;
+
+	*p = (struct planes){ 0 };
+	if (c->ingest.width != 0) {
+		p->width = c->ingest.width;
+		p->height = c->ingest.height;
+		p->size_from = "ingest.frame";
+	}
+	err = read_images(p, c, &images);
+	if (err == 0 && p->file_count > 0)
+		err = make_planes(p, c, &images);
+	if (err == 0 && p->file_count == 0)
+		p->width = p->height = 0;
+	image_done(&images.dark);
+	image_done(&images.flat);
+	image_done(&images.mask);
+	if (err < 0) {
+		char why[sizeof p->why];
+
+		memcpy(why, p->why, sizeof why);
+		planes_close(p);
+		memcpy(p->why, why, sizeof why);
+	}
+	return err;
+}
+
+void planes_close(struct planes *p)
+{
+	free(p->offset);
+	free(p->gain);
+	*p = (struct planes){ 0 };
+}

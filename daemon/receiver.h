@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_RECEIVER_H
+#define DAEMON_RECEIVER_H
+
+#include "daemon/slot_layout.h"
+#include "daemon/log.h"
+#include "daemon/sequence.h"
+#include "daemon/slot.h"
+#include "daemon/stage.h"
+#include "ingest/protocol.h"
+#include "ingest/source.h"
+
+struct pipeline;
+
+/* What the collector answered to ENTRY_ASK. */
+enum ask_answer { ASK_OPEN, ASK_ACCEPTED, ASK_REFUSED };
+
+/* One endpoint: takes messages, decodes their headers, publishes entries. It decides nothing
+ * about series; that is the collector's. */
+struct receiver {
+	struct stage stage;
+	struct pipeline *pipeline;
+	unsigned index;
+	struct source source;
+	const struct protocol *protocol;
+	struct decoder *decoder;
+	struct sequence ring;
+	struct spare spare; /* filled by the collector */
+	struct bell bell;   /* rung by the collector, by workers, and to change the phase */
+
+	/* The receiving thread's own. */
+	uint64_t payloads_taken; /* handed to workers since start */
+	int queue_messages;      /* ZMQ_RCVHWM as it is set */
+	bool was_full;           /* waited for room since the last message */
+	uint64_t drain_until_ns; /* CLOCK_MONOTONIC; 0: not draining */
+	struct log_limit rejections[REJECT_COUNT];
+
+	/* Written by the receiving thread, read by the collector and by people. */
+	_Alignas(64) _Atomic bool quiet;  /* waits for messages, with room for them */
+	_Atomic bool parked;              /* stands still as `pause` asks */
+	_Atomic uint64_t messages, bytes; /* received */
+
+	/* Written by workers. */
+	_Alignas(64) _Atomic uint64_t payloads_freed;
+
+	/* Written by the collector. */
+	_Alignas(64) _Atomic int answer; /* enum ask_answer */
+
+	/* Written by the main thread: drop unfinished messages, see source_reopen(). */
+	_Alignas(64) _Atomic bool reopen;
+};
+
+/* 0, or negative errno with why. `endpoint` is borrowed. */
+int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, const char *endpoint,
+                  char why[400]);
+
+/* Accepts a zeroed or half-open one. The thread must have ended. */
+void receiver_close(struct receiver *r);
+
+/* The thread's body; `argument` is the receiver. */
+void *receiver_run(void *argument);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/relayout.h"
+#include "daemon/closing.h"
+#include "daemon/pipeline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STANDSTILL_POLL_MS 2
+
+static struct layout_needs needs_of(const struct collector *k)
+{
+	const struct pipeline *p = k->pipeline;
+
+	return (struct layout_needs){ .config = p->config,
+		                      .planes = p->planes,
+		                      .receivers = p->receiver_count,
+		                      .workers = p->worker_count,
+		                      .cpu = p->cpu };
+}
+
+/* ---- making it ---- */
+
+static void describe(const struct layout *l, const struct sinks *sinks)
+{
+	const struct layout_budget *b = &l->budget;
+
+	log_line(LOG_INFO, "layout",
+	         "frames of %u x %u %s: %u slots, %u frames per endpoint in reduction, queue of %d "
+	         "messages per peer, hand=%u tile_rows=%u product=%u x %u buffer_bytes=%llu "
+	         "writer=%s",
+	         l->shape.width, l->shape.height, pixel_name(l->shape.type), b->slots, b->payloads,
+	         b->queue_messages, l->plan.hand, l->plan.tile_rows, l->plan.out_width,
+	         l->plan.out_height, (unsigned long long)b->total_bytes,
+	         sinks_writer_summary(sinks));
+}
+
+static void hand_out_slots(struct collector *k, struct layout *l)
+{
+	for (unsigned i = 0; i < k->pipeline->receiver_count; i++) {
+		struct receiver *r = &k->pipeline->receivers[i];
+
+		/* relaxed: the receiver stands still or was not started. */
+		atomic_store_explicit(&r->spare.head, 0, memory_order_relaxed);
+		atomic_store_explicit(&r->spare.tail, 0, memory_order_relaxed);
+		for (unsigned s = 0; s < l->slots_per_receiver; s++)
+			spare_push(&r->spare, &l->slots[i * l->slots_per_receiver + s]);
+	}
+}
+
+/* Replace the layout by a planned one. Every slot is home, nobody looks at the old one. */
+static int replace(struct collector *k, struct layout *next, char why[320])
+{
+	struct layout *old = k->layout;
+	int err;
+
+	/* relaxed: receivers stand still, workers have nothing to do. */
+	atomic_store_explicit(&k->pipeline->layout, NULL, memory_order_relaxed);
+	k->layout = NULL;
+	if (old) {
+		struct sink_geometry nothing = { 0 };
+
+		sinks_lay_out(k->sinks, &nothing);
+		layout_close(old);
+		free(old);
+	}
+	err = layout_open(next, why);
+	if (err < 0)
+		return err;
+	err = sinks_lay_out(k->sinks, &next->geometry);
+	if (err < 0) {
+		snprintf(why, 320, "the sinks have no memory for frames of this size");
+		layout_close(next);
+		return err;
+	}
+	hand_out_slots(k, next);
+	k->layout = next;
+	memset(k->held, 0, k->pipeline->receiver_count * sizeof *k->held);
+	/* release pairs with acquire in receivers and workers: publishes the layout. */
+	atomic_store_explicit(&k->pipeline->layout, next, memory_order_release);
+	describe(next, k->sinks);
+	return 0;
+}
+
+static bool known_shape(const struct pipeline *p, struct frame_shape *ret)
+{
+	static const enum pixel_type types[] = {
+		[FRAME_UINT8] = PIXEL_UINT8,
+		[FRAME_UINT16] = PIXEL_UINT16,
+		[FRAME_UINT32] = PIXEL_UINT32,
+		[FRAME_FLOAT32] = PIXEL_FLOAT32,
+	};
+	const struct config_ingest *c = &p->config->ingest;
+	uint32_t width = c->width ? c->width : p->planes->width;
+	uint32_t height = c->height ? c->height : p->planes->height;
+
+	if (width == 0 || height == 0 || c->type == FRAME_TYPE_AUTO ||
+	    strcmp(c->pixel_format, "auto") != 0)
+		return false;
+	*ret = (struct frame_shape){ .width = width, .height = height, .type = types[c->type] };
+	return true;
+}
+
+int relayout_at_start(struct collector *k, char why[400])
+{
+	struct layout_needs needs = needs_of(k);
+	struct frame_shape shape;
+	struct layout *l;
+	char sentence[320];
+	int err;
+
+	if (!known_shape(k->pipeline, &shape))
+		return 0;
+	l = malloc(sizeof *l);
+	if (!l)
+		return -ENOMEM;
+	err = layout_plan(l, &needs, &shape, sentence);
+	if (err == 0)
+		err = replace(k, l, sentence);
+	if (err < 0) {
+		snprintf(why, 400, "%s", sentence);
+		free(l);
+	}
+	return err;
+}
+
+/* ---- standing still ---- */
+
+static bool all_still(const struct collector *k)
+{
+	for (unsigned i = 0; i < k->pipeline->receiver_count; i++) {
+		struct receiver *r = &k->pipeline->receivers[i];
+
+		/* seq_cst: `pause` was stored before; see park() in receiver.c. */
+		if (!atomic_load(&r->parked) && !atomic_load(&r->stage.ended))
+			return false;
+		if (sequence_waiting(&r->ring) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* Bring every receiver to a standstill and every slot home. */
+static void stand_still(struct collector *k)
+{
+	struct pipeline *p = k->pipeline;
+
+	atomic_store(&p->pause, true); /* seq_cst: before the looks at `parked` */
+	for (unsigned i = 0; i < p->receiver_count; i++)
+		bell_ring(&p->receivers[i].bell);
+	while (!all_still(k)) {
+		stage_turn(&k->stage);
+		if (collector_take(k) == 0)
+			bell_sleep(&p->collect, STANDSTILL_POLL_MS);
+		sinks_poll(k->sinks, clock_monotonic_ns());
+	}
+	/* What was still in the rings may have begun a series of the old geometry. */
+	closing_finish(k);
+	sinks_drain(k->sinks);
+}
+
+static void go_on(struct collector *k)
+{
+	struct pipeline *p = k->pipeline;
+
+	atomic_store(&p->pause, false); /* seq_cst: before the looks whether they sleep */
+	for (unsigned i = 0; i < p->receiver_count; i++)
+		bell_ring(&p->receivers[i].bell);
+}
+
+/* ---- answers ---- */
+
+static void answer(struct receiver *r, enum ask_answer a)
+{
+	atomic_store(&r->answer, a); /* seq_cst pairs with ask() in receiver.c */
+	bell_ring(&r->bell);
+}
+
+static void refuse(struct collector *k, struct receiver *r, uint64_t number, enum reject reason,
+                   const char *why)
+{
+	char text[400];
+
+	k->totals.rejected[reason]++;
+	if (reason == REJECT_SHAPE)
+		series_unusable(&k->series, number);
+	snprintf(text, sizeof text, "frame %llu rejected: %s reason=%s", (unsigned long long)number,
+	         why, reject_name(reason));
+	if (log_limit_take(&k->rejections, clock_monotonic_ns(), text))
+		log_line(LOG_WARNING, "series", "%s", text);
+	answer(r, ASK_REFUSED);
+}
+
+static void answer_waiting(struct collector *k)
+{
+	for (unsigned i = 0; i < k->pipeline->receiver_count; i++) {
+		struct receiver *r = &k->pipeline->receivers[i];
+
+		if (!k->asks[i].open)
+			continue;
+		k->asks[i].open = false;
+		if (k->layout && shape_equal(&k->layout->shape, &k->asks[i].shape))
+			answer(r, ASK_ACCEPTED);
+		else
+			refuse(k, r, k->asks[i].number, REJECT_SHAPE,
+			       "its geometry came while another one was being laid out");
+	}
+}
+
+static void lay_out(struct collector *k, struct receiver *r, const struct entry *e,
+                    struct layout *next)
+{
+	char why[320];
+
+	k->laying_out = true;
+	stand_still(k);
+	int err = replace(k, next, why);
+	k->laying_out = false;
+	k->odd_count = 0;
+	if (err < 0) {
+		free(next);
+		log_line(LOG_ERROR, "layout", "%s", why);
+		refuse(k, r, e->frame.number, REJECT_SHAPE, why);
+	} else {
+		answer(r, ASK_ACCEPTED);
+	}
+	answer_waiting(k);
+	go_on(k);
+}
+
+/* A series runs and a frame of another geometry comes: only when as many in a row agree as may
+ * come out of order is it taken for a new series. */
+static bool enough_agree(struct collector *k, const struct frame_shape *shape)
+{
+	bool same = k->odd_count > 0 && shape_equal(shape, &k->odd_shape);
+
+	k->odd_shape = *shape;
+	k->odd_count = same ? k->odd_count + 1 : 1;
+	return k->odd_count >= k->pipeline->config->series.reorder;
+}
+
+/* Whether the geometry may change now, as far as the series is concerned. */
+static bool may_change(struct collector *k, const struct frame_shape *shape)
+{
+	return !k->layout || k->series.state == SERIES_IDLE ||
+	       (k->series.state == SERIES_OPEN && !k->begun && k->series.held == 0) ||
+	       enough_agree(k, shape);
+}
+
+static void refuse_shape(struct collector *k, struct receiver *r, const struct entry *e,
+                         const struct frame_shape *shape)
+{
+	char why[200];
+
+	snprintf(why, sizeof why, "it is %u x %u %s%s in a series of %u x %u %s", shape->width,
+	         shape->height, pixel_name(shape->type), shape->big_endian ? " big-endian" : "",
+	         k->layout->shape.width, k->layout->shape.height,
+	         pixel_name(k->layout->shape.type));
+	refuse(k, r, e->frame.number, REJECT_SHAPE, why);
+}
+
+void relayout_ask(struct collector *k, struct receiver *r, const struct entry *e)
+{
+	struct frame_shape shape = shape_of_frame(&e->frame);
+	struct layout_needs needs = needs_of(k);
+	char why[320];
+
+	if (k->laying_out) {
+		k->asks[r->index] = (struct ask){ true, shape, e->frame.number, true };
+		return;
+	}
+	if (k->layout && shape_equal(&k->layout->shape, &shape)) {
+		answer(r, ASK_ACCEPTED);
+		return;
+	}
+	if (!closing_may_begin(k)) {
+		refuse(k, r, e->frame.number, REJECT_NO_SERIES, "no further series is taken");
+		return;
+	}
+	struct layout *next = malloc(sizeof *next);
+	if (!next) {
+		refuse(k, r, e->frame.number, REJECT_SHAPE, "no memory to lay out its geometry");
+		return;
+	}
+	if (layout_plan(next, &needs, &shape, why) < 0) {
+		free(next);
+		refuse(k, r, e->frame.number, REJECT_SHAPE, why);
+		return;
+	}
+	if (!may_change(k, &shape)) {
+		free(next);
+		refuse_shape(k, r, e, &shape);
+		return;
+	}
+	lay_out(k, r, e, next);
+}

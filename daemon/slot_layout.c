@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/slot_layout.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE              4096u
+#define PIECE_BYTES       ((size_t)512 << 20) /* the kernel registers at most 1 GiB at once */
+#define SLOTS_LEAST       8u                  /* of each receiver */
+#define SLOTS_MOST        8192u               /* of each receiver */
+#define QUEUE_MOST        1000
+#define PAYLOADS_PER_HAND 2u
+
+struct frame_shape shape_of_frame(const struct frame *f)
+{
+	return (struct frame_shape){ f->width, f->height, f->type, f->big_endian, f->bits };
+}
+
+bool shape_equal(const struct frame_shape *a, const struct frame_shape *b)
+{
+	return a->width == b->width && a->height == b->height && a->type == b->type &&
+	       a->big_endian == b->big_endian && a->bits == b->bits;
+}
+
+static size_t round_up(size_t bytes, size_t to)
+{
+	return (bytes + to - 1) / to * to;
+}
+
+/* ---- the plan ---- */
+
+static enum raw_layout raw_layout_of(const struct frame_shape *s)
+{
+	static const enum raw_layout rows[PIXEL_TYPE_COUNT][2] = {
+		[PIXEL_UINT8] = { RAW_UINT8, RAW_UINT8 },
+		[PIXEL_UINT16] = { RAW_UINT16, RAW_UINT16_BE },
+		[PIXEL_UINT32] = { RAW_UINT32, RAW_UINT32_BE },
+		[PIXEL_FLOAT32] = { RAW_FLOAT32, RAW_FLOAT32_BE },
+	};
+
+	return rows[s->type][s->big_endian];
+}
+
+static unsigned significant_bits(const struct config *c, const struct frame_shape *s)
+{
+	if (c->ingest.bits != CONFIG_AUTO)
+		return (unsigned)c->ingest.bits;
+	return s->bits ? s->bits : 8 * pixel_bytes(s->type);
+}
+
+static double saturation_of(const struct config *c, const struct frame_shape *s)
+{
+	if (c->ingest.saturation != CONFIG_AUTO)
+		return (double)c->ingest.saturation;
+	if (s->type == PIXEL_FLOAT32)
+		return INFINITY;
+	return ldexp(1.0, (int)significant_bits(c, s)) - 1.0;
+}
+
+static struct bins bins_of(const struct config_bins *b, double auto_high)
+{
+	return (struct bins){ .bins = b->bins,
+		              .low = b->low_auto ? 0.0 : b->low,
+		              .high = b->high_auto ? auto_high : b->high };
+}
+
+static double raw_high(const struct config *c, const struct frame_shape *s)
+{
+	unsigned bits = significant_bits(c, s);
+
+	return s->type == PIXEL_FLOAT32 || bits > 16 ? 65536.0 : ldexp(1.0, (int)bits);
+}
+
+static enum product_type reduced_type(const struct config *c, enum raw_layout raw)
+{
+	switch (c->reduce.type) {
+	case REDUCE_UINT8:
+		return PRODUCT_UINT8;
+	case REDUCE_UINT16:
+		return PRODUCT_UINT16;
+	case REDUCE_SOURCE:
+		return product_of_layout(raw);
+	default:
+		return PRODUCT_FLOAT32;
+	}
+}
+
+static bool wants_source(const struct config *c)
+{
+	for (unsigned i = 0; i < c->sink_count; i++)
+		if (c->sinks[i].product == PRODUCT_SOURCE && c->sinks[i].format != SINK_NULL)
+			return true;
+	return false;
+}
+
+static int check_shape(const struct layout_needs *n, const struct frame_shape *s, char why[320])
+{
+	static const enum frame_type types[PIXEL_TYPE_COUNT] = { FRAME_UINT8, FRAME_UINT16,
+		                                                 FRAME_UINT32, FRAME_FLOAT32 };
+	const struct config_ingest *c = &n->config->ingest;
+	const struct planes *p = n->planes;
+
+	if (p->width != 0 && (s->width != p->width || s->height != p->height)) {
+		snprintf(why, 320, "frames of %u x %u pixels, but %s is %u x %u", s->width,
+		         s->height, p->size_from, p->width, p->height);
+		return -EINVAL;
+	}
+	if (c->width != 0 && (s->width != c->width || s->height != c->height)) {
+		snprintf(why, 320, "frames of %u x %u pixels, but ingest.frame says %u x %u",
+		         s->width, s->height, c->width, c->height);
+		return -EINVAL;
+	}
+	if (c->type != FRAME_TYPE_AUTO && c->type != types[s->type]) {
+		snprintf(why, 320, "frames of %s, but ingest.frame.type says another type",
+		         pixel_name(s->type));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static struct reduce_plan plan_of(const struct layout_needs *n, const struct frame_shape *s)
+{
+	const struct config *c = n->config;
+	enum raw_layout raw = raw_layout_of(s);
+	bool offset = c->reduce.normalise != NORMALISE_NONE;
+
+	return (struct reduce_plan){
+		.width = s->width,
+		.height = s->height,
+		.layout = raw,
+		.offset = offset ? n->planes->offset : NULL,
+		.gain = n->planes->gain,
+		.saturation = saturation_of(c, s),
+		.source_only = c->reduce.type == REDUCE_SOURCE,
+		.bin = c->reduce.bin,
+		.type = reduced_type(c, raw),
+		.window_low = (float)c->reduce.window_low,
+		.window_high = (float)c->reduce.window_high,
+		.bad_zero = c->reduce.bad_pixels == BAD_ZERO,
+		.keep_source = wants_source(c),
+		.raw_bins = bins_of(&c->histogram.raw, raw_high(c, s)),
+		.normalised_bins = bins_of(&c->histogram.normalised, 1.5),
+		.batch = c->daemon.batch,
+		.cpu = n->cpu,
+	};
+}
+
+static struct sink_geometry geometry_of(const struct reduce_plan *p)
+{
+	struct sink_geometry g = {
+		.reduced = { .width = p->out_width, .height = p->out_height, .type = p->type },
+	};
+
+	g.reduced.bytes = (size_t)p->out_width * p->out_height * product_bytes(p->type);
+	if (p->keep_source) {
+		enum product_type type = product_of_layout(p->layout);
+
+		g.source =
+			(struct sink_shape){ .width = p->width, .height = p->height, .type = type };
+		g.source.bytes = (size_t)p->width * p->height * product_bytes(type);
+	}
+	return g;
+}
+
+/* ---- the budget ---- */
+
+static size_t slot_bytes_of(const struct layout *l)
+{
+	size_t counts = (size_t)l->plan.raw_bins.bins + l->plan.normalised_bins.bins;
+
+	return round_up(l->geometry.reduced.bytes, PAGE) +
+	       round_up(l->geometry.source.bytes, PAGE) + round_up(counts * sizeof(uint32_t), PAGE);
+}
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
+/* Payloads live from reception to reduction, products until they are on disk: more of the
+ * latter are needed, above all while numbers out of order wait for each other. */
+static int share_out(struct layout *l, const struct layout_needs *n, char why[320])
+{
+	struct layout_budget *b = &l->budget;
+	uint64_t buffer = n->config->ingest.buffer, receivers = n->receivers;
+	uint64_t hands = (uint64_t)PAYLOADS_PER_HAND * l->plan.hand * n->workers;
+
+	b->frame_bytes = raw_layout_bytes(l->plan.layout, (size_t)l->plan.width * l->plan.height);
+	b->slot_bytes = slot_bytes_of(l);
+	b->sinks_bytes = sinks_memory_bytes(n->config, &l->geometry);
+	b->queue_messages = (int)clamp(buffer / 8 / receivers / b->frame_bytes, 1, QUEUE_MOST);
+	b->payloads = (unsigned)clamp(buffer / 3 / receivers / b->frame_bytes, 2,
+	                              clamp(hands / receivers, 4, SLOTS_MOST));
+	/* One more message is being put together by libzmq on each endpoint. */
+	uint64_t payloads = receivers * (b->payloads + (uint64_t)b->queue_messages + 1);
+	uint64_t fixed = payloads * b->frame_bytes + b->sinks_bytes;
+	uint64_t least = fixed + receivers * SLOTS_LEAST * b->slot_bytes;
+
+	if (least > buffer) {
+		snprintf(why, 320,
+		         "ingest.buffer of %llu bytes is too small for frames of %zu bytes and "
+		         "products "
+		         "of %zu: it takes at least %llu bytes",
+		         (unsigned long long)buffer, b->frame_bytes, b->slot_bytes,
+		         (unsigned long long)least);
+		return -EINVAL;
+	}
+	l->slots_per_receiver = (unsigned)clamp((buffer - fixed) / receivers / b->slot_bytes,
+	                                        SLOTS_LEAST, SLOTS_MOST);
+	l->slot_count = l->slots_per_receiver * n->receivers;
+	b->slots = l->slot_count;
+	b->total_bytes = fixed + (uint64_t)l->slot_count * b->slot_bytes;
+	return 0;
+}
+
+int layout_plan(struct layout *l, const struct layout_needs *needs, const struct frame_shape *shape,
+                char why[320])
+{
+	int err;
+
+	*l = (struct layout){ .shape = *shape, .workers = needs->workers };
+	err = check_shape(needs, shape, why);
+	if (err < 0)
+		return err;
+	l->plan = plan_of(needs, shape);
+	if (!reduce_plan_init(&l->plan)) {
+		snprintf(why, 320, "frames of %u x %u pixels leave nothing after reduce.bin %u",
+		         shape->width, shape->height, l->plan.bin);
+		return -EINVAL;
+	}
+	l->geometry = geometry_of(&l->plan);
+	return share_out(l, needs, why);
+}
+
+/* ---- the memory ---- */
+
+static void place_slots(struct layout *l)
+{
+	size_t reduced = round_up(l->geometry.reduced.bytes, PAGE);
+	size_t source = round_up(l->geometry.source.bytes, PAGE);
+
+	for (unsigned i = 0; i < l->slot_count; i++) {
+		char *at = (char *)l->memory + i * l->budget.slot_bytes;
+		struct slot *s = &l->slots[i];
+
+		s->home = i / l->slots_per_receiver;
+		s->reduced = at;
+		s->source = source ? at + reduced : NULL;
+		s->raw_counts = (uint32_t *)(void *)(at + reduced + source);
+		s->normalised_counts = s->raw_counts + l->plan.raw_bins.bins;
+	}
+}
+
+static int make_pieces(struct layout *l)
+{
+	size_t slots = PIECE_BYTES / l->budget.slot_bytes;
+
+	if (slots == 0)
+		slots = 1;
+	l->piece_count = (unsigned)((l->slot_count + slots - 1) / slots);
+	l->pieces = calloc(l->piece_count, sizeof *l->pieces);
+	if (!l->pieces)
+		return -ENOMEM;
+	for (unsigned i = 0; i < l->piece_count; i++) {
+		size_t from = i * slots * l->budget.slot_bytes;
+		size_t left = l->memory_bytes - from, most = slots * l->budget.slot_bytes;
+
+		l->pieces[i].at = (char *)l->memory + from;
+		l->pieces[i].bytes = left < most ? left : most;
+	}
+	l->geometry.memory = l->pieces;
+	l->geometry.memory_count = l->piece_count;
+	return 0;
+}
+
+static int make_scratch(struct layout *l)
+{
+	size_t bytes = round_up(l->plan.scratch_bytes + 64, 64);
+
+	l->scratch = calloc(l->workers, sizeof *l->scratch);
+	if (!l->scratch)
+		return -ENOMEM;
+	for (unsigned i = 0; i < l->workers; i++) {
+		l->scratch[i] = aligned_alloc(64, bytes);
+		if (!l->scratch[i])
+			return -ENOMEM;
+		memset(l->scratch[i], 0, bytes);
+	}
+	return 0;
+}
+
+/* Mapped apart from the heap, in huge pages where the kernel gives them, and touched at once:
+ * the first frames of a run must not pay for page faults. */
+static int map_memory(struct layout *l)
+{
+	l->memory_bytes = (size_t)l->slot_count * l->budget.slot_bytes;
+	l->memory = mmap(NULL, l->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+	                 -1, 0);
+	if (l->memory == MAP_FAILED) {
+		l->memory = NULL;
+		return -errno;
+	}
+	madvise(l->memory, l->memory_bytes, MADV_HUGEPAGE);
+	for (size_t at = 0; at < l->memory_bytes; at += PAGE)
+		((volatile char *)l->memory)[at] = 0;
+	return 0;
+}
+
+int layout_open(struct layout *l, char why[320])
+{
+	int err = -ENOMEM;
+
+	l->slots = calloc(l->slot_count, sizeof *l->slots);
+	if (!l->slots)
+		goto fail;
+	err = map_memory(l);
+	if (err < 0)
+		goto fail;
+	place_slots(l);
+	err = make_pieces(l);
+	if (err < 0)
+		goto fail;
+	err = make_scratch(l);
+	if (err < 0)
+		goto fail;
+	return 0;
+
+fail:
+	snprintf(why, 320, "cannot take %llu bytes for the buffer: %s; lower ingest.buffer",
+	         (unsigned long long)l->budget.total_bytes, strerror(-err));
+	layout_close(l);
+	return err;
+}
+
+void layout_close(struct layout *l)
+{
+	for (unsigned i = 0; l->scratch && i < l->workers; i++)
+		free(l->scratch[i]);
+	free(l->scratch);
+	free(l->pieces);
+	free(l->slots);
+	if (l->memory)
+		munmap(l->memory, l->memory_bytes);
+	*l = (struct layout){ 0 };
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_SLOT_LAYOUT_H
+#define DAEMON_SLOT_LAYOUT_H
+
+#include "config/config.h"
+#include "daemon/planes.h"
+#include "daemon/slot.h"
+#include "ingest/frame.h"
+#include "sinks/sinks.h"
+
+/* Everything whose size depends on the frames: slots and their memory, scratch, the reduction
+ * plan. Made at start when the geometry is known, else at the first frame; replaced only while
+ * every slot is home. Built by the thread that collects; read by all. */
+
+/* What makes two frames alike. */
+struct frame_shape {
+	uint32_t width, height; /* pixels */
+	enum pixel_type type;
+	bool big_endian;
+	uint8_t bits; /* significant, 0: the type's */
+};
+
+struct frame_shape shape_of_frame(const struct frame *f);
+bool shape_equal(const struct frame_shape *a, const struct frame_shape *b);
+
+/* What a layout is made for beside the configuration. */
+struct layout_needs {
+	const struct config *config;
+	const struct planes *planes;
+	unsigned receivers, workers;
+	unsigned cpu; /* enum cpu_flag */
+};
+
+/* How ingest.buffer is shared out. Bytes. */
+struct layout_budget {
+	size_t frame_bytes;   /* of one payload */
+	size_t slot_bytes;    /* products and histograms of one frame */
+	unsigned slots;       /* of all receivers */
+	unsigned payloads;    /* of each receiver: received and not yet reduced */
+	int queue_messages;   /* of each endpoint: ZMQ_RCVHWM */
+	uint64_t sinks_bytes; /* staging of the sinks */
+	uint64_t total_bytes; /* all of it; at most ingest.buffer */
+};
+
+struct layout {
+	struct frame_shape shape;
+	struct reduce_plan plan;
+	struct sink_geometry geometry;
+	struct layout_budget budget;
+	unsigned slot_count, slots_per_receiver;
+	struct slot *slots; /* [slot_count]; receiver r owns [r * slots_per_receiver, ...) */
+	void *memory;       /* of all slots */
+	size_t memory_bytes;
+	struct sink_memory *pieces; /* for the sinks; a slot lies in one piece */
+	unsigned piece_count;
+	unsigned workers;
+	void **scratch; /* [workers], one each */
+};
+
+/* Complete the plan and the budget for `shape` without taking memory. 0, or -EINVAL with `why`:
+ * a shape the configuration does not allow, or a buffer that is too small (with the size it
+ * needs). */
+int layout_plan(struct layout *l, const struct layout_needs *needs, const struct frame_shape *shape,
+                char why[320]);
+
+/* Take the memory of a planned layout and touch it all. 0 or -ENOMEM with `why`. */
+int layout_open(struct layout *l, char why[320]);
+
+/* Accepts a zeroed or half-open one. Every slot must be home. */
+void layout_close(struct layout *l);
+
+#endif

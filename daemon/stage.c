@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/stage.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+int stage_start(struct stage *s, const char *name, void *(*body)(void *), void *argument, int cpu)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int err;
+
+	snprintf(s->name, sizeof s->name, "%s", name);
+	pthread_attr_init(&attributes);
+	if (cpu >= 0) {
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET((unsigned)cpu, &set);
+		pthread_attr_setaffinity_np(&attributes, sizeof set, &set);
+	}
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&s->thread, &attributes, body, argument);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	if (err != 0)
+		return -err;
+	pthread_setname_np(s->thread, s->name);
+	s->started = true;
+	return 0;
+}
+
+bool stage_join(struct stage *s, unsigned timeout_ms)
+{
+	struct timespec limit;
+
+	if (!s->started)
+		return true;
+	clock_gettime(CLOCK_REALTIME, &limit);
+	limit.tv_sec += timeout_ms / 1000;
+	limit.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (limit.tv_nsec >= 1000000000) {
+		limit.tv_sec++;
+		limit.tv_nsec -= 1000000000;
+	}
+	if (pthread_timedjoin_np(s->thread, NULL, &limit) != 0)
+		return false;
+	s->started = false;
+	return true;
+}
+
+uint64_t stage_still_ns(struct stage *s, uint64_t now_ns)
+{
+	uint64_t turns = atomic_load_explicit(&s->turns, memory_order_relaxed); /* a figure */
+
+	if (turns != s->turns_seen || s->seen_ns == 0 ||
+	    atomic_load_explicit(&s->ended, memory_order_relaxed)) {
+		s->turns_seen = turns;
+		s->seen_ns = now_ns;
+	}
+	return now_ns - s->seen_ns;
+}

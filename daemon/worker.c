@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker owns its scratch and, from claim to done, the entries of one hand with their slots.
+ * It waits at the gate that receivers notify.
+ * It ends once the collector has taken everything.
+ * While the layout changes every ring is empty, so a worker never holds a slot of an old one. */
+#include "daemon/worker.h"
+#include "daemon/pipeline.h"
+
+#define HAND_MOST 64
+#define SLEEP_NS  200000000u
+
+struct hand {
+	struct receiver *receiver;
+	uint64_t first;
+	unsigned count;
+};
+
+/* Every worker gets its part of what waits: a hand is never larger than it must be. */
+static unsigned hand_size(const struct pipeline *p, const struct receiver *r)
+{
+	uint64_t waiting = atomic_load_explicit(&r->ring.published, memory_order_relaxed) -
+	                   atomic_load_explicit(&r->ring.claimed, memory_order_relaxed);
+	uint64_t share = (waiting + p->worker_count - 1) / p->worker_count;
+	uint64_t most = p->config->daemon.batch < HAND_MOST ? p->config->daemon.batch : HAND_MOST;
+
+	return (unsigned)(share < 1 ? 1 : share > most ? most : share);
+}
+
+static bool claim(struct worker *w, struct hand *ret)
+{
+	struct pipeline *p = w->pipeline;
+
+	for (unsigned i = 0; i < p->receiver_count; i++) {
+		struct receiver *r = &p->receivers[(w->index + i) % p->receiver_count];
+
+		ret->receiver = r;
+		ret->count = sequence_claim(&r->ring, hand_size(p, r), &ret->first);
+		if (ret->count > 0)
+			return true;
+	}
+	return false;
+}
+
+static struct reduce_job job_of(struct slot *s)
+{
+	return (struct reduce_job){
+		.raw = s->raw,
+		.reduced = s->reduced,
+		.source = s->source,
+		.raw_counts = s->raw_counts,
+		.normalised_counts = s->normalised_counts,
+		.result = &s->reduction,
+	};
+}
+
+static void reduce(const struct layout *l, unsigned worker, const struct reduce_job *jobs,
+                   unsigned count)
+{
+	for (unsigned done = 0; done < count;) {
+		unsigned n = count - done < l->plan.hand ? count - done : l->plan.hand;
+
+		reduce_hand(&l->plan, l->scratch[worker], jobs + done, n);
+		done += n;
+	}
+}
+
+/* The payload is not needed any more: give its memory back before the frame is written. */
+static void free_payloads(struct receiver *r, struct slot *const *slots, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		payload_release(&slots[i]->payload);
+	/* seq_cst: ordered before the look whether the receiver sleeps. */
+	atomic_fetch_add(&r->payloads_freed, count);
+	bell_ring(&r->bell);
+}
+
+static void process(struct worker *w, const struct hand *h)
+{
+	struct pipeline *p = w->pipeline;
+	struct reduce_job jobs[HAND_MOST];
+	struct slot *slots[HAND_MOST];
+	unsigned frames = 0;
+	bool abort = atomic_load_explicit(&p->phase, memory_order_relaxed) == PHASE_ABORT;
+
+	for (unsigned i = 0; i < h->count; i++) {
+		struct entry *e = sequence_claimed(&h->receiver->ring, h->first + i);
+
+		if (e->kind != ENTRY_FRAME)
+			continue;
+		slots[frames] = e->slot;
+		jobs[frames++] = job_of(e->slot);
+	}
+	/* acquire pairs with the collector's store: a claimed frame was published after it. */
+	if (frames > 0 && !abort)
+		reduce(atomic_load_explicit(&p->layout, memory_order_acquire), w->index, jobs,
+		       frames);
+	if (frames > 0)
+		free_payloads(h->receiver, slots, frames);
+	for (unsigned i = 0; i < h->count; i++)
+		sequence_done(&h->receiver->ring, h->first + i);
+	bell_ring(&p->collect);
+}
+
+static bool anything_waits(const struct pipeline *p)
+{
+	for (unsigned i = 0; i < p->receiver_count; i++) {
+		const struct sequence *q = &p->receivers[i].ring;
+
+		/* seq_cst pairs with sequence_publish(), after our word that we sleep. */
+		if (atomic_load(&q->published) !=
+		    atomic_load_explicit(&q->claimed, memory_order_relaxed))
+			return true;
+	}
+	/* seq_cst pairs with the collector's last store, like a publication. */
+	return atomic_load(&p->collected);
+}
+
+static void sleep_at_gate(struct pipeline *p)
+{
+	uint32_t turn = gate_prepare(&p->work);
+
+	if (!anything_waits(p))
+		gate_sleep(&p->work, turn, SLEEP_NS);
+	gate_leave(&p->work);
+}
+
+void *worker_run(void *argument)
+{
+	struct worker *w = argument;
+	struct pipeline *p = w->pipeline;
+	struct hand hand;
+	unsigned round = 0;
+
+	/* acquire pairs with the collector's store of `collected`. */
+	while (!atomic_load_explicit(&p->collected, memory_order_acquire)) {
+		stage_turn(&w->stage);
+		if (claim(w, &hand)) {
+			process(w, &hand);
+			round = 0;
+		} else if (!idle_spin(round++)) {
+			sleep_at_gate(p);
+			round = 0;
+		}
+	}
+	/* relaxed: a figure for the main thread. */
+	atomic_store_explicit(&w->stage.ended, true, memory_order_relaxed);
+	return NULL;
+}

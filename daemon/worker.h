@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_WORKER_H
+#define DAEMON_WORKER_H
+
+#include "daemon/stage.h"
+
+struct pipeline;
+
+/* One thread that makes products of frames, a hand at a time. */
+struct worker {
+	struct stage stage;
+	struct pipeline *pipeline;
+	unsigned index;
+};
+
+/* The thread's body; `argument` is the worker. */
+void *worker_run(void *argument);
+
+#endif
