@@ -218,6 +218,7 @@ static enum series_answer ask_ahead(struct series *s, uint64_t position, uint64_
 	/* Past the end: not ours, but what is still open before it will not come either. */
 	s->newest = position;
 	decide_passed(s);
+	place_what_is_next(s);
 	return reject(s, REJECT_NO_SERIES);
 }
 
