@@ -9,9 +9,11 @@ import time
 
 import numpy
 import tifffile
+import zmq
 
 import e2e_reference as reference
 from e2e_case import Skip, case, check, contains, equal, same_pixels, until
+from e2e_journal import WRITTEN, pixels_of, read_journal
 
 SHAPE = (48, 64)
 SOURCE = {"reduce.type": "source"}
@@ -297,11 +299,12 @@ def a_crash_leaves_parts_and_a_journal_and_no_false_end(bench):
     check(list(folder.glob("*.part")), "the unfinished file ends in .part")
     for path in sorted(folder.glob("*.tif")):
         equal(tifffile.imread(path).shape, (15, *SHAPE), f"{path.name} is whole")
-    journal = folder / "journal.bin"
-    check(journal.stat().st_size > 0, "the journal has records")
-    equal(numpy.stack([p.asarray() for f in sorted(folder.glob("*.tif"))
-                       for p in tifffile.TiffFile(f).pages]).tolist(),
-          numpy.stack(sent[:30]).tolist(), "frames of the finished files")
+    name, suffix, records = read_journal(folder / "journal.bin")
+    check(len(records) >= 30, f"{len(records)} frames were durable")
+    for record in records:
+        equal(record["state"], WRITTEN, "state of a record")
+        pixels = pixels_of(folder, name, suffix, record)
+        check(pixels == sent[record["number"]].tobytes(), f"pixels of frame {record['number']}")
     equal(json.loads((folder / "manifest.json").read_text())["state"], "running", "state")
 
     daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.frames": 5})
@@ -309,6 +312,44 @@ def a_crash_leaves_parts_and_a_journal_and_no_false_end(bench):
     daemon.wait()
     equal(len([p for p in bench.output.iterdir() if p.is_dir()]), 2, "the next series has its own folder")
     check(list(folder.glob("*.part")), "what the crash left is untouched")
+
+
+@case(limit=120)
+def durable_frames_survive_a_kill_at_any_moment(bench):
+    sent = images(8, (128, 128))
+    for delay in numpy.linspace(0.01, 0.8, 20 if bench.long else 8):
+        folder = f"after-{delay:.2f}"
+        camera = bench.camera()
+        camera.socket.linger = 0
+        camera.socket.sndtimeo = 50
+        daemon = bench.daemon(camera.endpoint, {
+            **SOURCE, "series.frames": 100000,
+            "sinks": [bench.sink(folder=folder, sync="20ms", frames_per_file=30)]})
+        number = stream_until(camera, daemon, sent, bench.folder / folder, delay)
+        daemon.wait(-signal.SIGKILL)
+        series, = (bench.folder / folder).iterdir()
+        name, suffix, records = read_journal(series / "journal.bin")
+        for record in records:
+            check(record["number"] < number, "a number that was sent")
+            pixels = pixels_of(series, name, suffix, record)
+            check(pixels == sent[record["number"] % 8].tobytes(), f"pixels of frame {record['number']}")
+        for path in series.glob("*.tif"):
+            equal(tifffile.imread(path).shape, (30, 128, 128), f"{path.name} is whole")
+
+
+def stream_until(camera, daemon, sent, output, delay):
+    """Send until `delay` after the series began, kill the daemon; how many were sent."""
+    number, end = 0, time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            camera.send(number, sent[number % 8])
+            number += 1
+        except zmq.Again:
+            pass
+        if end > time.monotonic() + delay and list(output.glob("*/journal.bin")):
+            end = time.monotonic() + delay
+    daemon.send_signal(signal.SIGKILL)
+    return number
 
 
 @case

@@ -91,7 +91,7 @@ check_spdx() {
 check_guard() {
   local file=$1 guard
   guard=$(tr 'a-z/.-' 'A-Z___' <<<"$file")
-  grep -q "^#ifndef $guard\$" "$file" && grep -q "^#define $guard\$" "$file" ||
+  [[ $(grep -cE "^#(ifndef|define) $guard\$" "$file") -eq 2 ]] ||
     complain "$file: the include guard is not $guard"
 }
 
@@ -99,7 +99,7 @@ check_includes() {
   local file=$1 folder=${1%%/*} line header allowed
   while IFS=: read -r line header; do
     header=${header#*\"} header=${header%%\"*}
-    [[ -e $header && $header == */* && $header != *..* ]] || {
+    [[ (-e $header || -e $header.in) && $header == */* && $header != *..* ]] || {
       complain "$file:$line: \"$header\" is not a header's path from the root"
       continue
     }
