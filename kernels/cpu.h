@@ -28,6 +28,9 @@ unsigned cpu_level_flags(const char *name);
 /* The highest level whose flags are all in `flags`. Never NULL. */
 const char *cpu_level_name(unsigned flags);
 
+/* Bytes of the level-1 data cache of one core; 32 KiB where the system does not tell. */
+unsigned long cpu_l1_bytes(void);
+
 /* Bytes of the level-2 cache of one core; 512 KiB where the system does not tell. */
 unsigned long cpu_l2_bytes(void);
 

@@ -24,4 +24,6 @@ extern const struct crc32c_impl crc32c_impls[];
 /* The fastest implementation that needs nothing outside `cpu`. Never NULL. */
 crc32c_fn *crc32c_for(unsigned cpu);
 
+crc32c_fn crc32c_scalar, crc32c_sse42, crc32c_avx512icl;
+
 #endif

@@ -2,7 +2,15 @@
 #ifndef KERNELS_REDUCE_H
 #define KERNELS_REDUCE_H
 
+#include "kernels/binning.h"
+#include "kernels/convert.h"
+#include "kernels/crc32c.h"
+#include "kernels/flatten.h"
+#include "kernels/histogram.h"
 #include "kernels/layout.h"
+#include "kernels/moments.h"
+#include "kernels/raw_moments.h"
+#include "kernels/unpack.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,10 +24,18 @@
  * serve every frame of the hand. Inside, a bad pixel is NaN in T. The result does not depend on
  * the instruction set, the tile or which frames share a hand. */
 
-/* A histogram: `bins` equal bins over [low, high]; a value equal to high is in the last bin. */
-struct bins {
-	uint32_t bins;
-	double low, high;
+/* The kernels of a plan, for its layout and type. */
+struct reduce_kernels {
+	unpack_fn *unpack;
+	flatten_fn *flatten;
+	raw_sums_fn *raw_sums;     /* integer layouts */
+	raw_screen_fn *raw_screen; /* float layouts */
+	moments_block_fn *moments;
+	bin_raw_fn *bin_raw;
+	bin_flat_fn *bin_flat;
+	bin_rows_fn *bin_rows;
+	convert_fn *convert;
+	crc32c_fn *crc32c;
 };
 
 /* What happens to a frame. Filled by the caller up to `cpu`, completed by reduce_plan_init();
@@ -30,7 +46,8 @@ struct reduce_plan {
 	const float *offset; /* dark, counts [height][width]; NULL: nothing is subtracted */
 	const float *gain;   /* 1 / (flat - dark) or 1; NaN marks bad [height][width]; NULL: 1 */
 	double saturation;   /* raw values at and above it count as saturated */
-	bool source_only;    /* the reduced product is the unpacked pixel as it came; bin is 1 */
+	bool source_only;    /* the reduced product is the unpacked pixel as it came; bin is 1, type
+	                        becomes product_of_layout() */
 	uint32_t bin;        /* 1 2 4 8 16 32: mean over bin x bin, remainders left out */
 	enum product_type type;
 	float window_low, window_high; /* integer output: mapped to 0 ... max - 1 */
@@ -46,23 +63,19 @@ struct reduce_plan {
 	uint32_t hand;                  /* frames a hand may have: batch, less where L2 is small */
 	uint32_t tile_rows;
 	size_t scratch_bytes; /* one worker's scratch */
-	struct reduce_kernels {
-		const void *table[16];
-	} kernels;
+	struct bin_map raw_map, normalised_map;
+	struct histogram_tables raw_tables, normalised_tables;
+	struct window window;
+	uint32_t raw_saturation; /* the integer that counts as saturated, */
+	bool can_saturate;       /* when the type reaches it */
+	float float_saturation;  /* for float layouts */
+	struct reduce_kernels kernels;
 };
 
-/* Complete the plan. False when width, height, bin or bins make no sense (out_width or
- * out_height 0, bins 0, low >= high). */
+/* Complete the plan. False when width, height, bin, type, window or bins make no sense (out_width
+ * or out_height 0, bin not one of the list, bins 0 or above HISTOGRAM_BINS_MAX, low >= high, bins
+ * too narrow to tell apart, uint32 other than source_only, batch 0). */
 bool reduce_plan_init(struct reduce_plan *p);
-
-/* Of good pixels; all NaN when there is none. */
-struct moments {
-	double min, max, mean, std; /* std: population, as numpy.std */
-};
-
-struct histogram_tails {
-	uint64_t below, above, nan; /* with the bins they add up to width * height */
-};
 
 /* What is known of one frame after the pass. */
 struct reduction {

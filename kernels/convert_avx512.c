@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/convert.h"
+
+#include <immintrin.h>
+#include <math.h>
+
+static inline __mmask16 lanes_left(size_t n)
+{
+	return n < 16 ? (__mmask16)((1u << n) - 1) : 0xffff;
+}
+
+/* 16 pixels of the window's integer range; lanes outside k count as nothing. */
+static inline __m512i convert16(__m512 t, __mmask16 k, const struct window *w, uint64_t *clipped)
+{
+	__m512 low = _mm512_set1_ps(w->low), last = _mm512_set1_ps(w->last);
+	__mmask16 below = _mm512_mask_cmp_ps_mask(k, t, low, _CMP_LT_OQ);
+	__mmask16 above = _mm512_mask_cmp_ps_mask(k, t, _mm512_set1_ps(w->high), _CMP_GT_OQ);
+	__mmask16 bad = _mm512_cmp_ps_mask(t, t, _CMP_UNORD_Q);
+	__m512 level = _mm512_mul_ps(_mm512_sub_ps(t, low), _mm512_set1_ps(w->scale));
+
+	level = _mm512_min_ps(level, last); /* NaN in the first operand gives the second */
+	level = _mm512_maskz_mov_ps((__mmask16)~below, level);
+	level = _mm512_mask_add_ps(level, bad, last, _mm512_set1_ps(1));
+	*clipped += (uint64_t)_mm_popcnt_u32((unsigned)(below | above));
+	return _mm512_cvtps_epi32(level);
+}
+
+uint64_t convert_uint8_avx512(void *restrict out, const float *restrict t, size_t n,
+                              const struct window *w)
+{
+	uint64_t clipped = 0;
+
+	for (size_t i = 0; i < n; i += 16) {
+		__mmask16 k = lanes_left(n - i);
+		__m512i v = convert16(_mm512_maskz_loadu_ps(k, t + i), k, w, &clipped);
+
+		_mm_mask_storeu_epi8((uint8_t *)out + i, k, _mm512_cvtepi32_epi8(v));
+	}
+	return clipped;
+}
+
+uint64_t convert_uint16_avx512(void *restrict out, const float *restrict t, size_t n,
+                               const struct window *w)
+{
+	uint64_t clipped = 0;
+
+	for (size_t i = 0; i < n; i += 16) {
+		__mmask16 k = lanes_left(n - i);
+		__m512i v = convert16(_mm512_maskz_loadu_ps(k, t + i), k, w, &clipped);
+
+		_mm256_mask_storeu_epi16((uint16_t *)out + i, k, _mm512_cvtepi32_epi16(v));
+	}
+	return clipped;
+}
+
+uint64_t convert_float32_avx512(void *restrict out, const float *restrict t, size_t n,
+                                const struct window *w)
+{
+	__m512 bad = _mm512_set1_ps(w->bad_zero ? 0 : NAN);
+
+	for (size_t i = 0; i < n; i += 16) {
+		__mmask16 k = lanes_left(n - i);
+		__m512 v = _mm512_maskz_loadu_ps(k, t + i);
+
+		v = _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), bad);
+		_mm512_mask_storeu_ps((float *)out + i, k, v);
+	}
+	return 0;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/moments.h"
+
+#include "kernels/cpu.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LANES 16
+
+static float fold(float lanes[LANES])
+{
+	for (unsigned half = LANES / 2; half > 0; half /= 2)
+		for (unsigned i = 0; i < half; i++)
+			lanes[i] += lanes[i + half];
+	return lanes[0];
+}
+
+/* The mean of the block, good enough to sum from: exactly the value of a constant block. */
+static float first_shift(moments_block_fn *fn, const float *t, size_t n)
+{
+	struct block_sums b;
+	size_t first = 0;
+
+	while (first + 1 < n && isnan(t[first]))
+		first++;
+	fn(&b, t, n, t[first]);
+	return b.good ? (float)((double)t[first] + (double)b.sum / b.good) : 0.0f;
+}
+
+static double mean_so_far(const struct moments_run *m)
+{
+	return m->origin + m->sum / (double)m->good;
+}
+
+static void add_block(struct moments_run *m, moments_block_fn *fn, const float *t, size_t n)
+{
+	struct block_sums b;
+	double n_good, from;
+
+	if (m->good == 0) {
+		m->shift = first_shift(fn, t, n);
+		m->origin = m->shift;
+	}
+	fn(&b, t, n, m->shift);
+	if (b.good == 0)
+		return;
+	n_good = b.good;
+	from = m->shift - m->origin;
+	m->sum += b.sum + n_good * from;
+	m->squares += b.squares + 2 * from * b.sum + n_good * from * from;
+	m->good += b.good;
+	m->blocks++;
+	m->min = b.min < m->min ? b.min : m->min;
+	m->max = b.max > m->max ? b.max : m->max;
+	if ((m->blocks & (m->blocks - 1)) == 0)
+		m->shift = (float)mean_so_far(m);
+}
+
+/* Complete the block that the last tile began. Returns how many pixels that took. */
+static size_t complete_block(struct moments_run *m, moments_block_fn *fn, const float *t, size_t n)
+{
+	size_t room = MOMENTS_BLOCK - m->held;
+	size_t taken = n < room ? n : room;
+
+	memcpy(m->block + m->held, t, taken * sizeof *t);
+	m->held += (uint32_t)taken;
+	if (m->held == MOMENTS_BLOCK) {
+		add_block(m, fn, m->block, MOMENTS_BLOCK);
+		m->held = 0;
+	}
+	return taken;
+}
+
+static double quiet(double v)
+{
+	return isnan(v) ? (double)NAN : v; /* one NaN, whatever the processor makes */
+}
+
+void moments_block_scalar(struct block_sums *ret, const float *t, size_t n, float shift)
+{
+	float sum[LANES] = { 0 }, squares[LANES] = { 0 };
+	float min = INFINITY, max = -INFINITY;
+	uint32_t good = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		float deviation = t[i] - shift;
+
+		if (isnan(t[i]))
+			continue;
+		sum[i % LANES] += deviation;
+		squares[i % LANES] += deviation * deviation;
+		min = t[i] < min ? t[i] : min;
+		max = t[i] > max ? t[i] : max;
+		good++;
+	}
+	*ret = (struct block_sums){
+		.sum = fold(sum), .squares = fold(squares), .min = min, .max = max, .good = good
+	};
+}
+
+moments_block_fn *moments_for(unsigned cpu)
+{
+	const struct moments_impl *best = moments_impls;
+
+	for (const struct moments_impl *i = moments_impls; i->name; i++)
+		if (!(i->needs & ~cpu))
+			best = i;
+	return best->fn;
+}
+
+void moments_begin(struct moments_run *m)
+{
+	m->origin = m->sum = m->squares = 0;
+	m->good = m->blocks = 0;
+	m->shift = 0;
+	m->min = INFINITY;
+	m->max = -INFINITY;
+	m->held = 0;
+}
+
+void moments_add(struct moments_run *m, moments_block_fn *fn, const float *t, size_t n)
+{
+	size_t i = m->held ? complete_block(m, fn, t, n) : 0;
+
+	for (; i + MOMENTS_BLOCK <= n; i += MOMENTS_BLOCK)
+		add_block(m, fn, t + i, MOMENTS_BLOCK);
+	if (i < n)
+		complete_block(m, fn, t + i, n - i);
+}
+
+void moments_finish(struct moments_run *m, moments_block_fn *fn, struct moments *ret)
+{
+	double beside, variance;
+
+	if (m->held)
+		add_block(m, fn, m->block, m->held);
+	if (m->good == 0) {
+		*ret = (struct moments){ NAN, NAN, NAN, NAN };
+		return;
+	}
+	/* Lanes meet -0 and +0 in different orders: adding zero leaves +0 only. */
+	ret->min = m->min + 0.0f;
+	ret->max = m->max + 0.0f;
+	if (isinf(m->min) || isinf(m->max)) {
+		ret->mean = quiet(ret->min + ret->max);
+		ret->std = NAN;
+		return;
+	}
+	beside = m->sum / (double)m->good;
+	variance = m->squares / (double)m->good - beside * beside;
+	ret->mean = quiet(m->origin + beside);
+	ret->std = variance <= 0 ? 0 : quiet(sqrt(variance));
+}
+
+const struct moments_impl moments_impls[] = {
+	{ "scalar", 0, moments_block_scalar },
+#ifdef __x86_64__
+	{ "avx2", CPU_AVX2, moments_block_avx2 },
+	{ "avx512", CPU_AVX512, moments_block_avx512 },
+#endif
+	{ 0 },
+};

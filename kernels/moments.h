@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KERNELS_MOMENTS_H
+#define KERNELS_MOMENTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Of good pixels; all NaN when there is none. */
+struct moments {
+	double min, max, mean, std; /* std: population, as numpy.std */
+};
+
+/* Moments of float32 pixels, the same bits on every instruction set and for every tile.
+ *
+ * Pixels are taken in blocks of 1024 counted from the start of the frame. Within a block:
+ * deviations from a shift, summed in float32 in 16 lanes by (index % 16), the lanes folded
+ * 8-4-2-1. Blocks are added in order in double:
+ *
+ *   sum     += S1 + n (shift - origin)
+ *   squares += S2 + 2 (shift - origin) S1 + n (shift - origin)^2
+ *
+ * so that mean = origin + sum / good and var = squares / good - (sum / good)^2, where origin is
+ * the first block's shift: the mean of that block itself, itself summed as deviations from its
+ * first good pixel. After 1, 2, 4, 8, ... blocks the shift becomes the mean so far. A shift is
+ * thus never farther from the frame's mean than the frame's own spread makes harmless: neither
+ * the float sums nor the last subtraction cancel. Of the standard deviation 1e-6 holds for
+ * deviations from 1e-15 to 1e15. */
+#define MOMENTS_BLOCK 1024
+
+struct block_sums {
+	float sum, squares; /* of deviations from the shift */
+	float min, max;     /* +inf and -inf when nothing is good */
+	uint32_t good;
+};
+
+/* Sum one block: n <= MOMENTS_BLOCK pixels of t, any alignment; NaN is left out. Cannot fail. */
+typedef void moments_block_fn(struct block_sums *ret, const float *t, size_t n, float shift);
+
+struct moments_impl {
+	const char *name;
+	unsigned needs; /* enum cpu_flag */
+	moments_block_fn *fn;
+};
+
+extern const struct moments_impl moments_impls[];
+
+/* The fastest implementation that needs nothing outside `cpu`. Never NULL. */
+moments_block_fn *moments_for(unsigned cpu);
+
+/* The moments of one frame while its tiles come in. */
+struct moments_run {
+	double origin, sum, squares;
+	uint64_t good, blocks; /* blocks: with a good pixel in them */
+	float shift, min, max;
+	uint32_t held;              /* pixels of an unfinished block */
+	float block[MOMENTS_BLOCK]; /* they */
+};
+
+/* Begin a frame. */
+void moments_begin(struct moments_run *m);
+
+/* The next n pixels of the frame. */
+void moments_add(struct moments_run *m, moments_block_fn *fn, const float *t, size_t n);
+
+/* End the frame. Infinite pixels count: the mean is then what numpy says, the std NaN. */
+void moments_finish(struct moments_run *m, moments_block_fn *fn, struct moments *ret);
+
+moments_block_fn moments_block_scalar, moments_block_avx2, moments_block_avx512;
+
+#endif

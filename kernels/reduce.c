@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/reduce.h"
+
+#include "kernels/cpu.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CACHE_LINE 64
+
+/* One frame of the hand while its tiles come in. */
+struct frame_run {
+	struct raw_sums raw_sums;      /* integer layouts */
+	struct moments_run raw_floats; /* float layouts, */
+	uint64_t saturated;            /* and their saturated pixels */
+	struct moments_run normalised;
+	struct histogram_tails raw_tails, normalised_tails;
+	uint64_t clipped;
+	uint32_t reduced_crc32c, source_crc32c;
+	uint32_t *raw_tables, *normalised_tables; /* [histogram_tables_size()] */
+};
+
+/* A worker's scratch: offsets of its arrays from the start, each on a cache line of its own.
+ * The arrays of a tile are used by one frame after the other. */
+struct scratch_layout {
+	size_t t;          /* flattened pixels         float [tile] */
+	size_t native;     /* raw pixels in the machine's order     [tile], big-endian layouts */
+	size_t screened;   /* good raw pixels          float [tile], float layouts */
+	size_t index;      /* bin numbers              uint16 [tile] */
+	size_t offset;     /* zeros                    float [tile], without a dark */
+	size_t gain;       /* ones                     float [tile], without a gain */
+	size_t sum, count; /* columns of binning       float [width], with bin > 1 */
+	size_t binned;     /* binned pixels            float [tile / bin^2], with bin > 1 */
+	size_t tables;     /* counting tables          uint32 [hand][raw + normalised] */
+	size_t runs;       /* struct frame_run [hand] */
+	size_t bytes;      /* all of it */
+};
+
+/* The same as pointers, and what the pass reads next. */
+struct scratch {
+	float *t, *screened, *offset, *gain, *sum, *count, *binned;
+	void *native;
+	uint16_t *index;
+	uint32_t *tables;
+	struct frame_run *runs;
+	const char *ahead; /* not yet prefetched, */
+	size_t ahead_lines;
+};
+
+/* A run of whole rows of the frame. */
+struct tile {
+	size_t first, pixels; /* from the start of the frame */
+	uint32_t row, rows;
+};
+
+static bool is_swapped(enum raw_layout l)
+{
+	return l == RAW_UINT16_BE || l == RAW_UINT32_BE || l == RAW_FLOAT32_BE;
+}
+
+static size_t tables_per_frame(const struct reduce_plan *p)
+{
+	return histogram_tables_size(p->raw_tables) + histogram_tables_size(p->normalised_tables);
+}
+
+static size_t take(size_t *at, size_t bytes)
+{
+	size_t offset = *at;
+
+	*at += (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	return offset;
+}
+
+static void scratch_lay_out(const struct reduce_plan *p, struct scratch_layout *ret)
+{
+	size_t tile = (size_t)p->tile_rows * p->width, at = 0;
+	bool is_float = product_of_layout(p->layout) == PRODUCT_FLOAT32;
+	size_t columns = p->bin > 1 ? p->width : 0;
+
+	ret->t = take(&at, tile * sizeof(float));
+	ret->native = take(&at, is_swapped(p->layout) ? raw_layout_bytes(p->layout, tile) : 0);
+	ret->screened = take(&at, is_float ? tile * sizeof(float) : 0);
+	ret->index = take(&at, tile * sizeof(uint16_t));
+	ret->offset = take(&at, p->offset ? 0 : tile * sizeof(float));
+	ret->gain = take(&at, p->gain ? 0 : tile * sizeof(float));
+	ret->sum = take(&at, columns * sizeof(float));
+	ret->count = take(&at, columns * sizeof(float));
+	ret->binned = take(&at, p->bin > 1 ? tile / p->bin / p->bin * sizeof(float) : 0);
+	ret->tables = take(&at, p->hand * tables_per_frame(p) * sizeof(uint32_t));
+	ret->runs = take(&at, p->hand * sizeof(struct frame_run));
+	ret->bytes = at;
+}
+
+static void scratch_open(const struct reduce_plan *p, char *base, struct scratch *ret)
+{
+	struct scratch_layout at;
+
+	scratch_lay_out(p, &at);
+	*ret = (struct scratch){
+		.t = (float *)(void *)(base + at.t),
+		.native = base + at.native,
+		.screened = (float *)(void *)(base + at.screened),
+		.index = (uint16_t *)(void *)(base + at.index),
+		.offset = (float *)(void *)(base + at.offset),
+		.gain = (float *)(void *)(base + at.gain),
+		.sum = (float *)(void *)(base + at.sum),
+		.count = (float *)(void *)(base + at.count),
+		.binned = (float *)(void *)(base + at.binned),
+		.tables = (uint32_t *)(void *)(base + at.tables),
+		.runs = (struct frame_run *)(void *)(base + at.runs),
+	};
+}
+
+static bool shape_init(struct reduce_plan *p)
+{
+	bool known_bin = p->bin > 0 && p->bin <= 32 && (p->bin & (p->bin - 1)) == 0;
+
+	if (p->width == 0 || p->height == 0 || p->batch == 0 || !known_bin)
+		return false;
+	if (p->source_only && p->bin != 1)
+		return false;
+	p->out_width = p->width / p->bin;
+	p->out_height = p->height / p->bin;
+	return p->out_width > 0 && p->out_height > 0;
+}
+
+static bool type_init(struct reduce_plan *p)
+{
+	if (p->source_only)
+		p->type = product_of_layout(p->layout);
+	else if (p->type == PRODUCT_UINT32)
+		return false;
+	return p->source_only ||
+	       window_init(&p->window, p->type, p->window_low, p->window_high, p->bad_zero);
+}
+
+static void saturation_init(struct reduce_plan *p)
+{
+	static const double tops[PRODUCT_TYPE_COUNT] = { UINT8_MAX, UINT16_MAX, UINT32_MAX };
+	double least = p->saturation > 0 ? ceil(p->saturation) : 0;
+
+	p->can_saturate = least <= tops[product_of_layout(p->layout)] && !isnan(p->saturation);
+	p->raw_saturation = p->can_saturate ? (uint32_t)least : 0;
+	/* The smallest float that is not below it. */
+	p->float_saturation = (float)p->saturation;
+	if ((double)p->float_saturation < p->saturation)
+		p->float_saturation = nextafterf(p->float_saturation, INFINITY);
+}
+
+/* Half a level-1 cache for the flattened tile leaves room for the raw one and bin numbers. */
+static void tile_init(struct reduce_plan *p)
+{
+	size_t target = p->tile_bytes ? p->tile_bytes : cpu_l1_bytes() / 2;
+	size_t rows = target / sizeof(float) / p->width / p->bin * p->bin;
+	size_t all = ((size_t)p->height + p->bin - 1) / p->bin * p->bin;
+
+	rows = rows < p->bin ? p->bin : rows;
+	p->tile_rows = (uint32_t)(rows < all ? rows : all);
+}
+
+/* The counting tables of the whole hand stay in level 2 beside the tile. */
+static void hand_init(struct reduce_plan *p)
+{
+	size_t budget = cpu_l2_bytes() / 4 * 3;
+	size_t per_pixel = 4 * sizeof(float) + sizeof(uint16_t); /* t, dark, gain, raw, index */
+	size_t tile = (size_t)p->tile_rows * p->width * per_pixel;
+	size_t frame = tables_per_frame(p) * sizeof(uint32_t) + sizeof(struct frame_run);
+	size_t frames = tile < budget ? (budget - tile) / frame : 1;
+
+	frames = frames < 1 ? 1 : frames;
+	p->hand = frames < p->batch ? (uint32_t)frames : p->batch;
+}
+
+static void kernels_init(struct reduce_plan *p)
+{
+	enum product_type raw = product_of_layout(p->layout);
+	const struct raw_moments_impl *raw_moments = raw_moments_for(p->cpu);
+	const struct histogram_impl *histogram = histogram_for(p->cpu);
+
+	p->kernels = (struct reduce_kernels){
+		.unpack = unpack_for(p->cpu)->fn[p->layout],
+		.flatten = flatten_for(p->cpu)->fn[raw],
+		.raw_sums = raw == PRODUCT_FLOAT32 ? NULL : raw_moments->sums[raw],
+		.raw_screen = raw_moments->screen,
+		.moments = moments_for(p->cpu),
+		.bin_raw = histogram->raw[raw],
+		.bin_flat = histogram->flat,
+		.bin_rows = binning_for(p->cpu),
+		.convert = p->source_only ? NULL : convert_for(p->cpu)->fn[p->type],
+		.crc32c = crc32c_for(p->cpu),
+	};
+}
+
+/* Start fetching the next `share`-th of what is read next. Each hop to another frame would
+ * otherwise find its tile in memory: the hardware follows one stream. */
+static void prefetch(struct scratch *s, size_t share)
+{
+	size_t lines = (s->ahead_lines + share - 1) / share;
+
+	for (size_t i = 0; i < lines; i++)
+		__builtin_prefetch(s->ahead + i * CACHE_LINE);
+	s->ahead += lines * CACHE_LINE;
+	s->ahead_lines -= lines;
+}
+
+static void aim(struct scratch *s, const struct reduce_plan *p, const struct reduce_job *job,
+                size_t first, size_t pixels)
+{
+	s->ahead = (const char *)job->raw + raw_layout_bytes(p->layout, first);
+	s->ahead_lines = (raw_layout_bytes(p->layout, pixels) + CACHE_LINE - 1) / CACHE_LINE;
+}
+
+/* The tile's raw pixels in the machine's order: where they are, or a copy, which is a product when
+ * the plan wants one. */
+static const void *unpack_tile(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                               const struct reduce_job *job, const struct tile *tile)
+{
+	size_t from = raw_layout_bytes(p->layout, tile->first);
+	size_t bytes = raw_layout_bytes(p->layout, tile->pixels);
+	const void *raw = (const char *)job->raw + from;
+	void *unpacked = p->source_only          ? (char *)job->reduced + from
+	                 : p->keep_source        ? (char *)job->source + from
+	                 : is_swapped(p->layout) ? s->native
+	                                         : NULL;
+
+	if (!unpacked)
+		return raw;
+	p->kernels.unpack(unpacked, raw, tile->pixels);
+	if (p->source_only || p->keep_source)
+		f->source_crc32c = p->kernels.crc32c(f->source_crc32c, unpacked, bytes);
+	if (p->source_only && p->keep_source)
+		memcpy((char *)job->source + from, unpacked, bytes);
+	return unpacked;
+}
+
+static void flatten_tile(const struct reduce_plan *p, struct scratch *s, const void *raw,
+                         const struct tile *tile)
+{
+	const float *offset = p->offset ? p->offset + tile->first : s->offset;
+	const float *gain = p->gain ? p->gain + tile->first : s->gain;
+
+	p->kernels.flatten(s->t, raw, offset, gain, tile->pixels);
+}
+
+static void add_raw_moments(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                            const void *raw, size_t n)
+{
+	const struct reduce_kernels *k = &p->kernels;
+
+	if (k->raw_sums) {
+		k->raw_sums(&f->raw_sums, raw, s->t, p->raw_saturation, n);
+		return;
+	}
+	f->saturated += k->raw_screen(s->screened, raw, s->t, p->float_saturation, n);
+	moments_add(&f->raw_floats, k->moments, s->screened, n);
+}
+
+static void add_raw_histogram(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                              const void *raw, size_t n)
+{
+	p->kernels.bin_raw(s->index, &f->raw_tails, raw, n, &p->raw_map);
+	histogram_count(f->raw_tables, p->raw_tables, s->index, n);
+}
+
+static void add_normalised_histogram(const struct reduce_plan *p, struct scratch *s,
+                                     struct frame_run *f, size_t n)
+{
+	p->kernels.bin_flat(s->index, &f->normalised_tails, s->t, n, &p->normalised_map);
+	histogram_count(f->normalised_tables, p->normalised_tables, s->index, n);
+}
+
+/* Bin the tile. Returns the pixels to convert. */
+static const float *bin_tile(const struct reduce_plan *p, struct scratch *s, uint32_t out_rows)
+{
+	if (p->bin == 1)
+		return s->t;
+	for (size_t y = 0; y < out_rows; y++)
+		p->kernels.bin_rows(s->binned + y * p->out_width, s->t + y * p->bin * p->width,
+		                    s->sum, s->count, p->width, p->bin);
+	return s->binned;
+}
+
+static void write_reduced(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                          const struct reduce_job *job, const struct tile *tile)
+{
+	uint32_t out_rows = tile->rows / p->bin;
+	size_t n = (size_t)out_rows * p->out_width;
+	size_t first = (size_t)(tile->row / p->bin) * p->out_width;
+	void *out = (char *)job->reduced + first * product_bytes(p->type);
+
+	f->clipped += p->kernels.convert(out, bin_tile(p, s, out_rows), n, &p->window);
+	f->reduced_crc32c = p->kernels.crc32c(f->reduced_crc32c, out, n * product_bytes(p->type));
+}
+
+static void reduce_tile(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                        const struct reduce_job *job, const struct tile *tile)
+{
+	const void *raw = unpack_tile(p, s, f, job, tile);
+
+	prefetch(s, 4);
+	flatten_tile(p, s, raw, tile);
+	add_raw_moments(p, s, f, raw, tile->pixels);
+	prefetch(s, 3);
+	moments_add(&f->normalised, p->kernels.moments, s->t, tile->pixels);
+	add_raw_histogram(p, s, f, raw, tile->pixels);
+	prefetch(s, 2);
+	add_normalised_histogram(p, s, f, tile->pixels);
+	prefetch(s, 1);
+	if (!p->source_only)
+		write_reduced(p, s, f, job, tile);
+}
+
+/* One tile of all frames; then, or at the start of the next tile, the first frame again. */
+static void reduce_tiles(const struct reduce_plan *p, struct scratch *s,
+                         const struct reduce_job *jobs, unsigned n, const struct tile *tile)
+{
+	size_t end = tile->first + tile->pixels;
+	size_t left = (size_t)p->width * p->height - end;
+	size_t next = left < tile->pixels ? left : tile->pixels;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (i + 1 < n)
+			aim(s, p, &jobs[i + 1], tile->first, tile->pixels);
+		else
+			aim(s, p, &jobs[0], end, next);
+		reduce_tile(p, s, &s->runs[i], &jobs[i], tile);
+	}
+}
+
+static void fill_planes(const struct reduce_plan *p, struct scratch *s)
+{
+	size_t tile = (size_t)p->tile_rows * p->width;
+
+	if (!p->offset)
+		memset(s->offset, 0, tile * sizeof *s->offset);
+	for (size_t i = 0; !p->gain && i < tile; i++)
+		s->gain[i] = 1;
+}
+
+static void frame_begin(const struct reduce_plan *p, struct frame_run *f, uint32_t *tables)
+{
+	f->raw_sums = (struct raw_sums){ .min = UINT32_MAX };
+	moments_begin(&f->raw_floats);
+	moments_begin(&f->normalised);
+	f->raw_tails = f->normalised_tails = (struct histogram_tails){ 0 };
+	f->saturated = f->clipped = 0;
+	f->reduced_crc32c = f->source_crc32c = 0;
+	f->raw_tables = tables;
+	f->normalised_tables = tables + histogram_tables_size(p->raw_tables);
+	memset(tables, 0, tables_per_frame(p) * sizeof *tables);
+}
+
+static void raw_moments_end(const struct reduce_plan *p, struct frame_run *f, struct reduction *ret)
+{
+	if (p->kernels.raw_sums) {
+		raw_moments_finish(&f->raw_sums, &ret->raw);
+		ret->saturated = p->can_saturate ? f->raw_sums.saturated : 0;
+		return;
+	}
+	moments_finish(&f->raw_floats, p->kernels.moments, &ret->raw);
+	ret->saturated = f->saturated;
+}
+
+static void frame_end(const struct reduce_plan *p, struct frame_run *f,
+                      const struct reduce_job *job)
+{
+	struct reduction *r = job->result;
+
+	moments_finish(&f->normalised, p->kernels.moments, &r->normalised);
+	raw_moments_end(p, f, r);
+	r->good = f->normalised.good;
+	r->bad = (uint64_t)p->width * p->height - r->good;
+	r->clipped = f->clipped;
+	r->raw_tails = f->raw_tails;
+	r->normalised_tails = f->normalised_tails;
+	r->reduced_crc32c = p->source_only ? f->source_crc32c : f->reduced_crc32c;
+	r->source_crc32c = p->keep_source ? f->source_crc32c : 0;
+	histogram_fold(job->raw_counts, f->raw_tables, p->raw_tables, &f->raw_tails,
+	               p->raw_bins.bins);
+	histogram_fold(job->normalised_counts, f->normalised_tables, p->normalised_tables,
+	               &f->normalised_tails, p->normalised_bins.bins);
+}
+
+bool reduce_plan_init(struct reduce_plan *p)
+{
+	struct scratch_layout layout;
+
+	if (!shape_init(p) || !type_init(p) ||
+	    !bin_map_init_raw(&p->raw_map, &p->raw_bins, product_of_layout(p->layout)) ||
+	    !bin_map_init_flat(&p->normalised_map, &p->normalised_bins))
+		return false;
+	p->raw_tables = histogram_tables_for(p->raw_bins.bins);
+	p->normalised_tables = histogram_tables_for(p->normalised_bins.bins);
+	saturation_init(p);
+	tile_init(p);
+	hand_init(p);
+	kernels_init(p);
+	scratch_lay_out(p, &layout);
+	p->scratch_bytes = layout.bytes;
+	return true;
+}
+
+void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce_job *jobs,
+                 unsigned n)
+{
+	struct scratch s;
+
+	scratch_open(p, scratch, &s);
+	fill_planes(p, &s);
+	for (unsigned i = 0; i < n; i++)
+		frame_begin(p, &s.runs[i], s.tables + i * tables_per_frame(p));
+	for (uint32_t row = 0; row < p->height; row += p->tile_rows) {
+		uint32_t left = p->height - row;
+		struct tile tile = { .row = row,
+			             .rows = left < p->tile_rows ? left : p->tile_rows };
+
+		tile.first = (size_t)row * p->width;
+		tile.pixels = (size_t)tile.rows * p->width;
+		reduce_tiles(p, &s, jobs, n, &tile);
+	}
+	for (unsigned i = 0; i < n; i++)
+		frame_end(p, &s.runs[i], &jobs[i]);
+}

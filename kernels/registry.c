@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/registry.h"
+
+#include "kernels/reduce.h"
+
+/* Each family below describes the implementation `impl` of its kernel number `which`, or says
+ * that there is no such kernel (-1) or no such implementation (0). */
+enum { NO_KERNEL = -1, NO_IMPL = 0, FOUND = 1 };
+
+typedef int family_fn(unsigned which, unsigned impl, struct kernel_bench *ret);
+
+/* The map and windows the timings use: those of the default configuration. */
+static const struct bins raw_bins = { 4096, 0, 65536 };
+static const struct bins flat_bins = { 256, 0.0, 1.5 };
+
+static void run_unpack(const struct kernel_bench *self, const struct kernel_bench_args *a, size_t n)
+{
+	((unpack_fn *)self->fn)(a->out, a->raw, n);
+}
+
+static int unpack_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const struct {
+		const char *name;
+		enum raw_layout layout;
+	} kernels[] = { { "swap uint16", RAW_UINT16_BE }, { "swap uint32", RAW_UINT32_BE } };
+	const struct unpack_impl *row = &unpack_impls[impl];
+
+	if (which >= sizeof kernels / sizeof *kernels)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = kernels[which].name,
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = (unsigned)(2 * raw_layout_bytes(kernels[which].layout, 1)),
+		.run = run_unpack,
+		.fn = (void (*)(void))row->fn[kernels[which].layout],
+	};
+	return FOUND;
+}
+
+static void run_flatten(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                        size_t n)
+{
+	((flatten_fn *)self->fn)(a->out, a->raw, a->offset, a->gain, n);
+}
+
+static int flatten_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const char *const names[PRODUCT_TYPE_COUNT] = { "flatten uint8", "flatten uint16",
+		                                               "flatten uint32",
+		                                               "flatten float32" };
+	const struct flatten_impl *row = &flatten_impls[impl];
+
+	if (which >= PRODUCT_TYPE_COUNT)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = names[which],
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = product_bytes(which) + 3 * (unsigned)sizeof(float),
+		.run = run_flatten,
+		.fn = (void (*)(void))row->fn[which],
+	};
+	return FOUND;
+}
+
+static void run_raw_sums(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                         size_t n)
+{
+	struct raw_sums *sums = a->scratch;
+
+	*sums = (struct raw_sums){ .min = UINT32_MAX };
+	((raw_sums_fn *)self->fn)(sums, a->raw, a->t, 255, n);
+}
+
+static void run_raw_screen(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                           size_t n)
+{
+	*(uint64_t *)a->scratch = ((raw_screen_fn *)self->fn)(a->out, a->raw, a->t, 255, n);
+}
+
+static int raw_moments_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const char *const names[PRODUCT_TYPE_COUNT] = { "raw moments uint8",
+		                                               "raw moments uint16",
+		                                               "raw moments uint32",
+		                                               "raw screen float32" };
+	const struct raw_moments_impl *row = &raw_moments_impls[impl];
+	bool sums = which < PRODUCT_FLOAT32;
+
+	if (which >= PRODUCT_TYPE_COUNT)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = names[which],
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = product_bytes(which) + (sums ? 1 : 2) * (unsigned)sizeof(float),
+		.run = sums ? run_raw_sums : run_raw_screen,
+		.fn = sums ? (void (*)(void))row->sums[which] : (void (*)(void))row->screen,
+	};
+	return FOUND;
+}
+
+static void run_moments(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                        size_t n)
+{
+	struct moments_run *run = a->scratch;
+
+	moments_begin(run);
+	moments_add(run, (moments_block_fn *)self->fn, a->t, n);
+}
+
+static int moments_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	const struct moments_impl *row = &moments_impls[impl];
+
+	if (which > 0)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = "moments",
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = sizeof(float),
+		.run = run_moments,
+		.fn = (void (*)(void))row->fn,
+	};
+	return FOUND;
+}
+
+static void bin_raw(const struct kernel_bench *self, const struct kernel_bench_args *a, size_t n,
+                    enum product_type type)
+{
+	struct histogram_tails *tails = a->scratch;
+	struct bin_map map;
+
+	bin_map_init_raw(&map, &raw_bins, type);
+	*tails = (struct histogram_tails){ 0 };
+	((bin_raw_fn *)self->fn)(a->out, tails, a->raw, n, &map);
+}
+
+static void run_bin_uint8(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                          size_t n)
+{
+	bin_raw(self, a, n, PRODUCT_UINT8);
+}
+
+static void run_bin_uint16(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                           size_t n)
+{
+	bin_raw(self, a, n, PRODUCT_UINT16);
+}
+
+static void run_bin_uint32(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                           size_t n)
+{
+	bin_raw(self, a, n, PRODUCT_UINT32);
+}
+
+static void run_bin_float32(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                            size_t n)
+{
+	bin_raw(self, a, n, PRODUCT_FLOAT32);
+}
+
+static void run_bin_flat(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                         size_t n)
+{
+	struct histogram_tails *tails = a->scratch;
+	struct bin_map map;
+
+	bin_map_init_flat(&map, &flat_bins);
+	*tails = (struct histogram_tails){ 0 };
+	((bin_flat_fn *)self->fn)(a->out, tails, a->t, n, &map);
+}
+
+static int bin_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const struct kernel_bench kernels[] = {
+		{ .kernel = "bin numbers uint8", .run = run_bin_uint8, .bytes_per_pixel = 3 },
+		{ .kernel = "bin numbers uint16", .run = run_bin_uint16, .bytes_per_pixel = 4 },
+		{ .kernel = "bin numbers uint32", .run = run_bin_uint32, .bytes_per_pixel = 6 },
+		{ .kernel = "bin numbers float32", .run = run_bin_float32, .bytes_per_pixel = 6 },
+		{ .kernel = "bin numbers flattened", .run = run_bin_flat, .bytes_per_pixel = 6 },
+	};
+	const struct histogram_impl *row = &histogram_impls[impl];
+
+	if (which >= sizeof kernels / sizeof *kernels)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = kernels[which];
+	ret->isa = row->name;
+	ret->needs = row->needs;
+	ret->fn = which < PRODUCT_TYPE_COUNT ? (void (*)(void))row->raw[which]
+	                                     : (void (*)(void))row->flat;
+	return FOUND;
+}
+
+/* Bin numbers are the flattened pixels' of the default histogram; numbering is part of the time. */
+static void run_count(const struct kernel_bench *self, const struct kernel_bench_args *a, size_t n)
+{
+	struct histogram_tables tables = histogram_tables_for(flat_bins.bins);
+	struct histogram_tails tails = { 0 };
+	struct bin_map map;
+
+	bin_map_init_flat(&map, &flat_bins);
+	((bin_flat_fn *)self->fn)(a->out, &tails, a->t, n, &map);
+	histogram_count(a->scratch, tables, a->out, n);
+}
+
+static int count_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	const struct histogram_impl *row = &histogram_impls[impl];
+
+	if (which > 0)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = "histogram flattened",
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = 4,
+		.run = run_count,
+		.fn = (void (*)(void))row->flat,
+	};
+	return FOUND;
+}
+
+#define BENCH_WIDTH 2048 /* of the rows that are binned two by two */
+
+static void run_binning(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                        size_t n)
+{
+	float *sum = a->scratch, *out = a->out;
+
+	for (size_t i = 0; i + 2 * BENCH_WIDTH <= n; i += 2 * BENCH_WIDTH)
+		((bin_rows_fn *)self->fn)(out + i / 4, a->t + i, sum, sum + BENCH_WIDTH,
+		                          BENCH_WIDTH, 2);
+}
+
+static int binning_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	const struct binning_impl *row = &binning_impls[impl];
+
+	if (which > 0)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = "bin 2x2",
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = 5,
+		.run = run_binning,
+		.fn = (void (*)(void))row->fn,
+	};
+	return FOUND;
+}
+
+static void run_convert(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                        size_t n)
+{
+	struct window w;
+
+	window_init(&w, self->bytes_per_pixel == 5 ? PRODUCT_UINT8 : PRODUCT_UINT16, 0, 1.5f,
+	            false);
+	*(uint64_t *)a->scratch = ((convert_fn *)self->fn)(a->out, a->t, n, &w);
+}
+
+static int convert_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const struct {
+		const char *name;
+		enum product_type type;
+	} kernels[] = { { "convert uint8", PRODUCT_UINT8 },
+		        { "convert uint16", PRODUCT_UINT16 },
+		        { "convert float32", PRODUCT_FLOAT32 } };
+	const struct convert_impl *row = &convert_impls[impl];
+
+	if (which >= sizeof kernels / sizeof *kernels)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = kernels[which].name,
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = 4 + product_bytes(kernels[which].type),
+		.run = run_convert,
+		.fn = (void (*)(void))row->fn[kernels[which].type],
+	};
+	return FOUND;
+}
+
+static void run_crc32c(const struct kernel_bench *self, const struct kernel_bench_args *a, size_t n)
+{
+	*(uint32_t *)a->scratch = ((crc32c_fn *)self->fn)(0, a->raw, 2 * n);
+}
+
+static int crc32c_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	const struct crc32c_impl *row = &crc32c_impls[impl];
+
+	if (which > 0)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = "crc32c of uint16",
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = 2,
+		.run = run_crc32c,
+		.fn = (void (*)(void))row->fn,
+	};
+	return FOUND;
+}
+
+static family_fn *const families[] = {
+	unpack_family, flatten_family, raw_moments_family, moments_family, bin_family,
+	count_family,  binning_family, convert_family,     crc32c_family,
+};
+
+bool kernel_bench_at(unsigned index, struct kernel_bench *ret)
+{
+	unsigned seen = 0;
+
+	for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+		for (unsigned which = 0, impl = 0;;) {
+			struct kernel_bench row;
+			int found = families[f](which, impl, &row);
+
+			if (found == NO_KERNEL)
+				break;
+			impl = found == FOUND ? impl + 1 : 0;
+			which += found == NO_IMPL;
+			if (found == FOUND && seen++ == index) {
+				*ret = row;
+				return true;
+			}
+		}
+	}
+	return false;
+}
