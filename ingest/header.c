@@ -6,6 +6,7 @@
 #include "ingest/header.h"
 
 #include <errno.h>
+#include <setjmp.h>
 #include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,11 @@
 /* The arena that jansson allocates from on this thread; NULL: malloc. */
 static _Thread_local struct header *active;
 
+/* Where to go when the arena is full. jansson 2.14 does not survive an allocation that fails (it
+ * runs past the end of a string it could not store), so it is left in the middle; all it has
+ * is in the arena. */
+static _Thread_local jmp_buf arena_full;
+
 static void *arena_take(struct header *h, size_t size)
 {
 	const size_t align = alignof(max_align_t);
@@ -26,10 +32,8 @@ static void *arena_take(struct header *h, size_t size)
 	size_t rounded = (size + align - 1) / align * align;
 	void *memory = h->arena + h->arena_used;
 
-	if (size > room || rounded > room) {
-		h->arena_full = true;
-		return NULL;
-	}
+	if (size > room || rounded > room)
+		longjmp(arena_full, 1);
 	h->arena_used += rounded;
 	return memory;
 }
@@ -116,18 +120,18 @@ static bool read_number(const char *s, size_t n, struct number *ret)
 	return true;
 }
 
-static bool append_digit(uint64_t *value, unsigned digit)
+static bool append_digit(unsigned long long *value, unsigned digit)
 {
 	return !__builtin_mul_overflow(*value, 10, value) &&
 	       !__builtin_add_overflow(*value, digit, value);
 }
 
 /* The value of `number` if it is an integer from 0 to 2^64 - 1. */
-static bool number_integer(const struct number *number, uint64_t *ret)
+static bool number_integer(const struct number *number, unsigned long long *ret)
 {
 	long exponent = number->exponent;
 	size_t end = number->digits_bytes;
-	uint64_t value = 0;
+	unsigned long long value = 0;
 
 	/* Zeros at the end of the mantissa are the exponent's: 1.20e1 is 12. */
 	while (exponent < 0 && end > 0 &&
@@ -154,15 +158,15 @@ static bool number_integer(const struct number *number, uint64_t *ret)
 static size_t put_number(char *out, const char *s, size_t n)
 {
 	struct number number;
-	uint64_t value;
+	unsigned long long value;
 
-	if (read_number(s, n, &number)) {
+	if (read_number(s, n, &number) && !(number.plain && number.digits_bytes <= 18)) {
 		if (number_integer(&number, &value))
 			return (size_t)sprintf(out, value > INT64_MAX ? "\"" MARK "%llu\"" : "%llu",
-			                       (unsigned long long)value);
+			                       value);
 		/* Beyond 64 bits, or so negative that jansson might refuse it: a header may
 		 * hold such numbers under keys that are none of ours. */
-		if (number.plain && number.digits_bytes > 18)
+		if (number.plain)
 			return (size_t)sprintf(out, "\"" MARK "%.*s\"", (int)n, s);
 	}
 	memcpy(out, s, n);
@@ -205,35 +209,49 @@ static size_t normalise_text(struct header *h, const char *s, size_t n)
 			used += put_number(h->text + used, s + i, run);
 			continue;
 		}
-		if (s[i] == '"')
+		if (s[i] == '"') {
 			run = string_at(s + i, n - i);
+			memcpy(h->text + used, s + i, run);
+			used += run;
+			continue;
+		}
 		depth += (s[i] == '{' || s[i] == '[') - (s[i] == '}' || s[i] == ']');
 		if (depth > HEADER_DEPTH_MAX)
 			return 0;
-		memcpy(h->text + used, s + i, run);
-		used += run;
+		h->text[used++] = s[i];
 	}
 	return used;
 }
 
-static const json_t *parse_text(struct header *h, size_t size)
+/* json_loadb() in the arena. NULL with *error set, or as it was where the arena is too small. */
+static const json_t *load(struct header *h, size_t size, json_error_t *error)
 {
-	json_error_t error;
-	json_t *root;
+	const json_t *root;
 
 	h->arena_used = 0;
-	h->arena_full = false;
 	active = h;
-	root = json_loadb(h->text, size, JSON_REJECT_DUPLICATES, &error);
+	if (setjmp(arena_full) != 0) {
+		active = NULL;
+		return NULL;
+	}
+	root = json_loadb(h->text, size, JSON_REJECT_DUPLICATES, error);
 	active = NULL;
+	return root;
+}
+
+static const json_t *parse_text(struct header *h, size_t size)
+{
+	json_error_t error = { .text = "" };
+	const json_t *root = load(h, size, &error);
+
 	if (json_is_object(root))
 		return root;
 	if (root)
 		snprintf(h->why, sizeof h->why, "the header is a JSON array, no object");
-	else if (h->arena_full)
-		snprintf(h->why, sizeof h->why, "the header holds too many values");
-	else
+	else if (error.text[0])
 		snprintf(h->why, sizeof h->why, "the header is no JSON: %.90s", error.text);
+	else
+		snprintf(h->why, sizeof h->why, "the header holds too many values");
 	header_printable(h->why);
 	return NULL;
 }

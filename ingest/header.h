@@ -25,7 +25,6 @@ struct header {
 	char *text; /* the header with its numbers normalised [HEADER_TEXT_MAX] */
 	char *arena;
 	size_t arena_bytes, arena_used;
-	bool arena_full;
 	char why[128]; /* after header_parse() returned NULL: what is wrong */
 };
 

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -26,7 +27,6 @@ struct int_option {
 
 static const struct int_option socket_options[] = {
 	{ ZMQ_LINGER, 0 },
-	{ ZMQ_IPV6, 1 },
 	{ ZMQ_HANDSHAKE_IVL, 10000 },    /* ms */
 	{ ZMQ_RECONNECT_IVL, 50 },       /* ms, doubled up to */
 	{ ZMQ_RECONNECT_IVL_MAX, 2000 }, /* ms */
@@ -102,25 +102,51 @@ static int check_ipc_path(struct source *s, const char *path)
 	return 0;
 }
 
-static int check_endpoint(struct source *s, const char *endpoint)
+/* libzmq takes 99999 for 34463. */
+static int check_tcp_port(struct source *s, const char *address)
 {
-	bool ipc = strncmp(endpoint, "ipc://", 6) == 0;
+	const char *port = strrchr(address, ':');
+	bool bind = s->options.attach == ATTACH_BIND;
+	char *end = NULL;
+	long number = port ? strtol(port + 1, &end, 10) : -1;
 
-	if (!ipc && strncmp(endpoint, "tcp://", 6) != 0)
-		return complain(s, -EINVAL, "tcp://host:port or ipc://path is expected");
-	if (ipc && s->options.attach == ATTACH_BIND)
-		return check_ipc_path(s, endpoint + 6);
+	if (bind && port && strcmp(port + 1, "*") == 0)
+		return 0;
+	if (!end || end == port + 1 || *end || number < !bind || number > 65535)
+		return complain(s, -EINVAL,
+		                bind ? "a port from 0 to 65535 or * is expected"
+		                     : "a port from 1 to 65535 is expected");
 	return 0;
 }
 
-static int set_options(struct source *s)
+static int check_endpoint(struct source *s, const char *endpoint)
+{
+	if (strncmp(endpoint, "tcp://", 6) == 0)
+		return check_tcp_port(s, endpoint + 6);
+	if (strncmp(endpoint, "ipc://", 6) != 0)
+		return complain(s, -EINVAL, "tcp://host:port or ipc://path is expected");
+	return s->options.attach == ATTACH_BIND ? check_ipc_path(s, endpoint + 6) : 0;
+}
+
+/* With IPv6 libzmq makes [::ffff:127.0.0.1] of 127.0.0.1, which peers without it cannot connect
+ * to, and takes ::1 for localhost and tries nothing else: so not where a name or an IPv4 address
+ * is given. */
+static int wants_ipv6(const char *endpoint)
+{
+	return strncmp(endpoint, "tcp://[", 7) == 0 || strncmp(endpoint, "tcp://*", 7) == 0;
+}
+
+static int set_options(struct source *s, const char *endpoint)
 {
 	const struct source_options *o = &s->options;
+	int ipv6 = wants_ipv6(endpoint);
 
 	for (size_t i = 0; i < sizeof socket_options / sizeof socket_options[0]; i++)
 		if (zmq_setsockopt(s->socket, socket_options[i].name, &socket_options[i].value,
 		                   sizeof socket_options[i].value) != 0)
 			return fail(s, "a socket option");
+	if (zmq_setsockopt(s->socket, ZMQ_IPV6, &ipv6, sizeof ipv6) != 0)
+		return fail(s, "IPv6");
 	if (zmq_setsockopt(s->socket, ZMQ_MAXMSGSIZE, &o->max_message_bytes,
 	                   sizeof o->max_message_bytes) != 0)
 		return fail(s, "the largest message");
@@ -164,7 +190,10 @@ static int attach_socket(struct source *s, const char *endpoint)
 		return 0;
 	}
 	if (zmq_bind(s->socket, endpoint) != 0)
-		return fail(s, "binding");
+		return errno == ENODEV ? complain(s, -ENODEV,
+		                                  "an address or a network interface of "
+		                                  "this host, or *, is expected")
+		                       : fail(s, "binding");
 	if (zmq_getsockopt(s->socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
 		return fail(s, "asking for the address bound");
 	memcpy(s->endpoint, bound, sizeof bound);
@@ -186,7 +215,7 @@ static int open_socket(struct source *s, const char *endpoint)
 	s->socket = zmq_socket(s->context, s->options.socket == SOCKET_SUB ? ZMQ_SUB : ZMQ_PULL);
 	if (!s->socket)
 		return fail(s, "a socket");
-	err = set_options(s);
+	err = set_options(s, endpoint);
 	if (err == 0)
 		err = open_monitor(s);
 	return err != 0 ? err : attach_socket(s, endpoint);
@@ -203,6 +232,26 @@ void payload_release(struct payload *p)
 {
 	while (p->kept > 0)
 		zmq_msg_close(&p->parts[--p->kept]);
+}
+
+const void *payload_move(struct payload *ret_to, struct payload *from, const void *pixels)
+{
+	const char *now = pixels;
+
+	for (unsigned i = 0; i < from->kept; i++) {
+		const char *before = zmq_msg_data(&from->parts[i]);
+		size_t size = zmq_msg_size(&from->parts[i]);
+		bool inside = (uintptr_t)pixels - (uintptr_t)before < size;
+
+		zmq_msg_init(&ret_to->parts[i]);
+		zmq_msg_move(&ret_to->parts[i], &from->parts[i]);
+		if (inside)
+			now = (const char *)zmq_msg_data(&ret_to->parts[i]) +
+			      ((uintptr_t)pixels - (uintptr_t)before);
+	}
+	ret_to->kept = from->kept;
+	payload_release(from);
+	return now;
 }
 
 void source_tune_allocator(void)
@@ -252,6 +301,11 @@ int source_reopen(struct source *s)
 	}
 	atomic_fetch_add_explicit(&s->events.reopened, 1, memory_order_relaxed);
 	return 0;
+}
+
+void source_set_queue(struct source *s, int messages)
+{
+	s->options.queue_messages = messages;
 }
 
 /* Receive the next part into *part. 1, 0 where none waits, or negative errno. */

@@ -11,8 +11,8 @@
  * source belongs to one receiving thread after source_open(). */
 
 /* A received message: owns its parts until payload_release(). No copy of pixels is made. Not to
- * be copied or moved while it owns parts: libzmq keeps parts up to 33 bytes inside zmq_msg_t, so
- * that struct message may point into it. */
+ * be copied by assignment: libzmq keeps parts up to 33 bytes inside zmq_msg_t, so that pointers
+ * to them point into the payload. payload_move() knows. */
 struct payload {
 	unsigned kept; /* parts[0..kept) are open */
 	zmq_msg_t parts[MESSAGE_PARTS_MAX];
@@ -21,16 +21,16 @@ struct payload {
 /* Free the parts. Accepts a zeroed or a released one. Any thread, once. */
 void payload_release(struct payload *p);
 
+/* Move the parts of `from`, which is released by it, to *ret_to. Returns where the byte is now
+ * that `pixels` (in one of the parts, or NULL) points to. Cannot fail. */
+const void *payload_move(struct payload *ret_to, struct payload *from, const void *pixels);
+
 struct source_options {
 	const char *endpoint; /* outlives the source */
 	enum attach attach;
 	enum socket_kind socket;
 	int64_t max_message_bytes; /* ZMQ_MAXMSGSIZE: a larger part ends the connection */
-	/* ZMQ_RCVHWM, messages per peer. Fixed while the socket is open: raising it on a
-	 * connection whose queue is full stalls that connection for ever (libzmq 4.3.4: the
-	 * reader reports progress at the new low-water mark, which the old queue never
-	 * reaches), lowering it takes effect late or not at all. source_reopen() applies it. */
-	int queue_messages;
+	int queue_messages;        /* ZMQ_RCVHWM, messages per peer */
 };
 
 /* Counted since source_open(); only the receiving thread writes, any thread may read (relaxed:
@@ -69,7 +69,8 @@ struct source {
  * once used stays with the process. First thing in main(), before any thread. */
 void source_tune_allocator(void);
 
-/* Open and attach. Endpoints are tcp://host:port and ipc://path. A file that a dead process left
+/* Open and attach. Endpoints are tcp://host:port and ipc://path; names of hosts are looked up as
+ * IPv4, IPv6 addresses stand in brackets. A file that a dead process left
  * at an ipc path is replaced; a live socket or any other file there is not.
  *
  * A ZMTP heartbeat is sent every 10 s so that the kernel notices a dead host, but no answer is
@@ -86,6 +87,12 @@ void source_close(struct source *s);
 /* Close the socket and its context, dropping whatever unfinished messages libzmq holds, and
  * open them again: the answer to a peer that never ends a message. As source_open(). */
 int source_reopen(struct source *s);
+
+/* Let ZeroMQ queue so many messages per peer from the next source_reopen() on. Open connections
+ * keep their queue: libzmq 4.3.4 does apply ZMQ_RCVHWM to them, but one whose queue is full when
+ * it is raised stalls for ever (progress is then reported at the new low-water mark, which the
+ * old queue never reaches). A queue of 2 is as fast as a longer one for frames. */
+void source_set_queue(struct source *s, int messages);
 
 /* Receive one whole message without waiting.
  *

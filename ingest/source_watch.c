@@ -73,8 +73,13 @@ static void name_peer(int fd, char *ret_name, size_t size)
 	} else if (address.ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
 
-		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
-		snprintf(ret_name, size, "[%s]:%u", text, ntohs(in6->sin6_port));
+		bool mapped = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+
+		if (mapped)
+			inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], text, sizeof text);
+		else
+			inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
+		snprintf(ret_name, size, mapped ? "%s:%u" : "[%s]:%u", text, ntohs(in6->sin6_port));
 	} else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &process, &process_size) == 0) {
 		snprintf(ret_name, size, "process %d", (int)process.pid);
 	}
