@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/array10_message.h"
+
+#include "bench/prng.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* With the keys in the order, and the spaces, that fast live streams of this format use. */
+static size_t write_header(const struct array10_shape *s, const char *shape_key, const char *type,
+                           const char *number_key, uint64_t number,
+                           char ret_header[ARRAY10_HEADER_MAX])
+{
+	int n = snprintf(ret_header, ARRAY10_HEADER_MAX,
+	                 "{\"htype\":\"array-1.0\", \"%s\":[%" PRIu32 ",%" PRIu32
+	                 "], \"type\":\"%s\", \"%s\":%" PRIu64 "%s}",
+	                 shape_key, s->height, s->width, type, number_key, number,
+	                 s->big_endian ? ", \"endianness\":\"big\"" : "");
+
+	return (size_t)n;
+}
+
+static void fill_with_noise(char *header, size_t size, uint64_t random)
+{
+	for (size_t i = 0; i < size; i++)
+		header[i] = (char)(prng_next(&random) >> 56);
+	header[0] |= (char)0x80; /* neither a bracket nor white space */
+}
+
+size_t array10_header(const struct array10_shape *s, uint64_t number,
+                      char ret_header[ARRAY10_HEADER_MAX])
+{
+	return write_header(s, "shape", pixel_name(s->type), "frame", number, ret_header);
+}
+
+size_t array10_damaged_header(const struct array10_shape *s, const struct shot *shot,
+                              char ret_header[ARRAY10_HEADER_MAX])
+{
+	const char *type = pixel_name(s->type);
+	size_t size;
+
+	switch (shot->corruption) {
+	case CORRUPT_NO_NUMBER:
+		return write_header(s, "shape", type, "fra_e", shot->number, ret_header);
+	case CORRUPT_NO_SHAPE:
+		return write_header(s, "sh_pe", type, "frame", shot->number, ret_header);
+	case CORRUPT_UNKNOWN_TYPE:
+		return write_header(s, "shape", "uint13", "frame", shot->number, ret_header);
+	default:
+		break;
+	}
+	size = array10_header(s, shot->number, ret_header);
+	if (shot->corruption == CORRUPT_CUT_HEADER)
+		return 1 + (size_t)(shot->random % (size - 1));
+	if (shot->corruption == CORRUPT_BRACKET)
+		ret_header[0] = '[';
+	if (shot->corruption == CORRUPT_NOISE)
+		fill_with_noise(ret_header, size, shot->random);
+	return size;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/pattern.h"
+
+#include "bench/prng.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define TURN           64   /* phantom frames in one turn */
+#define EXPOSURES      16   /* different darks and flats */
+#define COUNTER_PERIOD 4096 /* of the counter pattern, in frames, rows and columns */
+#define NOISE_PLACES   4096 /* where noise frames begin, 64 pixels apart */
+
+static int reserve(struct pattern *p, size_t bytes)
+{
+	p->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p->memory == MAP_FAILED) {
+		p->memory = NULL;
+		snprintf(p->why, sizeof p->why,
+		         "no memory for %zu MiB of prepared frames: use a smaller --size",
+		         bytes >> 20);
+		return -ENOMEM;
+	}
+	p->memory_bytes = bytes;
+	madvise(p->memory, bytes, MADV_HUGEPAGE); /* fewer page faults while it is filled */
+	return 0;
+}
+
+/* How many different frames to make: what the limit holds, at most `most`, at least one. */
+static uint64_t frames_to_prepare(const struct pattern *p, uint64_t most)
+{
+	uint64_t room = p->options.memory_limit / p->frame_bytes;
+	uint64_t count = room < most ? room : most;
+
+	if (p->options.frames && p->options.frames < count)
+		count = p->options.frames;
+	return count ? count : 1;
+}
+
+static int prepare_phantom(struct pattern *p, enum phantom_kind kind, unsigned most)
+{
+	const struct pattern_options *o = &p->options;
+	uint64_t count = frames_to_prepare(p, most);
+	/* The turn does not depend on how many frames are wanted of it, unless memory is short:
+	 * frame n is the same whatever --frames says. */
+	uint64_t room = o->memory_limit / p->frame_bytes;
+	struct phantom_options scene = {
+		.width = o->width,
+		.height = o->height,
+		.type = o->type,
+		.bits = o->bits,
+		.turn = room == 0     ? 1
+		        : room < most ? (unsigned)room
+		                      : most,
+		.seed = o->seed,
+	};
+	struct phantom *phantom;
+	int err = reserve(p, count * p->frame_bytes);
+
+	if (err)
+		return err;
+	if (phantom_open(&phantom, &scene)) {
+		snprintf(p->why, sizeof p->why, "no memory for the phantom: use a smaller --size");
+		return -ENOMEM;
+	}
+	for (uint64_t i = 0; i < count; i++)
+		phantom_frame(phantom, kind, i, p->memory + i * p->frame_bytes);
+	phantom_close(phantom);
+	p->prepared = count;
+	return 0;
+}
+
+/* One pixel of an integer pattern; float32 holds values of up to 24 bits exactly. */
+static void store_pixel(enum pixel_type type, void *pixels, size_t at, uint32_t value)
+{
+	switch (type) {
+	case PIXEL_UINT8:
+		((uint8_t *)pixels)[at] = (uint8_t)value;
+		return;
+	case PIXEL_UINT16:
+		((uint16_t *)pixels)[at] = (uint16_t)value;
+		return;
+	case PIXEL_UINT32:
+		((uint32_t *)pixels)[at] = value;
+		return;
+	case PIXEL_FLOAT32:
+	case PIXEL_TYPE_COUNT:
+		((float *)pixels)[at] = (float)value;
+	}
+}
+
+static int prepare_counter(struct pattern *p)
+{
+	const struct pattern_options *o = &p->options;
+	size_t rows = COUNTER_PERIOD + (size_t)o->height;
+	uint32_t mask = (1u << o->bits) - 1;
+	int err = reserve(p, rows * o->width * pixel_bytes(o->type));
+
+	if (err)
+		return err;
+	for (size_t y = 0; y < rows; y++)
+		for (uint32_t x = 0; x < o->width; x++) {
+			uint32_t value = (uint32_t)(y * 131 + x * UINT64_C(31)) % COUNTER_PERIOD;
+
+			store_pixel(o->type, p->memory, y * o->width + x, value & mask);
+		}
+	p->prepared = COUNTER_PERIOD;
+	return 0;
+}
+
+/* The row y of the tall image with y * 131 = f * 7919 (mod 4096); 3627 * 131 = 1 (mod 4096). */
+static size_t counter_offset(const struct pattern *p, uint64_t number)
+{
+	uint64_t row = number % COUNTER_PERIOD * 7919 % COUNTER_PERIOD * 3627 % COUNTER_PERIOD;
+
+	return (size_t)row * p->options.width * pixel_bytes(p->options.type);
+}
+
+static int prepare_noise(struct pattern *p)
+{
+	const struct pattern_options *o = &p->options;
+	size_t pixels = (size_t)o->width * o->height + 64 * (size_t)NOISE_PLACES;
+	uint64_t state = prng_stream(o->seed, 0x4015e);
+	int err = reserve(p, pixels * pixel_bytes(o->type));
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < pixels; i++)
+		store_pixel(o->type, p->memory, i, (uint32_t)(prng_next(&state) >> (64 - o->bits)));
+	p->prepared = NOISE_PLACES;
+	return 0;
+}
+
+static size_t noise_offset(const struct pattern *p, uint64_t number)
+{
+	uint64_t state = prng_stream(p->options.seed, number);
+
+	return 64 * (size_t)prng_below(&state, NOISE_PLACES) * pixel_bytes(p->options.type);
+}
+
+static int read_page(struct pattern *p, uint64_t page, void *ret_pixels)
+{
+	int err = tiff_pages_read(&p->pages, page, ret_pixels);
+
+	if (err)
+		snprintf(p->why, sizeof p->why, "%s", p->pages.why);
+	return err;
+}
+
+static int prepare_tiff(struct pattern *p)
+{
+	struct tiff_pages *pages = &p->pages;
+	uint64_t needed;
+	int err = tiff_pages_open(pages, p->options.files, p->options.file_count);
+
+	if (err) {
+		snprintf(p->why, sizeof p->why, "%s", pages->why);
+		return err;
+	}
+	p->options.width = pages->width;
+	p->options.height = pages->height;
+	p->options.type = pages->type;
+	p->frame_bytes = pages->bytes;
+	needed = pages->count;
+	if (p->options.frames && p->options.frames < needed)
+		needed = p->options.frames;
+	if (p->options.memory_limit / p->frame_bytes < needed)
+		return 0; /* read when taken */
+	err = reserve(p, needed * p->frame_bytes);
+	for (uint64_t i = 0; i < needed && !err; i++)
+		err = read_page(p, i, p->memory + i * p->frame_bytes);
+	if (!err)
+		p->prepared = needed;
+	return err;
+}
+
+static void swap_bytes(enum pixel_type type, void *pixels, size_t bytes)
+{
+	uint16_t *u16 = pixels;
+	uint32_t *u32 = pixels;
+
+	if (pixel_bytes(type) == 2)
+		for (size_t i = 0; i < bytes / 2; i++)
+			u16[i] = __builtin_bswap16(u16[i]);
+	if (pixel_bytes(type) == 4)
+		for (size_t i = 0; i < bytes / 4; i++)
+			u32[i] = __builtin_bswap32(u32[i]);
+}
+
+static int prepare(struct pattern *p)
+{
+	switch (p->options.kind) {
+	case PATTERN_PHANTOM:
+		return prepare_phantom(p, PHANTOM_SAMPLE, TURN);
+	case PATTERN_FLAT:
+		return prepare_phantom(p, PHANTOM_FLAT, EXPOSURES);
+	case PATTERN_DARK:
+		return prepare_phantom(p, PHANTOM_DARK, EXPOSURES);
+	case PATTERN_COUNTER:
+		return prepare_counter(p);
+	case PATTERN_NOISE:
+		return prepare_noise(p);
+	case PATTERN_TIFF:
+	case PATTERN_COUNT:
+		break;
+	}
+	return prepare_tiff(p);
+}
+
+static int read_when_taken(struct pattern *p, uint64_t page, struct pattern_pixels *ret)
+{
+	void *pixels = malloc(p->frame_bytes);
+	int err;
+
+	if (!pixels) {
+		snprintf(p->why, sizeof p->why, "no memory for a page of %zu bytes",
+		         p->frame_bytes);
+		return -ENOMEM;
+	}
+	err = read_page(p, page, pixels);
+	if (err) {
+		free(pixels);
+		return err;
+	}
+	if (p->options.big_endian)
+		swap_bytes(p->options.type, pixels, p->frame_bytes);
+	*ret = (struct pattern_pixels){ pixels, true };
+	return 0;
+}
+
+const char *pattern_name(enum pattern_kind k)
+{
+	static const char *const names[PATTERN_COUNT] = { "phantom", "flat",  "dark",
+		                                          "counter", "noise", "tiff" };
+
+	return names[k];
+}
+
+int pattern_open(struct pattern *p, const struct pattern_options *o)
+{
+	int err;
+
+	*p = (struct pattern){ .options = *o };
+	p->frame_bytes = (size_t)o->width * o->height * pixel_bytes(o->type);
+	err = prepare(p);
+	if (err) {
+		pattern_close(p);
+		return err;
+	}
+	if (o->big_endian && p->memory)
+		swap_bytes(p->options.type, p->memory, p->memory_bytes);
+	return 0;
+}
+
+void pattern_close(struct pattern *p)
+{
+	tiff_pages_close(&p->pages);
+	if (p->memory)
+		munmap(p->memory, p->memory_bytes);
+	p->memory = NULL;
+}
+
+int pattern_take(struct pattern *p, uint64_t number, uint64_t index, struct pattern_pixels *ret)
+{
+	switch (p->options.kind) {
+	case PATTERN_COUNTER:
+		*ret = (struct pattern_pixels){ p->memory + counter_offset(p, number), false };
+		return 0;
+	case PATTERN_NOISE:
+		*ret = (struct pattern_pixels){ p->memory + noise_offset(p, number), false };
+		return 0;
+	default:
+		break;
+	}
+	if (p->prepared) {
+		*ret = (struct pattern_pixels){ p->memory + index % p->prepared * p->frame_bytes,
+			                        NULL };
+		return 0;
+	}
+	return read_when_taken(p, index % p->pages.count, ret);
+}
+
+uint64_t pattern_period(const struct pattern *p)
+{
+	if (p->options.kind == PATTERN_TIFF)
+		return p->pages.count;
+	if (p->options.kind == PATTERN_COUNTER || p->options.kind == PATTERN_NOISE)
+		return 0;
+	return p->prepared;
+}

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/send_options.h"
+
+#include "bench/arguments.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WHY_BYTES 512
+
+enum option_id {
+	OPTION_TO = 256,
+	OPTION_ATTACH,
+	OPTION_SOCKET,
+	OPTION_HWM,
+	OPTION_WAIT,
+	OPTION_LINGER,
+	OPTION_PROTOCOL,
+	OPTION_PROFILE,
+	OPTION_SIZE,
+	OPTION_PIXEL_FORMAT,
+	OPTION_BIG_ENDIAN,
+	OPTION_PATTERN,
+	OPTION_TIFF,
+	OPTION_MEMORY,
+	OPTION_SEED,
+	OPTION_RATE,
+	OPTION_FRAMES,
+	OPTION_SECONDS,
+	OPTION_FIRST,
+	OPTION_STEP,
+	OPTION_LOSE,
+	OPTION_DUPLICATE,
+	OPTION_REORDER,
+	OPTION_CORRUPT,
+	OPTION_TRUNCATE,
+	OPTION_STALL,
+	OPTION_REPORT,
+	OPTION_WRITE_DARK,
+	OPTION_WRITE_FLAT,
+	OPTION_QUIET,
+	OPTION_VERBOSE,
+	OPTION_HELP,
+	OPTION_VERSION
+};
+
+/* One row per option: parsed, checked and documented from here. */
+struct option_row {
+	const char *name, *value, *help;
+	enum option_id id;
+};
+
+static const struct option_row rows[] = {
+	{ "to", "ENDPOINT", "tcp://HOST:PORT or ipc://PATH; repeated: frames go round", OPTION_TO },
+	{ "attach", "HOW", "bind (default) or connect", OPTION_ATTACH },
+	{ "socket", "KIND", "push (default; waits for the receiver) or pub (drops)",
+	  OPTION_SOCKET },
+	{ "hwm", "MESSAGES", "queue per endpoint; default 64 MiB of frames, pub 1000", OPTION_HWM },
+	{ "wait", "S", "pub: wait so long for a subscriber (default 10)", OPTION_WAIT },
+	{ "linger", "S", "give up delivering S seconds after the end (default: never)",
+	  OPTION_LINGER },
+	{ "protocol", "NAME", "array-1.0", OPTION_PROTOCOL },
+	{ "profile", "NAME", "one of the sources below", OPTION_PROFILE },
+	{ "size", "WxH", "pixels (default 2560x2160)", OPTION_SIZE },
+	{ "pixel-format", "NAME",
+	  "Mono8 Mono10 Mono12 Mono14 Mono16 (default) uint8 uint16 uint32 float32",
+	  OPTION_PIXEL_FORMAT },
+	{ "big-endian", NULL, "send pixels most significant byte first", OPTION_BIG_ENDIAN },
+	{ "pattern", "NAME", "phantom (default), flat, dark, counter or noise", OPTION_PATTERN },
+	{ "tiff", "FILE...", "send the pages of TIFF files, again and again", OPTION_TIFF },
+	{ "memory", "MIB", "prepared frames take at most this (default 512)", OPTION_MEMORY },
+	{ "seed", "N", "of the picture and of the faults (default 1)", OPTION_SEED },
+	{ "rate", "HZ", "numbers a second; 0 (default): as fast as possible", OPTION_RATE },
+	{ "frames", "N",
+	  "frame numbers, lost ones included (default 1000, of files: each page once); 0: until "
+	  "stopped",
+	  OPTION_FRAMES },
+	{ "seconds", "S", "length at the given rate, instead of --frames", OPTION_SECONDS },
+	{ "first", "N", "number of the first frame (default 0)", OPTION_FIRST },
+	{ "step", "N", "from one frame number to the next (default 1)", OPTION_STEP },
+	{ "lose", "P", "chance that a number is never sent", OPTION_LOSE },
+	{ "duplicate", "P", "chance that a usable frame is sent twice", OPTION_DUPLICATE },
+	{ "reorder", "P", "chance that it changes places with one up to 7 later", OPTION_REORDER },
+	{ "corrupt", "P", "chance that a message is unusable", OPTION_CORRUPT },
+	{ "truncate", "P", "chance that a message has too few pixels", OPTION_TRUNCATE },
+	{ "stall", "MS", "stop once, in the middle, for so long", OPTION_STALL },
+	{ "report", "FILE", "write what was sent, lost, damaged as JSON", OPTION_REPORT },
+	{ "write-dark", "FILE", "write the phantom's dark as TIFF (float32, mean of 16)",
+	  OPTION_WRITE_DARK },
+	{ "write-flat", "FILE", "write its open beam, with the dark in it, likewise",
+	  OPTION_WRITE_FLAT },
+	{ "quiet", NULL, "no progress, no summary", OPTION_QUIET },
+	{ "verbose", NULL, "name every fault as it is sent", OPTION_VERBOSE },
+	{ "help", NULL, "print this", OPTION_HELP },
+	{ "version", NULL, "print the version", OPTION_VERSION },
+	{ 0 },
+};
+
+/* What is known only while the command line is read. */
+struct reading {
+	struct send_options *o;
+	const struct send_profile *profile;
+	bool size_given, rate_given, frames_given, pattern_given;
+	char *why;
+};
+
+static int refuse(const struct reading *r, const char *name, const char *value,
+                  const char *accepted)
+{
+	snprintf(r->why, WHY_BYTES, "--%s %s: %s", name, value, accepted);
+	return -EINVAL;
+}
+
+static int read_choice(const struct reading *r, const char *name, const char *value, const char *no,
+                       const char *yes, bool *ret)
+{
+	char accepted[64];
+
+	if (strcmp(value, no) == 0)
+		*ret = false;
+	else if (strcmp(value, yes) == 0)
+		*ret = true;
+	else {
+		snprintf(accepted, sizeof accepted, "must be %s or %s", no, yes);
+		return refuse(r, name, value, accepted);
+	}
+	return 0;
+}
+
+static int read_chance(const struct reading *r, const char *name, const char *value, double *ret)
+{
+	if (argument_double(value, 0.0, 1.0, ret))
+		return 0;
+	return refuse(r, name, value, "must be a chance from 0 to 1, such as 0.02");
+}
+
+static int read_number(const struct reading *r, const char *name, const char *value, uint64_t low,
+                       uint64_t high, uint64_t *ret)
+{
+	char accepted[96];
+
+	if (argument_u64(value, low, high, ret))
+		return 0;
+	snprintf(accepted, sizeof accepted, "must be a whole number from %llu to %llu",
+	         (unsigned long long)low, (unsigned long long)high);
+	return refuse(r, name, value, accepted);
+}
+
+static int read_amount(const struct reading *r, const char *name, const char *value, double high,
+                       double *ret)
+{
+	char accepted[64];
+
+	if (argument_double(value, 0.0, high, ret))
+		return 0;
+	snprintf(accepted, sizeof accepted, "must be a number from 0 to %.0f", high);
+	return refuse(r, name, value, accepted);
+}
+
+static int read_endpoint(const struct reading *r, const char *value)
+{
+	struct send_options *o = r->o;
+
+	if (!strstr(value, "://"))
+		return refuse(r, "to", value,
+		              "is no endpoint; write tcp://HOST:PORT or ipc://PATH");
+	if (o->endpoint_count == SEND_ENDPOINTS_MAX)
+		return refuse(r, "to", value, "is one endpoint too many; 64 can be given");
+	o->endpoints[o->endpoint_count++] = value;
+	return 0;
+}
+
+static int read_protocol(const struct reading *r, const char *value)
+{
+	if (strcmp(value, "array-1.0") == 0)
+		return 0;
+	return refuse(r, "protocol", value, "not in this version, which sends array-1.0");
+}
+
+static int read_format(const struct reading *r, const char *value)
+{
+	const struct pixel_format *f = pixel_format_find(value);
+
+	if (!f)
+		return refuse(r, "pixel-format", value,
+		              "unknown; Mono8, Mono10, Mono12, Mono14, Mono16, uint8, uint16, "
+		              "uint32 and float32 can be sent");
+	if (!f->built)
+		return refuse(r, "pixel-format", value,
+		              "packed pixels are not in this version; the same bits in 16-bit "
+		              "words are Mono10, Mono12 or Mono14");
+	r->o->format = f;
+	return 0;
+}
+
+static int read_pattern(struct reading *r, const char *value)
+{
+	for (int k = 0; k < PATTERN_TIFF; k++)
+		if (strcmp(value, pattern_name((enum pattern_kind)k)) == 0) {
+			r->o->pattern = (enum pattern_kind)k;
+			r->pattern_given = true;
+			return 0;
+		}
+	return refuse(r, "pattern", value, "must be phantom, flat, dark, counter or noise");
+}
+
+static int read_profile(struct reading *r, const char *value)
+{
+	r->profile = send_profile_find(value);
+	if (!r->profile)
+		return refuse(r, "profile", value, "unknown; --help lists the profiles");
+	return 0;
+}
+
+static int read_queue(const struct reading *r, const char *value)
+{
+	uint64_t messages;
+	int err = read_number(r, "hwm", value, 1, INT_MAX, &messages);
+
+	if (!err)
+		r->o->queue_messages = (int)messages;
+	return err;
+}
+
+static int read_memory(const struct reading *r, const char *value)
+{
+	uint64_t mib;
+	int err = read_number(r, "memory", value, 1, 1u << 24, &mib);
+
+	if (!err)
+		r->o->memory_limit = mib << 20;
+	return err;
+}
+
+/* Options about the connection and the way a run goes. */
+static int take_transport(struct reading *r, enum option_id id, const char *value)
+{
+	struct send_options *o = r->o;
+
+	switch (id) {
+	case OPTION_TO:
+		return read_endpoint(r, value);
+	case OPTION_ATTACH:
+		return read_choice(r, "attach", value, "connect", "bind", &o->bind);
+	case OPTION_SOCKET:
+		return read_choice(r, "socket", value, "push", "pub", &o->publish);
+	case OPTION_HWM:
+		return read_queue(r, value);
+	case OPTION_WAIT:
+		return read_amount(r, "wait", value, 86400, &o->wait_s);
+	case OPTION_LINGER:
+		return read_amount(r, "linger", value, 86400, &o->linger_s);
+	case OPTION_REPORT:
+		o->report = value;
+		return 0;
+	case OPTION_WRITE_DARK:
+		o->write_dark = value;
+		return 0;
+	case OPTION_WRITE_FLAT:
+		o->write_flat = value;
+		return 0;
+	case OPTION_QUIET:
+		o->quiet = true;
+		return 0;
+	case OPTION_VERBOSE:
+		o->verbose = true;
+		return 0;
+	case OPTION_HELP:
+		o->action = SEND_HELP;
+		return 0;
+	default:
+		o->action = SEND_VERSION;
+		return 0;
+	}
+}
+
+/* Options about the pixels. */
+static int take_picture(struct reading *r, enum option_id id, const char *value)
+{
+	struct send_options *o = r->o;
+
+	switch (id) {
+	case OPTION_PROTOCOL:
+		return read_protocol(r, value);
+	case OPTION_PROFILE:
+		return read_profile(r, value);
+	case OPTION_SIZE:
+		r->size_given = argument_size(value, &o->width, &o->height);
+		if (!r->size_given)
+			return refuse(r, "size", value,
+			              "must be WIDTHxHEIGHT in pixels, each from 1 to 65535, such "
+			              "as 2560x2160");
+		return 0;
+	case OPTION_PIXEL_FORMAT:
+		return read_format(r, value);
+	case OPTION_BIG_ENDIAN:
+		o->big_endian = true;
+		return 0;
+	case OPTION_PATTERN:
+		return read_pattern(r, value);
+	case OPTION_TIFF:
+		o->files[o->file_count++] = value;
+		return 0;
+	case OPTION_MEMORY:
+		return read_memory(r, value);
+	default:
+		return read_number(r, "seed", value, 0, UINT64_MAX, &o->faults.seed);
+	}
+}
+
+/* Options about numbers, time and faults. */
+static int take_stream(struct reading *r, enum option_id id, const char *value)
+{
+	struct send_options *o = r->o;
+
+	switch (id) {
+	case OPTION_RATE:
+		r->rate_given = true;
+		return read_amount(r, "rate", value, 1e6, &o->rate_hz);
+	case OPTION_FRAMES:
+		r->frames_given = true;
+		return read_number(r, "frames", value, 0, UINT64_MAX >> 8, &o->frames);
+	case OPTION_SECONDS:
+		return read_amount(r, "seconds", value, 1e8, &o->seconds);
+	case OPTION_FIRST:
+		return read_number(r, "first", value, 0, UINT64_MAX >> 1, &o->faults.first);
+	case OPTION_STEP:
+		return read_number(r, "step", value, 1, 1000000, &o->faults.step);
+	case OPTION_LOSE:
+		return read_chance(r, "lose", value, &o->faults.lose);
+	case OPTION_DUPLICATE:
+		return read_chance(r, "duplicate", value, &o->faults.duplicate);
+	case OPTION_REORDER:
+		return read_chance(r, "reorder", value, &o->faults.reorder);
+	case OPTION_CORRUPT:
+		return read_chance(r, "corrupt", value, &o->faults.corrupt);
+	case OPTION_TRUNCATE:
+		return read_chance(r, "truncate", value, &o->faults.truncate);
+	default:
+		return read_amount(r, "stall", value, 1e9, &o->stall_ms);
+	}
+}
+
+static int take_option(struct reading *r, enum option_id id, const char *value)
+{
+	if (id >= OPTION_PROTOCOL && id <= OPTION_SEED)
+		return take_picture(r, id, value);
+	if (id >= OPTION_RATE && id <= OPTION_STALL)
+		return take_stream(r, id, value);
+	return take_transport(r, id, value);
+}
+
+static int apply_profile(struct reading *r)
+{
+	const struct send_profile *p = r->profile;
+	struct send_options *o = r->o;
+
+	if (!p)
+		return 0;
+	if (!o->format && !pixel_format_find(p->format)->built) {
+		snprintf(r->why, WHY_BYTES,
+		         "--profile %s sends %s, and packed pixels are not in this version; add "
+		         "--pixel-format Mono12 for the same bits in 16-bit words",
+		         p->name, p->format);
+		return -EINVAL;
+	}
+	if (!o->format)
+		o->format = pixel_format_find(p->format);
+	if (!r->size_given) {
+		o->width = p->width;
+		o->height = p->height;
+	}
+	if (!r->rate_given)
+		o->rate_hz = p->rate_hz;
+	if (!r->frames_given && o->seconds == 0.0)
+		o->seconds = p->seconds;
+	return 0;
+}
+
+static int check_files(const struct reading *r)
+{
+	struct send_options *o = r->o;
+
+	if (o->file_count == 0)
+		return 0;
+	if (r->size_given || o->format || r->pattern_given || r->profile) {
+		snprintf(r->why, WHY_BYTES,
+		         "--tiff sends the files' own size and type: leave out --size, "
+		         "--pixel-format, --pattern and --profile");
+		return -EINVAL;
+	}
+	if (o->write_dark || o->write_flat) {
+		snprintf(r->why, WHY_BYTES,
+		         "--write-dark and --write-flat belong to the phantom, not to --tiff");
+		return -EINVAL;
+	}
+	o->pattern = PATTERN_TIFF;
+	return 0;
+}
+
+static int check_length(struct reading *r)
+{
+	struct send_options *o = r->o;
+
+	if (o->seconds > 0.0 && r->frames_given) {
+		snprintf(r->why, WHY_BYTES, "--seconds and --frames both give the length: use one");
+		return -EINVAL;
+	}
+	if (o->seconds > 0.0 && o->rate_hz == 0.0) {
+		snprintf(r->why, WHY_BYTES, "--seconds %g needs a --rate above 0", o->seconds);
+		return -EINVAL;
+	}
+	if (o->seconds > 0.0)
+		o->frames = (uint64_t)fmax(1.0, floor(o->seconds * o->rate_hz + 0.5));
+	else if (!r->frames_given && o->pattern != PATTERN_TIFF)
+		o->frames = 1000;
+	o->endless = r->frames_given && o->frames == 0;
+	if (o->endless && o->stall_ms > 0.0) {
+		snprintf(r->why, WHY_BYTES, "--stall %g is in the middle, and --frames 0 has none",
+		         o->stall_ms);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_together(struct reading *r)
+{
+	struct send_options *o = r->o;
+	double unusable = o->faults.lose + o->faults.corrupt + o->faults.truncate;
+
+	if (unusable > 1.0 + 1e-12) {
+		snprintf(r->why, WHY_BYTES,
+		         "--lose, --corrupt and --truncate add up to %g; a frame has one fate: at "
+		         "most 1",
+		         unusable);
+		return -EINVAL;
+	}
+	if (o->endpoint_count == 0 && !o->write_dark && !o->write_flat) {
+		snprintf(r->why, WHY_BYTES,
+		         "where to? give --to ENDPOINT, such as --to tcp://127.0.0.1:9999");
+		return -EINVAL;
+	}
+	if (!o->format)
+		o->format = pixel_format_find("Mono16");
+	return 0;
+}
+
+static int check_all(struct reading *r)
+{
+	int err = check_files(r);
+
+	if (!err)
+		err = apply_profile(r);
+	if (!err)
+		err = check_length(r);
+	if (!err)
+		err = check_together(r);
+	return err;
+}
+
+#define ROWS_MAX 40
+
+static void getopt_table(struct option table[ROWS_MAX])
+{
+	unsigned n = 0;
+
+	for (; rows[n].name; n++)
+		table[n] = (struct option){ rows[n].name,
+			                    rows[n].value ? required_argument : no_argument, NULL,
+			                    (int)rows[n].id };
+	table[n] = (struct option){ 0 };
+}
+
+static int refuse_unread(const struct reading *r, int code, const char *text)
+{
+	if (code == ':')
+		snprintf(r->why, WHY_BYTES, "%s needs a value; --help shows it", text);
+	else
+		snprintf(r->why, WHY_BYTES, "%s is not an option; --help lists them", text);
+	return -EINVAL;
+}
+
+/* A word that is no option: a further file. */
+static int take_word(struct reading *r, const char *word, bool after_tiff)
+{
+	if (after_tiff)
+		return take_picture(r, OPTION_TIFF, word);
+	snprintf(r->why, WHY_BYTES, "%s: an option's name is missing before it", word);
+	return -EINVAL;
+}
+
+static int read_line(struct reading *r, int argc, char **argv)
+{
+	struct option table[ROWS_MAX];
+	bool after_tiff = false;
+	int code, err = 0;
+
+	getopt_table(table);
+	opterr = 0;
+	optind = 0; /* glibc: begin anew */
+	while (!err && (code = getopt_long(argc, argv, "-:hq", table, NULL)) != -1) {
+		if (code == '?' || code == ':')
+			return refuse_unread(r, code, argv[optind > 1 ? optind - 1 : 1]);
+		if (code == 'h')
+			code = OPTION_HELP;
+		if (code == 'q')
+			code = OPTION_QUIET;
+		if (code == 1) {
+			err = take_word(r, optarg, after_tiff);
+			continue;
+		}
+		after_tiff = code == OPTION_TIFF;
+		err = take_option(r, (enum option_id)code, optarg);
+	}
+	for (; !err && optind < argc; optind++) /* after "--" */
+		err = take_word(r, argv[optind], after_tiff);
+	return err;
+}
+
+int send_options_parse(struct send_options *ret, int argc, char **argv, char why[512])
+{
+	struct send_options o = {
+		.bind = true,
+		.wait_s = 10.0,
+		.linger_s = SEND_FOR_EVER,
+		.width = 2560,
+		.height = 2160,
+		.memory_limit = UINT64_C(512) << 20,
+		.faults = { .step = 1, .seed = 1 },
+	};
+	struct reading r = { .o = &o, .why = why };
+	int err;
+
+	o.files = calloc((size_t)argc + 1, sizeof *o.files);
+	if (!o.files) {
+		snprintf(why, WHY_BYTES, "no memory");
+		return -ENOMEM;
+	}
+	err = read_line(&r, argc, argv);
+	if (!err && o.action == SEND_STREAM)
+		err = check_all(&r);
+	if (err) {
+		send_options_done(&o);
+		return err;
+	}
+	*ret = o;
+	return 0;
+}
+
+void send_options_done(struct send_options *o)
+{
+	free(o->files);
+	o->files = NULL;
+}
+
+void send_options_help(FILE *out)
+{
+	fputs("usage: openbeam-send --to ENDPOINT [options]\n"
+	      "       openbeam-send --write-dark FILE --write-flat FILE [options]\n"
+	      "A simulated detector: streams frames over ZeroMQ, with faults when asked.\n\n",
+	      out);
+	for (const struct option_row *r = rows; r->name; r++) {
+		char left[64];
+
+		snprintf(left, sizeof left, "--%s %s", r->name, r->value ? r->value : "");
+		fprintf(out, "  %-25s %s\n", left, r->help);
+	}
+	fputs("\nprofiles (--size, --pixel-format, --rate and --seconds at once; each can still be "
+	      "given):\n",
+	      out);
+	for (const struct send_profile *p = send_profiles; p->name; p++)
+		if (pixel_format_find(p->format)->built)
+			fprintf(out, "  %-12s %4ux%-4u %-7s %6g Hz  %5g s  %s\n", p->name, p->width,
+			        p->height, p->format, p->rate_hz, p->seconds, p->summary);
+	fputs("\nexit status: 0 done or stopped by TERM or INT, 2 usage, 66 a file is not there,\n"
+	      "65 a file is no usable TIFF, 69 cannot bind or connect, 71 no memory, 73 cannot\n"
+	      "write a file, 74 input or output failed\n",
+	      out);
+}

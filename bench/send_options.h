@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_SEND_OPTIONS_H
+#define BENCH_SEND_OPTIONS_H
+
+#include "bench/faults.h"
+#include "bench/pattern.h"
+#include "bench/send_profiles.h"
+
+#include <stdio.h>
+
+/* What openbeam-send was asked to do. */
+
+#define SEND_ENDPOINTS_MAX 64
+#define SEND_FOR_EVER      (-1.0) /* linger_s: until everything was delivered */
+
+enum send_action { SEND_STREAM, SEND_HELP, SEND_VERSION };
+
+struct send_options {
+	enum send_action action;
+	unsigned endpoint_count; /* frames go round */
+	const char *endpoints[SEND_ENDPOINTS_MAX];
+	bool bind, publish;
+	int queue_messages; /* per endpoint; 0: chosen from the frame's size */
+	double wait_s;      /* publish: how long to wait for a subscriber */
+	double linger_s;    /* after the last message, or SEND_FOR_EVER */
+
+	uint32_t width, height; /* pixels; not with files */
+	const struct pixel_format *format;
+	bool big_endian;
+	enum pattern_kind pattern;
+	unsigned file_count;
+	const char **files;    /* owned list of borrowed names, PATTERN_TIFF */
+	uint64_t memory_limit; /* bytes of prepared frames */
+
+	double rate_hz;              /* 0: as fast as possible */
+	uint64_t frames;             /* numbers; 0: until stopped or, with files, each page once */
+	bool endless;                /* until stopped: asked for with --frames 0 */
+	double seconds;              /* 0: `frames` decides; needs a rate */
+	double stall_ms;             /* one stall in the middle */
+	struct fault_options faults; /* first, step, seed and chances; frames as above */
+
+	const char *report, *write_dark, *write_flat; /* paths or NULL */
+	bool quiet, verbose;
+};
+
+/* Read the command line. A profile gives defaults wherever it stands; explicit options win.
+ *
+ * 0; or -EINVAL with *why [512]: which option, which value, what is accepted; or -ENOMEM. On
+ * failure *ret needs no send_options_done(). Main thread, once at a time (getopt). */
+int send_options_parse(struct send_options *ret, int argc, char **argv, char why[512]);
+
+/* Accepts a zeroed one. */
+void send_options_done(struct send_options *o);
+
+/* Print the usage. */
+void send_options_help(FILE *out);
+
+#endif

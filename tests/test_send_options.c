@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/send_options.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#define WORDS_MAX 24
+
+/* Split at blanks and parse; the words must outlive the options. */
+static int parse(struct send_options *o, char *line, char why[512])
+{
+	char *argv[WORDS_MAX + 1] = { "openbeam-send" };
+	int argc = 1;
+
+	why[0] = '\0';
+	for (char *word = strtok(line, " "); word && argc < WORDS_MAX; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	return send_options_parse(o, argc, argv, why);
+}
+
+Test(send_options, gives_the_defaults)
+{
+	struct send_options o;
+	char line[] = "--to tcp://127.0.0.1:9999", why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_assert(o.action == SEND_STREAM && o.endpoint_count == 1 && o.bind && !o.publish);
+	cr_assert_str_eq(o.endpoints[0], "tcp://127.0.0.1:9999");
+	cr_assert(o.width == 2560 && o.height == 2160 && o.frames == 1000 && !o.endless);
+	cr_assert_str_eq(o.format->name, "Mono16");
+	cr_assert(o.rate_hz == 0 && o.faults.first == 0 && o.faults.step == 1);
+	cr_assert(o.pattern == PATTERN_PHANTOM && o.linger_s == SEND_FOR_EVER);
+	send_options_done(&o);
+}
+
+Test(send_options, takes_every_option)
+{
+	struct send_options o;
+	char line[] = "--to tcp://h:1 --to ipc:///x --attach connect --socket pub --size 64x32 "
+		      "--pixel-format Mono12 --rate 99.5 --frames 12 --first 3 --step 2 --lose .1";
+	char more[] = "--to tcp://h:1 --duplicate 0.2 --reorder 0.3 --corrupt 0.04 --truncate 0.05 "
+		      "--stall 250 --report r.json --seed 9 --pattern counter --big-endian --quiet";
+	char why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_assert(o.endpoint_count == 2 && !o.bind && o.publish);
+	cr_assert(o.width == 64 && o.height == 32 && o.format->bits == 12);
+	cr_assert(o.rate_hz == 99.5 && o.frames == 12 && o.faults.first == 3);
+	cr_assert(o.faults.step == 2 && o.faults.lose == 0.1);
+	send_options_done(&o);
+	cr_assert_eq(parse(&o, more, why), 0, "%s", why);
+	cr_assert(o.faults.duplicate == 0.2 && o.faults.reorder == 0.3);
+	cr_assert(o.faults.corrupt == 0.04 && o.faults.truncate == 0.05 && o.stall_ms == 250);
+	cr_assert(o.faults.seed == 9 && o.pattern == PATTERN_COUNTER && o.big_endian && o.quiet);
+	cr_assert_str_eq(o.report, "r.json");
+	send_options_done(&o);
+}
+
+Test(send_options, refuses_with_the_option_the_value_and_the_remedy)
+{
+	static const struct {
+		const char *line, *part, *remedy;
+	} rows[] = {
+		{ "--to tcp://h:1 --size 0x5", "--size 0x5", "1 to 65535" },
+		{ "--to tcp://h:1 --size 2560", "--size 2560", "WIDTHxHEIGHT" },
+		{ "--to tcp://h:1 --size 70000x5", "--size 70000x5", "65535" },
+		{ "--to tcp://h:1 --size 5x5x5", "--size 5x5x5", "WIDTHxHEIGHT" },
+		{ "--to tcp://h:1 --rate -1", "--rate -1", "0 to" },
+		{ "--to tcp://h:1 --rate nan", "--rate nan", "0 to" },
+		{ "--to tcp://h:1 --rate 5Hz", "--rate 5Hz", "number" },
+		{ "--to tcp://h:1 --frames -3", "--frames -3", "whole number" },
+		{ "--to tcp://h:1 --frames 1e3", "--frames 1e3", "whole number" },
+		{ "--to tcp://h:1 --frames 99999999999999999999", "--frames 9", "whole number" },
+		{ "--to tcp://h:1 --step 0", "--step 0", "from 1" },
+		{ "--to tcp://h:1 --lose 1.5", "--lose 1.5", "0 to 1" },
+		{ "--to tcp://h:1 --corrupt x", "--corrupt x", "0 to 1" },
+		{ "--to tcp://h:1 --lose .6 --corrupt .3 --truncate .2", "1.1", "at most 1" },
+		{ "--to tcp://h:1 --pattern zebra", "--pattern zebra", "phantom" },
+		{ "--to tcp://h:1 --pixel-format Mono12p", "--pixel-format Mono12p", "Mono12" },
+		{ "--to tcp://h:1 --pixel-format RGB8", "--pixel-format RGB8", "uint16" },
+		{ "--to tcp://h:1 --protocol bsread", "--protocol bsread", "array-1.0" },
+		{ "--to tcp://h:1 --profile nobody", "--profile nobody", "--help" },
+		{ "--to tcp://h:1 --profile headline-12", "Mono12p", "--pixel-format Mono12" },
+		{ "--to tcp://h:1 --attach sideways", "--attach sideways", "bind" },
+		{ "--to tcp://h:1 --socket pull", "--socket pull", "push or pub" },
+		{ "--to tcp://h:1 --seconds 5", "--seconds 5", "--rate" },
+		{ "--to tcp://h:1 --rate 5 --seconds 5 --frames 2", "--frames", "use one" },
+		{ "--to tcp://h:1 --frames 0 --stall 5", "--stall 5", "--frames 0" },
+		{ "--to tcp://h:1 --tiff a.tif --size 5x5", "--size", "leave out" },
+		{ "--to tcp://h:1 --tiff a.tif --profile gopro", "--profile", "leave out" },
+		{ "--to tcp://h:1 --tiff a.tif --write-dark d.tif", "--write-dark", "phantom" },
+		{ "--to nowhere", "--to nowhere", "tcp://HOST:PORT" },
+		{ "--to", "--to", "value" },
+		{ "--bogus", "--bogus", "--help" },
+		{ "stray", "stray", "name" },
+		{ "--size 5x5", "--to", "tcp://127.0.0.1:9999" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct send_options o;
+		char line[256], why[512];
+
+		snprintf(line, sizeof line, "%s", rows[i].line);
+		cr_assert_eq(parse(&o, line, why), -EINVAL, "%s was taken", rows[i].line);
+		cr_assert(strstr(why, rows[i].part), "\"%s\": %s", rows[i].line, why);
+		cr_assert(strstr(why, rows[i].remedy), "\"%s\": %s", rows[i].line, why);
+	}
+}
+
+Test(send_options, a_profile_gives_defaults_wherever_it_stands)
+{
+	struct send_options o;
+	char line[] = "--rate 20 --to tcp://h:1 --profile lightsheet --frames 5", why[512];
+	char whole[] = "--to tcp://h:1 --profile gopro";
+	char packed[] = "--to tcp://h:1 --profile headline-12 --pixel-format Mono12";
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_assert(o.width == 2048 && o.height == 2048 && o.rate_hz == 20 && o.frames == 5);
+	send_options_done(&o);
+	cr_assert_eq(parse(&o, whole, why), 0, "%s", why);
+	cr_assert(o.width == 3840 && o.rate_hz == 30 && o.frames == 1800);
+	cr_assert_str_eq(o.format->name, "Mono8");
+	send_options_done(&o);
+	cr_assert_eq(parse(&o, packed, why), 0, "%s", why);
+	cr_assert(o.format->bits == 12 && o.width == 2560);
+	send_options_done(&o);
+}
+
+Test(send_options, every_profile_names_a_format_that_exists)
+{
+	for (const struct send_profile *p = send_profiles; p->name; p++) {
+		cr_assert_not_null(pixel_format_find(p->format), "%s", p->name);
+		cr_assert(p->width && p->height && p->rate_hz > 0 && p->seconds >= 60);
+	}
+}
+
+Test(send_options, takes_files_after_tiff_until_the_next_option)
+{
+	struct send_options o;
+	char line[] = "--tiff a.tif b.tif c.tif --to tcp://h:1 --tiff d.tif", why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_assert(o.pattern == PATTERN_TIFF && o.file_count == 4 && o.frames == 0 && !o.endless);
+	cr_assert_str_eq(o.files[0], "a.tif");
+	cr_assert_str_eq(o.files[3], "d.tif");
+	send_options_done(&o);
+}
+
+Test(send_options, help_and_version_need_nothing_else)
+{
+	struct send_options o;
+	char help[] = "--help", version[] = "--version", why[512];
+
+	cr_assert_eq(parse(&o, help, why), 0);
+	cr_assert_eq(o.action, SEND_HELP);
+	send_options_done(&o);
+	cr_assert_eq(parse(&o, version, why), 0);
+	cr_assert_eq(o.action, SEND_VERSION);
+	send_options_done(&o);
+}
+
+Test(send_options, calibration_files_need_no_endpoint)
+{
+	struct send_options o;
+	char line[] = "--write-dark d.tif --write-flat f.tif", why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_assert_eq(o.endpoint_count, 0);
+	send_options_done(&o);
+}
