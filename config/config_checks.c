@@ -76,9 +76,9 @@ static void check_normalise(struct loading *l)
 		return;
 	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !c->calibration.flat[0])
 		blame(l, -1, keys,
-		      "reduce.normalise: transmission%s needs calibration.flat; give one, or set "
-		      "reduce.normalise to dark or none",
-		      is_given(l, "reduce.normalise") ? "" : ", the default,");
+		      "transmission%s needs calibration.flat; give one, or set reduce.normalise to "
+		      "dark or none",
+		      is_given(l, "reduce.normalise") ? "" : ", the default of reduce.normalise,");
 	if (c->reduce.normalise == NORMALISE_DARK && !c->calibration.dark[0])
 		blame(l, -1, keys,
 		      "dark needs calibration.dark; give one, or set reduce.normalise to none");

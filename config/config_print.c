@@ -222,9 +222,13 @@ static unsigned depth(const char *path)
 static void print_manual(FILE *out, const struct option *o, unsigned columns)
 {
 	char accepts[ACCEPTS_MAX], line[ACCEPTS_MAX + 128];
+	size_t split;
 
 	option_accepts(o, false, accepts);
-	snprintf(line, sizeof line, "Accepted: %s. Default: %s", accepts, o->fallback);
+	split = (size_t)snprintf(line, sizeof line, "Accepted: %s.", accepts);
+	snprintf(line + split, sizeof line - split, " Default: %s", o->fallback);
+	if (strlen(line) > COLUMNS - columns - 2)
+		line[split] = '\n';
 	print_comment(out, columns, o->help);
 	print_comment(out, columns, line);
 }

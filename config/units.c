@@ -113,10 +113,8 @@ static enum units_read read_quantity(const char *text, const struct unit *units,
 		for (size_t i = 0; i < fraction_digits; i++)
 			fraction = fraction * 10 + (*rest++ - '0');
 	}
-	if (*rest == ' ')
-		rest++;
 	if (*rest != '\0') {
-		const struct unit *u = find_unit(units, rest);
+		const struct unit *u = find_unit(units, rest + (*rest == ' '));
 
 		if (!u)
 			return UNITS_UNKNOWN_UNIT;

@@ -188,11 +188,11 @@ static int check_number(const struct option *o, const struct scalar *s, char why
 {
 	char buffer[SHOWN_MAX];
 
+	if (s->length == 0)
+		return refuse(o, why, "it has no value");
 	if (s->quoted)
 		return refuse(o, why, "\"%s\" in quotes is a text, not a number",
 		              shown(buffer, s->text));
-	if (s->length == 0)
-		return refuse(o, why, "it has no value");
 	if (strlen(s->text) != s->length)
 		return refuse_number(o, s->text, UNITS_MALFORMED, why);
 	return 0;
@@ -286,15 +286,31 @@ int value_read(const struct option *o, void *base, const struct scalar *s, char 
 	}
 }
 
+/* How many elements a list member has room for. */
+static size_t capacity(const struct option *o)
+{
+	if (o->kind == OPTION_TEXTS)
+		return CONFIG_LIST_MAX;
+	return o->kind == OPTION_INTEGERS ? o->size / sizeof(int) : 2;
+}
+
+int value_check_count(const struct option *o, size_t count, char why[VALUE_WHY])
+{
+	if (o->kind == OPTION_INTERVAL && count != 2)
+		return refuse(o, why, "%zu given where two numbers are needed", count);
+	if (count > capacity(o))
+		return refuse(o, why, "%zu values, %zu are the most", count, capacity(o));
+	if ((o->flags & OPTION_FILLED) && count == 0)
+		return refuse(o, why, "the list is empty");
+	return 0;
+}
+
 static int read_list_text(const struct option *o, void *base, unsigned i, const struct scalar *s,
                           char why[VALUE_WHY])
 {
 	struct config_list *list = member(o, base);
-	int err;
+	int err = check_text(o, s, why);
 
-	if (i >= CONFIG_LIST_MAX)
-		return refuse(o, why, "more than %d values", CONFIG_LIST_MAX);
-	err = check_text(o, s, why);
 	if (err == 0)
 		err = set_text(&list->at[i], s->text);
 	if (err == 0)
@@ -308,11 +324,8 @@ static int read_list_integer(const struct option *o, void *base, unsigned i, con
 	int *numbers = member(o, base);
 	unsigned *count = second_member(o, base);
 	int64_t value;
-	int err;
+	int err = read_integer(o, s, why, &value);
 
-	if (i >= o->size / sizeof *numbers)
-		return refuse(o, why, "more than %zu values", o->size / sizeof *numbers);
-	err = read_integer(o, s, why, &value);
 	if (err)
 		return err;
 	numbers[i] = (int)value;
@@ -327,18 +340,7 @@ int value_read_element(const struct option *o, void *base, unsigned i, const str
 		return read_list_text(o, base, i, s, why);
 	if (o->kind == OPTION_INTEGERS)
 		return read_list_integer(o, base, i, s, why);
-	if (i > 1)
-		return refuse(o, why, "more than two numbers");
 	return read_real_number(o, s, why, i == 0 ? member(o, base) : second_member(o, base));
-}
-
-int value_end_list(const struct option *o, unsigned count, char why[VALUE_WHY])
-{
-	if (o->kind == OPTION_INTERVAL && count != 2)
-		return refuse(o, why, "%u given where two numbers are needed", count);
-	if ((o->flags & OPTION_FILLED) && count == 0)
-		return refuse(o, why, "the list is empty");
-	return 0;
 }
 
 static void clear_text(char **text)

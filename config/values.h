@@ -24,13 +24,13 @@ bool value_is_list(const struct option *o);
  * -ENOMEM. */
 int value_read(const struct option *o, void *base, const struct scalar *s, char why[VALUE_WHY]);
 
-/* Read element `i` of a list, after the ones before it. Errors as above, for an element too many
- * as well. */
+/* Check how many elements a list is given, before any is read. 0 or -EINVAL with why[]. */
+int value_check_count(const struct option *o, size_t count, char why[VALUE_WHY]);
+
+/* Read element `i` of a list of a checked count, after the ones before it. Errors as of
+ * value_read(). */
 int value_read_element(const struct option *o, void *base, unsigned i, const struct scalar *s,
                        char why[VALUE_WHY]);
-
-/* Check how many elements a list was given. 0 or -EINVAL with why[]. */
-int value_end_list(const struct option *o, unsigned count, char why[VALUE_WHY]);
 
 /* Free what the member owns and leave it empty. */
 void value_clear(const struct option *o, void *base);

@@ -1,0 +1,699 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Load text and sets; the problems, malloc'd, or "" when there are none. */
+static char *problems_of(const char *text, const char *const *sets, unsigned set_count)
+{
+	struct config c;
+	char *problems;
+	int err = config_parse(&c, text, text ? strlen(text) : 0, "beam.yaml", sets, set_count,
+	                       &problems);
+
+	if (err == 0) {
+		cr_expect_null(problems);
+		config_done(&c);
+		return strdup("");
+	}
+	cr_assert_eq(err, -EINVAL);
+	cr_assert_not_null(problems);
+	return problems;
+}
+
+/* What loads must load; the caller's config_done(). */
+static struct config loaded(const char *text, const char *const *sets, unsigned set_count)
+{
+	struct config c = { 0 };
+	char *problems;
+	int err = config_parse(&c, text, text ? strlen(text) : 0, "beam.yaml", sets, set_count,
+	                       &problems);
+
+	cr_assert_eq(err, 0, "%s", problems);
+	return c;
+}
+
+static unsigned count_lines(const char *text)
+{
+	unsigned lines = 0;
+
+	for (; *text; text++)
+		lines += *text == '\n';
+	return lines;
+}
+
+/* Texts that are refused with one line, which holds every part. */
+static const struct refusal {
+	const char *text;
+	const char *parts[3];
+} refusals[] = {
+	/* names */
+	{ "reduce:\n  bim: 2\n", { "beam.yaml:2:3: reduce.bim: unknown key", "reduce.bin" } },
+	{ "redcue: {bin: 2}\n", { "beam.yaml:1:1: redcue: unknown key", " reduce\n" } },
+	{ "bin: 2\n", { "beam.yaml:1:1: bin: unknown key", "reduce.bin" } },
+	{ "reduce.bin: 2\n", { "beam.yaml:1:1: reduce.bin: unknown key", "nested" } },
+	{ "sinks:\n  - fromat: raw\n", { "2:5: sinks.0.fromat: unknown key", "sinks.N.format" } },
+	{ "sinks[0]: {}\n", { "1:1: sinks[0]: unknown key" } },
+	{ "<<: {bin: 2}\n", { "1:1: <<: unknown key" } },
+	{ "reduce:\n  bin: 2\n  bin: 2\n", { "3:3: reduce.bin: given twice", "line 2" } },
+	{ "reduce: {}\nseries: {}\nreduce: {}\n", { "3:1: reduce: given twice", "line 1" } },
+	{ "? [a]\n: 1\n", { "1:3: a key must be a word" } },
+
+	/* shapes */
+	{ "- a\n", { "beam.yaml:1:1: the file must be a map" } },
+	{ "reduce\n", { "beam.yaml:1:1: the file must be a map" } },
+	{ "reduce: 3\n", { "1:9: reduce: '3' where its keys are needed" } },
+	{ "reduce: [bin]\n", { "1:9: reduce: a list where its keys are needed" } },
+	{ "reduce:\n  bin: {a: 1}\n", { "2:8: reduce.bin: a map does not fit; accepted: 1 | 2" } },
+	{ "reduce:\n  bin: [2]\n", { "2:8: reduce.bin: a list does not fit" } },
+	{ "ingest:\n  endpoints: [[a]]\n", { "2:15: ingest.endpoints: a list does not fit" } },
+	{ "ingest:\n  endpoints:\n", { "ingest.endpoints: nothing does not fit" } },
+	{ "sinks: raw\n", { "1:8: sinks: 'raw' where a list of sinks is needed" } },
+	{ "sinks: []\n", { "1:8: sinks: the list is empty", "null" } },
+	{ "sinks: [raw]\n", { "1:9: sinks.0: 'raw' where its keys are needed" } },
+	{ "sinks: [{}, {}, {}, {}, {}, {}, {}, {}, {}]\n", { "sinks: more than 8" } },
+
+	/* words */
+	{ "reduce: {type: float}\n", { "1:16: reduce.type: 'float'", "float32 | uint16 | uint8" } },
+	{ "ingest: {attach: Bind}\n", { "ingest.attach: 'Bind'", "connect | bind" } },
+	{ "sinks: [{direct: true}]\n", { "sinks.0.direct: 'true'", "auto | yes | no" } },
+	{ "ingest: {protocol: zmq}\n", { "ingest.protocol: 'zmq'", "accepted: array-1.0\n" } },
+
+	/* numbers */
+	{ "daemon: {batch: eight}\n", { "1:17: daemon.batch: 'eight' is no whole number" } },
+	{ "daemon: {batch: 8x}\n", { "'8x' is no whole number", "accepted: 1 to 64 frames" } },
+	{ "daemon: {batch: 1.5}\n", { "'1.5' is no whole number" } },
+	{ "daemon: {batch: 0x8}\n", { "'0x8' is no whole number" } },
+	{ "daemon: {batch: 08}\n", { "'08' begins with a zero" } },
+	{ "daemon: {batch: +8}\n", { "'+8' is no whole number" } },
+	{ "daemon: {batch: -}\n", { "'-' is no whole number" } },
+	{ "daemon: {batch: 65}\n", { "65 is out of range; accepted: 1 to 64 frames" } },
+	{ "daemon: {batch: 0}\n", { "0 is out of range" } },
+	{ "daemon: {batch: -8}\n", { "-8 is out of range" } },
+	{ "daemon: {batch: auto}\n", { "'auto' is no whole number" } },
+	{ "daemon: {batch: 4294967304}\n", { "4294967304 is out of range" } },
+	{ "daemon: {batch: 18446744073709551624}\n", { "18446744073709551624 is out of range" } },
+	{ "daemon: {batch: \"8\"}\n", { "\"8\" in quotes is a text, not a number" } },
+	{ "daemon: {batch: }\n", { "daemon.batch: it has no value" } },
+	{ "daemon: {batch: \"8\\0\"}\n", { "daemon.batch: " } },
+	{ "daemon: {workers: 0}\n", { "accepted: auto, or 1 to 256 threads" } },
+	{ "daemon: {cpus: [0, 1024]}\n",
+	  { "1:20: daemon.cpus: 1024 is out of range", "0 to 1023" } },
+	{ "series: {step: 0}\n", { "series.step: 0 is out of range; accepted: 1 to " } },
+	{ "series: {reorder: 0}\n", { "series.reorder: 0 is out of range" } },
+	{ "series: {first: -1}\n", { "series.first: -1 is out of range; accepted: auto, or 0" } },
+	{ "reduce: {bin: 3}\n", { "reduce.bin: '3'", "1 | 2 | 4 | 8 | 16 | 32" } },
+	{ "histogram: {raw: {bins: 0}}\n", { "histogram.raw.bins: 0 is out of range" } },
+	{ "histogram: {raw: {bins: 65537}}\n", { "65537 is out of range; accepted: 1 to 65536" } },
+	{ "histogram: {raw: {low: nan}}\n", { "1:24: histogram.raw.low: 'nan' is no number" } },
+	{ "histogram: {raw: {high: .inf}}\n", { "'.inf' is no number" } },
+	{ "histogram: {raw: {high: 1e999}}\n", { "1e999 is out of range" } },
+	{ "histogram: {raw: {high: 1e31}}\n", { "1e31 is out of range" } },
+	{ "histogram: {normalised: {low: auto}}\n", { "'auto' is no number" } },
+	{ "reduce: {window: 2}\n", { "reduce.window: 1 given where two numbers are needed" } },
+	{ "reduce: {window: [0, 1, 2]}\n", { "reduce.window: 3 given where two numbers" } },
+	{ "reduce: {window: [0, x]}\n", { "1:22: reduce.window: 'x' is no number" } },
+
+	/* units */
+	{ "ingest: {buffer: 64Mib}\n", { "ingest.buffer: '64Mib' has no known unit", "MiB" } },
+	{ "ingest: {buffer: 1G}\n", { "'1G' has no known unit" } },
+	{ "ingest: {buffer: lots}\n", { "'lots' is no size; accepted: 1MiB to 16TiB" } },
+	{ "ingest: {buffer: 1.3B}\n", { "1.3B is not a whole number of bytes" } },
+	{ "ingest: {buffer: 1KiB}\n", { "1KiB is out of range; accepted: 1MiB to 16TiB" } },
+	{ "ingest: {buffer: 99999999TiB}\n", { "99999999TiB is out of range" } },
+	{ "ingest: {buffer: -1GiB}\n", { "'-1GiB' is no size" } },
+	{ "ingest: {frame_limit: 64s}\n", { "'64s' has no known unit" } },
+	{ "series: {idle_end: 2}\n",
+	  { "series.idle_end: 2 has no unit", "ns, us, ms, s, min or h" } },
+	{ "series: {idle_end: 2 sec}\n", { "'2 sec' has no known unit" } },
+	{ "series: {idle_end: 2MiB}\n", { "'2MiB' has no known unit" } },
+	{ "series: {idle_end: 0}\n", { "0 is out of range; accepted: 1ms to 24h" } },
+	{ "series: {idle_end: soon}\n", { "'soon' is no time" } },
+
+	/* texts */
+	{ "series: {name: ../x}\n", { "series.name: '../x' does not fit", "letters, digits" } },
+	{ "series: {name: .x}\n", { "series.name: '.x' does not fit" } },
+	{ "series: {name: \"\"}\n", { "series.name: it must not be empty" } },
+	{ "series: {name: \"a\\nb\"}\n", { "'a?b' holds characters that are not printable" } },
+	{ "series: {name: \"a\\0b\"}\n", { "holds characters that are not printable" } },
+	{ "calibration: {mask: \"a\\u0085\"}\n", { "holds characters that are not printable" } },
+	{ "calibration: {mask: null}\n", { "calibration.mask: null is no text" } },
+	{ "calibration: {mask: ~/m.tif}\n", { "'~/m.tif' does not fit", "~ is not expanded" } },
+	{ "ingest: {endpoints: []}\n", { "ingest.endpoints: the list is empty" } },
+	{ "ingest: {endpoints: [localhost:9999]}\n",
+	  { "1:22: ingest.endpoints: 'localhost:9999'" } },
+	{ "ingest: {endpoints: [http://h:1]}\n",
+	  { "'http://h:1' does not fit", "tcp://HOST:PORT" } },
+	{ "ingest: {endpoints: [tcp://h:65536]}\n", { "'tcp://h:65536' does not fit" } },
+	{ "ingest: {endpoints: [tcp://h:0]}\n", { "'tcp://h:0' does not fit" } },
+	{ "ingest: {endpoints: [tcp://h]}\n", { "'tcp://h' does not fit" } },
+	{ "ingest: {endpoints: [\"ipc://\"]}\n", { "'ipc://' does not fit" } },
+	{ "monitor: {http: localhost}\n", { "monitor.http: 'localhost' does not fit" } },
+	{ "monitor: {allowed_hosts: [\"a b\"]}\n",
+	  { "monitor.allowed_hosts: 'a b' does not fit" } },
+
+	/* not in this version */
+	{ "reduce: {normalise: attenuation}\n", { "attenuation is not in this version" } },
+	{ "reduce: {bad_pixels: median}\n",
+	  { "median is not in this version; accepted: nan | z" } },
+	{ "reduce: {average: 2}\n", { "reduce.average: 2 is not in this version; accepted: 1\n" } },
+	{ "reduce: {average: 65537}\n", { "reduce.average: 65537 is out of range" } },
+	{ "reduce: {roi: {width: 8}}\n", { "1:23: reduce.roi.width: 8 is not in this version" } },
+	{ "sinks: [{format: hdf5}]\n", { "sinks.0.format: hdf5 is not in this version" } },
+	{ "sinks: [{}, {format: stream}]\n", { "1:22: sinks.1.format: stream is not in this" } },
+	{ "sinks: [{every: 2}]\n", { "sinks.0.every: this key is not in this version" } },
+	{ "sinks: [{rate: }]\n", { "sinks.0.rate: this key is not in this version" } },
+	{ "sinks: [{compression: bslz4}]\n", { "bslz4 is not in this version; accepted: none" } },
+	{ "ingest: {curve: {role: client}}\n", { "client is not in this version" } },
+	{ "ingest: {curve: {secret_key_file: k}}\n", { "is not in this version", "\"\"" } },
+	{ "ingest: {pixel_format: Mono12p}\n", { "Mono12p is not in this version", "Mono12 |" } },
+	{ "ingest: {protocol: bsread}\n", { "bsread is not in this version" } },
+	{ "series: {start: armed}\n", { "armed is not in this version" } },
+
+	/* keys together, at the place of one that was written */
+	{ "reduce:\n  window: [1.5, 0]\n",
+	  { "2:11: reduce.window: low 1.5 must be below high 0" } },
+	{ "reduce: {window: [1, 1]}\n", { "low 1 must be below high 1" } },
+	{ "histogram:\n  raw: {low: 5, high: 4}\n", { "2:23: histogram.raw.high: low 5" } },
+	{ "histogram: {raw: {high: -1}}\n", { "histogram.raw.high: low 0 must be below" } },
+	{ "histogram:\n  normalised: {low: 2}\n", { "2:21: histogram.normalised.low: low 2" } },
+	{ "reduce:\n  normalise: transmission\n",
+	  { "2:14: reduce.normalise: transmission needs calibration.flat" } },
+	{ "reduce: {normalise: transmission}\ncalibration: {dark: d}\n",
+	  { "1:21: reduce.normalise: transmission needs calibration.flat" } },
+	{ "reduce: {normalise: dark}\ncalibration: {flat: f}\n",
+	  { "1:21: reduce.normalise: dark needs calibration.dark" } },
+	{ "calibration: {dark: d}\n",
+	  { "1:21: calibration.dark: transmission, the default", "needs calibration.flat" } },
+	{ "calibration: {flat: f}\nreduce: {type: source}\n",
+	  { "2:16: reduce.type: source", "reduce.normalise: none, which is transmission" } },
+	{ "reduce: {type: source, bin: 4}\n",
+	  { "1:16: reduce.type: source", "bin: 1, which is 4" } },
+	{ "ingest: {frame: {width: 8}}\n", { "1:25: ingest.frame.width: width 8 and height 0" } },
+	{ "ingest: {frame: {height: 8}}\n", { "1:26: ingest.frame.height: width 0 and height 8" } },
+	{ "ingest: {frame: {width: 10000, height: 10000}}\n", { "above ingest.frame_limit" } },
+	{ "ingest: {bits: 12, frame: {type: uint8}}\n",
+	  { "1:16: ingest.bits: 12 bits do not fit" } },
+	{ "sinks: [{file_size: 1GB, frames_per_file: 10}]\n",
+	  { "1:21: sinks.0.file_size: files" } },
+
+	/* what is not plain YAML */
+	{ "ingest: {\n", { "beam.yaml:2:1: not YAML: " } },
+	{ "ingest:\n\tname: a\n", { "beam.yaml:2:1: not YAML: ", "a tab" } },
+	{ "a: b: c\n", { "beam.yaml:1:5: not YAML: " } },
+	{ "series:\n  name: \"\xff\"\n", { "beam.yaml:2:10: not YAML: " } },
+	{ "%YAML 7.0\n---\n", { "beam.yaml:1:1: not YAML: " } },
+	{ "--- {}\n--- {}\n", { "beam.yaml:2:1: a second document" } },
+	{ "series: {name: &n x}\n", { "beam.yaml:1:16: anchors" } },
+	{ "series: {name: !!str x}\n", { "beam.yaml:1:16: tags" } },
+	{ "a: [[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]\n",
+	  { "1:19: nested more than 16 deep" } },
+};
+
+Test(config, refuses_each_mistake_with_place_key_value_and_what_is_accepted)
+{
+	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+		const struct refusal *r = &refusals[i];
+		char *problems = problems_of(r->text, NULL, 0);
+
+		cr_expect_eq(count_lines(problems), 1, "%s\n%s", r->text, problems);
+		for (size_t p = 0; p < 3 && r->parts[p]; p++)
+			cr_expect_not_null(strstr(problems, r->parts[p]), "%s\nlacks \"%s\": %s",
+			                   r->text, r->parts[p], problems);
+		free(problems);
+	}
+}
+
+/* Texts that load. */
+static const char *const accepted[] = {
+	"",
+	"# nothing\n",
+	"---\n",
+	"{}",
+	"reduce:\nseries:\n",
+	"{\"reduce\": {\"type\": \"uint16\"}}",
+	"reduce: {bin: 2}\r\nseries: {step: 2}\r\n",
+	"\xef\xbb\xbfreduce: {bin: 2}\n",
+	"ingest: {endpoints: tcp://h:1}",
+	"ingest: {endpoints: [\"tcp://*:5555\", ipc:///run/a, \"tcp://[::1]:9\"]}",
+	"ingest: {endpoints: [\"tcp://eth0:*\", inproc://a]}",
+	"ingest: {bits: 8, frame: {type: uint8}}",
+	"ingest: {frame: {width: 8192, height: 8192}}",
+	"ingest: {pixel_format: Mono14, saturation: 16000}",
+	"ingest: {buffer: 1.5GiB, frame_limit: \n 64 MiB}",
+	"series: {idle_end: 0.5s, end_timeout: 1.5 h}",
+	"calibration: {mask: 12}",
+	"calibration: {flat: f}",
+	"calibration: {dark: d}\nreduce: {normalise: dark}",
+	"calibration: {dark: d, flat: f}\nreduce: {normalise: none, type: source}",
+	"reduce: {type: source}",
+	"histogram: {raw: {low: -1e3, high: 1.5E+4}, normalised: {low: -0.5}}",
+	"sinks: [{format: null}, {format: raw, file_size: 2GB}, {}]",
+	"monitor: {http: \"\", allowed_hosts: [beam.example.org, \"a:80\"]}",
+	"daemon: {cpus: [3, 2, 2], workers: 256, isa: scalar}",
+};
+
+Test(config, accepts_what_is_right)
+{
+	for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++) {
+		char *problems = problems_of(accepted[i], NULL, 0);
+
+		cr_expect_str_empty(problems, "%s\n%s", accepted[i], problems);
+		free(problems);
+	}
+}
+
+Test(config, fills_what_the_file_says)
+{
+	struct config c = loaded("ingest:\n"
+	                         "  endpoints: [tcp://a:1, tcp://b:2]\n"
+	                         "  socket: sub\n"
+	                         "  bits: 12\n"
+	                         "  frame: {width: 2560, height: 2160, type: uint16}\n"
+	                         "  buffer: 1.5GiB\n"
+	                         "series: {name: wood, first: 7, idle_end: 250ms}\n"
+	                         "calibration: {flat: \"flat 1.tif\"}\n"
+	                         "reduce: {bin: 16, type: uint16, window: [-0.25, 2]}\n"
+	                         "histogram: {raw: {high: 4096}}\n"
+	                         "sinks:\n"
+	                         "  - {format: raw, product: source}\n"
+	                         "  - {format: null, sync: 10s}\n"
+	                         "daemon: {cpus: [2, 0]}\n",
+	                         NULL, 0);
+
+	cr_expect_eq(c.ingest.endpoints.count, 2);
+	cr_expect_str_eq(c.ingest.endpoints.at[1], "tcp://b:2");
+	cr_expect_eq(c.ingest.socket, SOCKET_SUB);
+	cr_expect_eq(c.ingest.bits, 12);
+	cr_expect_eq(c.ingest.saturation, CONFIG_AUTO);
+	cr_expect_eq(c.ingest.width, 2560);
+	cr_expect_eq(c.ingest.height, 2160);
+	cr_expect_eq(c.ingest.type, FRAME_UINT16);
+	cr_expect_eq(c.ingest.buffer, UINT64_C(1610612736));
+	cr_expect_str_eq(c.series.name, "wood");
+	cr_expect_eq(c.series.first, 7);
+	cr_expect_eq(c.series.idle_end_ns, UINT64_C(250000000));
+	cr_expect_str_eq(c.calibration.flat, "flat 1.tif");
+	cr_expect_eq(c.reduce.normalise, NORMALISE_TRANSMISSION);
+	cr_expect_eq(c.reduce.bin, 16);
+	cr_expect_eq(c.reduce.type, REDUCE_UINT16);
+	cr_expect_eq(c.reduce.window_low, -0.25);
+	cr_expect_eq(c.reduce.window_high, 2);
+	cr_expect(c.histogram.raw.low_auto);
+	cr_expect_not(c.histogram.raw.high_auto);
+	cr_expect_eq(c.histogram.raw.high, 4096);
+	cr_expect_eq(c.sink_count, 2);
+	cr_expect_eq(c.sinks[0].format, SINK_RAW);
+	cr_expect_eq(c.sinks[0].product, PRODUCT_SOURCE);
+	cr_expect_str_eq(c.sinks[0].directory, "data");
+	cr_expect_eq(c.sinks[1].format, SINK_NULL);
+	cr_expect_eq(c.sinks[1].sync_ns, UINT64_C(10000000000));
+	cr_expect_eq(c.daemon.cpu_count, 2);
+	cr_expect_eq(c.daemon.cpus[0], 2);
+	config_done(&c);
+}
+
+Test(config, says_everything_that_is_wrong_at_once_in_order)
+{
+	static const char text[] = "ingest:\n"
+				   "  nmae: a\n"
+				   "  endpoints: [http://a, tcp://b:1, {}]\n"
+				   "series: {step: 0, step: 1}\n"
+				   "reduce: {window: [3, 2]}\n"
+				   "sinks: [{format: hdf5}, raw]\n";
+	static const char *const places[] = { "2:3: ",  "3:15: ", "3:36: ", "4:16: ",
+		                              "4:19: ", "6:18: ", "6:25: ", "5:18: " };
+	char *problems = problems_of(text, NULL, 0);
+	const char *line = problems;
+
+	cr_expect_eq(count_lines(problems), 8, "%s", problems);
+	for (size_t i = 0; i < 8 && line; i++) {
+		cr_expect_eq(strncmp(line, "beam.yaml:", 10), 0, "%s", line);
+		cr_expect_eq(strncmp(line + 10, places[i], strlen(places[i])), 0, "not %s: %s",
+		             places[i], line);
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	free(problems);
+}
+
+Test(config, lists_a_bounded_number_of_problems)
+{
+	char text[4000] = "";
+	char *problems;
+
+	for (unsigned i = 0; i < 300; i++)
+		sprintf(text + strlen(text), "key%u: 1\n", i);
+	problems = problems_of(text, NULL, 0);
+	cr_expect_eq(count_lines(problems), 65);
+	cr_expect_not_null(strstr(problems, "more problems follow"));
+	free(problems);
+}
+
+Test(config, repeats_only_printable_text_in_messages)
+{
+	char text[900] = "ingest: {name: \"\\e[31m";
+	char *problems;
+
+	memset(text + strlen(text), 'x', 800);
+	strcat(text, "\"}");
+	problems = problems_of(text, NULL, 0);
+	cr_expect_null(strchr(problems, '\033'));
+	cr_expect_not_null(strstr(problems, "xxx..."));
+	cr_expect_lt(strlen(problems), 400);
+	free(problems);
+}
+
+Test(config, runs_without_any_calibration)
+{
+	struct config c = loaded(NULL, NULL, 0);
+
+	cr_expect_eq(c.reduce.normalise, NORMALISE_NONE);
+	config_done(&c);
+	c = loaded("calibration: {dark: \"\", flat: \"\"}", NULL, 0);
+	cr_expect_eq(c.reduce.normalise, NORMALISE_NONE);
+	config_done(&c);
+	c = loaded("calibration: {mask: m.tif}", NULL, 0);
+	cr_expect_eq(c.reduce.normalise, NORMALISE_NONE);
+	config_done(&c);
+	c = loaded("calibration: {flat: f.tif}", NULL, 0);
+	cr_expect_eq(c.reduce.normalise, NORMALISE_TRANSMISSION);
+	config_done(&c);
+}
+
+Test(config, lets_a_set_win_over_the_file_and_a_later_set_over_an_earlier)
+{
+	static const char *const sets[] = { "reduce.bin=2",
+		                            "series.name=b",
+		                            "series.name=c",
+		                            "reduce={type: uint8, window: [0, 2]}",
+		                            "ingest.endpoints=[tcp://c:3, tcp://d:4]",
+		                            "daemon.cpus=5",
+		                            "monitor.http=" };
+	struct config c = loaded("series: {name: a, step: 3}\n"
+	                         "reduce: {bin: 4}\n"
+	                         "ingest: {endpoints: [tcp://a:1, tcp://b:2, tcp://x:3]}\n"
+	                         "daemon: {cpus: [1, 2, 3]}\n",
+	                         sets, 7);
+
+	cr_expect_str_eq(c.series.name, "c");
+	cr_expect_eq(c.series.step, 3);
+	cr_expect_eq(c.reduce.bin, 2);
+	cr_expect_eq(c.reduce.type, REDUCE_UINT8);
+	cr_expect_eq(c.reduce.window_high, 2);
+	cr_expect_eq(c.ingest.endpoints.count, 2);
+	cr_expect_str_eq(c.ingest.endpoints.at[0], "tcp://c:3");
+	cr_expect_eq(c.daemon.cpu_count, 1);
+	cr_expect_eq(c.daemon.cpus[0], 5);
+	cr_expect_str_empty(c.monitor.http);
+	config_done(&c);
+}
+
+Test(config, mends_the_file_with_a_set)
+{
+	static const char *const sets[] = { "calibration.flat=f.tif" };
+	struct config c = loaded("reduce: {normalise: transmission}", sets, 1);
+
+	cr_expect_eq(c.reduce.normalise, NORMALISE_TRANSMISSION);
+	config_done(&c);
+}
+
+Test(config, sets_and_appends_sinks_by_number)
+{
+	static const char *const sets[] = { "sinks.0.format=raw", "sinks[0].directory=/d/e",
+		                            "sinks.1.format=null", "sinks[2]={sync: 2s}" };
+	struct config c = loaded(NULL, sets, 4);
+
+	cr_expect_eq(c.sink_count, 3);
+	cr_expect_eq(c.sinks[0].format, SINK_RAW);
+	cr_expect_str_eq(c.sinks[0].directory, "/d/e");
+	cr_expect_eq(c.sinks[1].format, SINK_NULL);
+	cr_expect_str_eq(c.sinks[1].directory, "data");
+	cr_expect_eq(c.sinks[2].sync_ns, UINT64_C(2000000000));
+	config_done(&c);
+}
+
+Test(config, replaces_all_sinks_with_a_list)
+{
+	static const char *const sets[] = { "sinks=[{format: null}]" };
+	struct config c = loaded("sinks: [{directory: a}, {directory: b}]", sets, 1);
+
+	cr_expect_eq(c.sink_count, 1);
+	cr_expect_eq(c.sinks[0].format, SINK_NULL);
+	cr_expect_str_eq(c.sinks[0].directory, "data");
+	config_done(&c);
+}
+
+static const struct bad_set {
+	const char *set, *part;
+} bad_sets[] = {
+	{ "reduce.bin=5",
+	  "--set reduce.bin=5: reduce.bin: '5' is none of its values; accepted: 1 |" },
+	{ "reduce.bim=2",
+	  "--set reduce.bim=2: reduce.bim: unknown key; the nearest known one is red" },
+	{ "reduce", "not of the form key.path=value" },
+	{ "=2", "not of the form key.path=value" },
+	{ "", "not of the form key.path=value" },
+	{ "=", "not of the form key.path=value" },
+	{ "reduce=2", "reduce: '2' where its keys are needed" },
+	{ "reduce={bim: 2}", "--set reduce={bim: 2}: reduce.bim: unknown key" },
+	{ "reduce.window=[0, 2", "--set reduce.window=[0, 2: not YAML: " },
+	{ "reduce.bin=2\n---\n3", "a second document" },
+	{ "reduce.bin=", "reduce.bin: '' is none of its values" },
+	{ "series.step=", "series.step: it has no value" },
+	{ "series.name=#1", "series.name: there is no value" },
+	{ "series.name=*a", "aliases" },
+	{ "reduce.bin.x=1", "reduce.bin.x: unknown key" },
+	{ "sinks.2.format=raw", "there is no sink 2 to set: there are 1" },
+	{ "sinks.99999999999999999999999.format=raw", "there is no sink" },
+	{ "sinks.-1.format=raw", "a sink is named by its number" },
+	{ "sinks.N.format=raw", "a sink is named by its number" },
+	{ "sinks[0.format=raw", "a sink is named by its number" },
+	{ "sinks.0.fromat=raw", "sinks.0.fromat: unknown key" },
+	{ "sinks.format=raw", "a sink is named by its number" },
+	{ "sinks=[]", "the list is empty" },
+	{ "series.name=\xc3(", "not YAML: " },
+	{ "reduce.normalise=transmission",
+	  "reduce.normalise: transmission needs calibration.flat" },
+};
+
+Test(config, refuses_each_bad_set_by_its_text)
+{
+	for (size_t i = 0; i < sizeof bad_sets / sizeof *bad_sets; i++) {
+		char *problems = problems_of(NULL, &bad_sets[i].set, 1);
+
+		cr_expect_not_null(strstr(problems, bad_sets[i].part), "%s\n%s", bad_sets[i].set,
+		                   problems);
+		cr_expect_eq(strncmp(problems, "--set ", 6), 0, "%s", problems);
+		free(problems);
+	}
+}
+
+/* Write a file of its own; the caller unlinks it. */
+static void write_file(char path[32], const char *text, size_t length)
+{
+	int fd;
+
+	strcpy(path, "/tmp/openbeam-config-XXXXXX");
+	fd = mkstemp(path);
+	cr_assert_geq(fd, 0);
+	for (size_t done = 0; done < length;) {
+		ssize_t n = write(fd, text + done, length - done);
+
+		cr_assert_gt(n, 0);
+		done += (size_t)n;
+	}
+	close(fd);
+}
+
+Test(config, loads_a_file_and_names_it_in_problems)
+{
+	struct config c;
+	char path[32], *problems;
+
+	write_file(path, "reduce: {bin: 8}\n", 17);
+	cr_assert_eq(config_load(&c, path, NULL, 0, &problems), 0);
+	cr_expect_null(problems);
+	cr_expect_eq(c.reduce.bin, 8);
+	config_done(&c);
+	unlink(path);
+
+	write_file(path, "reduce: {bin: 9}\n", 17);
+	cr_assert_eq(config_load(&c, path, NULL, 0, &problems), -EINVAL);
+	cr_expect_eq(strncmp(problems, path, strlen(path)), 0);
+	free(problems);
+	unlink(path);
+}
+
+Test(config, says_in_one_line_why_a_file_cannot_be_read)
+{
+	struct config c;
+	char *problems;
+
+	cr_expect_eq(config_load(&c, "/nonexistent/beam.yaml", NULL, 0, &problems), -ENOENT);
+	cr_expect_str_eq(problems,
+	                 "/nonexistent/beam.yaml: cannot be read: No such file or directory\n");
+	free(problems);
+	cr_expect_eq(config_load(&c, "/", NULL, 0, &problems), -EISDIR);
+	cr_expect_str_eq(problems, "/: cannot be read: Is a directory\n");
+	free(problems);
+	cr_expect_eq(config_load(&c, "/dev/zero", NULL, 0, &problems), -EFBIG);
+	cr_expect_eq(count_lines(problems), 1);
+	free(problems);
+}
+
+Test(config, takes_a_file_of_one_mebibyte_and_no_more)
+{
+	size_t length = (1u << 20) + 1;
+	char *text = malloc(length), path[32], *problems;
+	struct config c;
+
+	memset(text, '#', length);
+	write_file(path, text, length - 1);
+	cr_assert_eq(config_load(&c, path, NULL, 0, &problems), 0);
+	config_done(&c);
+	unlink(path);
+	write_file(path, text, length);
+	cr_expect_eq(config_load(&c, path, NULL, 0, &problems), -EFBIG);
+	cr_expect_not_null(strstr(problems, "1 MiB"));
+	free(problems);
+	unlink(path);
+	free(text);
+}
+
+Test(config, leaves_the_result_untouched_on_failure)
+{
+	struct config c, before;
+	char *problems;
+
+	memset(&c, 0x5a, sizeof c);
+	memcpy(&before, &c, sizeof c);
+	cr_assert_eq(config_parse(&c, "x", 1, "beam.yaml", NULL, 0, &problems), -EINVAL);
+	cr_expect_eq(memcmp(&c, &before, sizeof c), 0);
+	free(problems);
+}
+
+Test(config, frees_a_zeroed_one_and_twice)
+{
+	struct config c = { 0 };
+
+	config_done(&c);
+	c = loaded(NULL, NULL, 0);
+	config_done(&c);
+	config_done(&c);
+}
+
+/* The worst a file of the accepted size can ask of libyaml; each took minutes unguarded. */
+Test(config, refuses_costly_documents_quickly, .timeout = 20)
+{
+	static const char *const units[] = {
+		"[", "{a: ", "- ", "? ", "&a x: 1\n", "a:\n", "--- a\n"
+	};
+	size_t length = 1u << 20;
+	char *text = malloc(length);
+
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+		size_t unit = strlen(units[i]);
+		struct config c;
+		char *problems;
+
+		for (size_t at = 0; at < length; at++)
+			text[at] = units[i][at % unit];
+		cr_expect_eq(config_parse(&c, text, length, "beam.yaml", NULL, 0, &problems),
+		             -EINVAL, "%s", units[i]);
+		free(problems);
+	}
+	free(text);
+}
+
+static uint32_t next_random(uint32_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+/* A few bytes replaced, removed or doubled. Returns the new length. */
+static size_t mutate(char *text, size_t length, uint32_t *state)
+{
+	static const char bytes[] = "{}[]:,-#&*!|>'\"%@`\t\n \\0123456789eEaN.\xc3\xff";
+	unsigned edits = 1 + next_random(state) % 2;
+
+	while (edits-- > 0 && length > 16) {
+		size_t at = next_random(state) % length;
+		size_t run = 1 + next_random(state) % 4;
+
+		run = run < length - at ? run : length - at;
+		switch (next_random(state) % 3) {
+		case 0:
+			text[at] = bytes[next_random(state) % (sizeof bytes - 1)];
+			break;
+		case 1:
+			memmove(text + at, text + at + run, length - at - run);
+			length -= run;
+			break;
+		default:
+			memmove(text + at + run, text + at, length - at);
+			length += run;
+			break;
+		}
+	}
+	return length;
+}
+
+/* The manual without its comments, so that most edits hit something. */
+static size_t read_manual(char *text, size_t room)
+{
+	FILE *file = fopen(SOURCE_DIR "/config/openbeam.yaml", "r");
+	char line[256];
+	size_t length = 0;
+
+	cr_assert_not_null(file);
+	while (fgets(line, sizeof line, file)) {
+		size_t line_length = strlen(line);
+
+		if (line[strspn(line, " ")] == '#' || line[0] == '\n')
+			continue;
+		cr_assert_lt(length + line_length, room);
+		memcpy(text + length, line, line_length);
+		length += line_length;
+	}
+	fclose(file);
+	return length;
+}
+
+Test(config, survives_random_edits_of_the_manual, .timeout = 100)
+{
+	char manual[8192], text[8192 + 64];
+	size_t length = read_manual(manual, sizeof manual);
+	uint32_t state = 2463534242u;
+	unsigned good = 0, bad = 0;
+
+	for (unsigned i = 0; i < 4000; i++) {
+		struct config c;
+		char *problems;
+		size_t edited;
+		int err;
+
+		memcpy(text, manual, length);
+		edited = mutate(text, length, &state);
+		err = config_parse(&c, text, edited, "beam.yaml", NULL, 0, &problems);
+		if (err == 0) {
+			good++;
+			cr_expect_null(problems);
+			config_done(&c);
+		} else {
+			bad++;
+			cr_assert_eq(err, -EINVAL);
+			cr_assert(problems && strncmp(problems, "beam.yaml:", 10) == 0);
+			free(problems);
+		}
+	}
+	cr_expect_gt(good, 100, "%u", good);
+	cr_expect_gt(bad, 1000);
+}
