@@ -5,6 +5,7 @@
  * It ends when every receiver has ended and every ring is empty: then it closes the series, and
  * the workers may end. Nothing here waits for the disk but the end of a series. */
 #include "daemon/collector.h"
+#include "daemon/arrival.h"
 #include "daemon/closing.h"
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
@@ -16,6 +17,7 @@
 
 #define ENTRIES_PER_TURN 64
 #define SLEEP_MS         100
+#define PATIENT_MS       5 /* while a frame waits for other endpoints */
 
 static enum phase phase_of(const struct collector *k)
 {
@@ -231,25 +233,22 @@ static void collect_entry(struct collector *k, struct receiver *r, const struct 
 
 /* ---- order ---- */
 
-/* The receiver whose head arrived first. NULL: nothing is published, or that head is not done,
- * and taking a later one would put frames of several endpoints out of order. */
-static struct receiver *next_receiver(struct collector *k, const struct entry **ret)
+static struct arrival next_arrival(struct collector *k)
 {
-	struct receiver *found = NULL;
-	bool found_done = false;
+	const struct pipeline *p = k->pipeline;
 
-	for (unsigned i = 0; i < k->pipeline->receiver_count; i++) {
-		struct receiver *r = &k->pipeline->receivers[i];
-		bool done = false;
-		const struct entry *e = sequence_head(&r->ring, &done);
+	if (p->receiver_count == 1 || k->laying_out)
+		return arrival_any(p->receivers, p->receiver_count, &k->series);
+	return arrival_next(p->receivers, p->receiver_count, &k->series, clock_real_ns());
+}
 
-		if (!e || (found && e->frame.received_ns >= (*ret)->frame.received_ns))
-			continue;
-		found = r;
-		found_done = done;
-		*ret = e;
-	}
-	return found_done ? found : NULL;
+static void tell_relief(struct collector *k)
+{
+	k->announced = true;
+	log_line(LOG_WARNING, "series",
+	         "ingest.buffer holds %u frames of each endpoint: gaps are decided sooner than "
+	         "series.reorder=%llu says; raise ingest.buffer",
+	         k->layout->slots_per_receiver, (unsigned long long)k->series.rules.reorder);
 }
 
 /* Frames that wait for their place must leave slots for those that follow, or the number they
@@ -258,15 +257,14 @@ static void relieve(struct collector *k, unsigned home)
 {
 	unsigned most = k->layout ? k->layout->slots_per_receiver * 3 / 4 : 0;
 
-	while (k->layout && k->held[home] > most && series_force(&k->series)) {
-		if (!k->announced)
-			log_line(LOG_WARNING, "series",
-			         "ingest.buffer holds %u frames of each endpoint: gaps are decided "
-			         "sooner "
-			         "than series.reorder=%llu says; raise ingest.buffer",
-			         k->layout->slots_per_receiver,
-			         (unsigned long long)k->series.rules.reorder);
-		k->announced = true;
+	while (k->layout && k->held[home] > most) {
+		/* Fixing the first number sooner loses nothing; deciding a gap may. */
+		bool gap = k->series.first_known;
+
+		if (!series_force(&k->series))
+			return;
+		if (gap && !k->announced)
+			tell_relief(k);
 	}
 }
 
@@ -275,17 +273,16 @@ unsigned collector_take(struct collector *k)
 	unsigned taken = 0;
 
 	while (taken < ENTRIES_PER_TURN) {
-		const struct entry *head;
-		struct receiver *r = next_receiver(k, &head);
+		struct arrival next = next_arrival(k);
 
-		if (!r)
+		if (!next.receiver)
 			break;
-		struct entry e = *head;
+		struct entry e = *next.head;
 
-		sequence_recycle(&r->ring);
-		bell_ring(&r->bell);
-		collect_entry(k, r, &e);
-		relieve(k, r->index);
+		sequence_recycle(&next.receiver->ring);
+		bell_ring(&next.receiver->bell);
+		collect_entry(k, next.receiver, &e);
+		relieve(k, next.receiver->index);
 		taken++;
 	}
 	return taken;
@@ -375,13 +372,15 @@ static bool rings_empty(const struct collector *k)
 
 static void sleep_until(struct collector *k, uint64_t wanted_ns, uint64_t now_ns)
 {
-	const struct entry *head;
 	int timeout_ms = SLEEP_MS;
 
 	if (wanted_ns < now_ns + (uint64_t)SLEEP_MS * 1000000u)
 		timeout_ms = wanted_ns > now_ns ? (int)((wanted_ns - now_ns) / 1000000u + 1) : 0;
 	bell_prepare(&k->pipeline->collect);
-	if (!next_receiver(k, &head) && !receivers_ended(k))
+	struct arrival next = next_arrival(k);
+	if (next.patient && timeout_ms > PATIENT_MS)
+		timeout_ms = PATIENT_MS;
+	if (!next.receiver && (!receivers_ended(k) || !rings_empty(k)))
 		bell_sleep(&k->pipeline->collect, timeout_ms);
 	bell_leave(&k->pipeline->collect);
 }

@@ -167,5 +167,5 @@ void pipeline_close(struct pipeline *p)
 
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes)
 {
-	return c->ingest.buffer + planes->bytes + MARGIN_BYTES;
+	return c->ingest.buffer + c->ingest.buffer / 4 + planes->bytes + MARGIN_BYTES;
 }

@@ -77,8 +77,8 @@ bool pipeline_join(struct pipeline *p, unsigned timeout_ms);
 /* Accepts a half-open one. Threads must have ended. */
 void pipeline_close(struct pipeline *p);
 
-/* The memory that peers can make the daemon use, in bytes: the buffer, calibration, and a margin
- * for the program itself. */
+/* The memory that peers can make the daemon use, in bytes: the buffer and a quarter for what the
+ * allocator leaves between messages, calibration, and a margin for the program itself. */
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes);
 
 #endif

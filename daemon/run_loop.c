@@ -111,23 +111,37 @@ static void watch_stages(struct run *r, uint64_t now_ns)
 	watch_stage(r, &p->collector.stage, now_ns);
 }
 
-static uint64_t resident_bytes(void)
+/* Sanitizers keep shadow memory that counts as ours. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MEMORY_IS_OURS false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MEMORY_IS_OURS false
+#endif
+#endif
+#ifndef MEMORY_IS_OURS
+#define MEMORY_IS_OURS true
+#endif
+
+/* Resident memory without files that are mapped, such as a journal that is being read. */
+static uint64_t anonymous_bytes(void)
 {
-	unsigned long long size = 0, resident = 0;
+	unsigned long long size = 0, resident = 0, shared = 0;
 	FILE *f = fopen("/proc/self/statm", "re");
 
 	if (!f)
 		return 0;
-	if (fscanf(f, "%llu %llu", &size, &resident) != 2)
-		resident = 0;
+	if (fscanf(f, "%llu %llu %llu", &size, &resident, &shared) != 3)
+		resident = shared;
 	fclose(f);
-	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* libzmq cannot bound the parts of a message whose sender never ends it. */
 static void watch_memory(struct run *r, uint64_t now_ns)
 {
-	if (resident_bytes() <= r->ceiling_bytes || now_ns - r->reopened_ns < 1000000000u)
+	if (!MEMORY_IS_OURS || anonymous_bytes() <= r->ceiling_bytes ||
+	    now_ns - r->reopened_ns < 1000000000u)
 		return;
 	r->reopened_ns = now_ns;
 	for (unsigned i = 0; i < r->pipeline.receiver_count; i++) {
@@ -265,21 +279,19 @@ static void loop(struct run *r)
 static int finish(struct run *r)
 {
 	struct pipeline *p = &r->pipeline;
-	int status = p->collector.status;
 
 	log_progress_end();
 	/* acquire pairs with pipeline_fail(). */
-	if (atomic_load_explicit(&p->failed, memory_order_acquire)) {
+	bool failed = atomic_load_explicit(&p->failed, memory_order_acquire);
+	if (failed)
 		log_line(LOG_ERROR, "daemon", "%s", p->failure);
-		status = p->failure_status;
-	}
 	if (!pipeline_join(p, ABORT_PATIENCE_MS)) {
 		log_line(LOG_ERROR, "daemon",
 		         "threads that do not end: leaving without closing the "
 		         "series; its journal has every durable frame");
 		_exit(70);
 	}
-	return status;
+	return failed ? p->failure_status : p->collector.status;
 }
 
 int run(const struct run_options *options)
