@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/datafile.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void fail(struct datafile *d, enum datafile_fault fault, const char *operation, int error)
+{
+	if (d->state == DATAFILE_CUTTING || d->state == DATAFILE_FREE || d->state == DATAFILE_NAMED)
+		return;
+	d->fault = fault;
+	d->error = error;
+	d->state = DATAFILE_CUTTING;
+	d->faults++;
+	d->events->failed(d->events->user, d, operation, error);
+}
+
+/* Completions: they note what happened; datafile_step() acts on it. */
+
+static void released(struct stack_write *w)
+{
+	struct datafile_frame *f = w->owner;
+
+	f->file->events->released(f->file->events->user, f);
+}
+
+static void sync_done(struct writer_op *op)
+{
+	struct datafile *d = op->user;
+
+	d->syncing = false;
+	if (op->error) {
+		fail(d, FAULT_SYNC, "sync", op->error);
+		return;
+	}
+	d->synced = d->covered;
+}
+
+static void entry_done(struct writer_op *op)
+{
+	struct datafile *d = op->user;
+
+	d->entry_syncing = false;
+	if (!op->error)
+		return;
+	if (d->state == DATAFILE_NAMED)
+		d->events->say(d->events->user, SINK_ERROR,
+		               "sync of the folder failed after a rename: a power cut may undo it");
+	else
+		fail(d, FAULT_SYNC, "sync of the folder", op->error);
+}
+
+static void head_done(struct writer_op *op)
+{
+	struct datafile *d = op->user;
+
+	d->ending_write = false;
+	if (op->error)
+		fail(d, FAULT_WRITE, "write", op->error);
+}
+
+static void start_entry_sync(struct datafile *d)
+{
+	d->entry_syncing = true;
+	d->entry_op = (struct writer_op){
+		.kind = WRITER_SYNC, .fd = d->stack.directory, .done = entry_done, .user = d
+	};
+	writer_start(d->writer, &d->entry_op);
+}
+
+static void start_sync(struct datafile *d, enum writer_kind kind)
+{
+	d->syncing = true;
+	d->covered = d->landed;
+	d->sync_op =
+		(struct writer_op){ .kind = kind, .fd = d->stack.fd, .done = sync_done, .user = d };
+	writer_start(d->writer, &d->sync_op);
+}
+
+static bool is_idle(const struct datafile *d)
+{
+	return stack_idle(&d->stack) && !d->syncing && !d->entry_syncing && !d->ending_write;
+}
+
+static void close_tail(struct datafile *d)
+{
+	if (d->tail)
+		d->format->tail_close(d->tail);
+	d->tail = NULL;
+	d->piece_left = 0;
+}
+
+static void free_file(struct datafile *d, bool unfinished)
+{
+	close_tail(d);
+	stack_close(&d->stack);
+	d->state = DATAFILE_FREE;
+	d->events->ended(d->events->user, d, unfinished);
+}
+
+static void note_landed(struct datafile *d)
+{
+	while (d->unlanded && d->unlanded->write.end <= d->stack.landed) {
+		struct datafile_frame *f = d->unlanded;
+
+		d->unlanded = f->next;
+		d->landed++;
+		f->landed = true;
+		d->events->landed(d->events->user, f);
+	}
+}
+
+/* Filling: syncs. */
+
+static void step_sync(struct datafile *d)
+{
+	if (!d->sync_wanted || d->syncing || d->entry_syncing)
+		return;
+	if (d->placed == d->synced) {
+		d->sync_wanted = false;
+		return;
+	}
+	if (!d->sync_target) {
+		stack_flush(&d->stack);
+		d->sync_target = d->newest->write.end;
+	}
+	if (d->stack.landed < d->sync_target)
+		return;
+	d->sync_target = 0;
+	d->sync_wanted = false;
+	start_sync(d, WRITER_SYNC_DATA);
+}
+
+/* Cutting. */
+
+static enum dropped reason_of(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT || error == -EROFS ? DROPPED_NO_SPACE
+	                                                               : DROPPED_WRITE;
+}
+
+static uint64_t good_frames(const struct datafile *d)
+{
+	switch (d->fault) {
+	case FAULT_WRITE:
+		return d->landed;
+	case FAULT_SYNC:
+		return d->synced;
+	default:
+		return d->durable;
+	}
+}
+
+static void drop_behind(struct datafile *d, uint64_t keep)
+{
+	struct datafile_frame **link = &d->oldest, *f, *last = NULL;
+
+	for (uint64_t i = d->durable; i < keep; i++) {
+		last = *link;
+		link = &(*link)->next;
+	}
+	f = *link;
+	*link = NULL;
+	d->newest = last;
+	d->unlanded = NULL;
+	while (f) {
+		struct datafile_frame *next = f->next;
+
+		d->events->dropped(d->events->user, f, reason_of(d->error));
+		f = next;
+	}
+	d->placed = d->landed = keep;
+	d->covered = d->covered < keep ? d->covered : keep;
+	d->synced = d->synced < keep ? d->synced : keep;
+	d->batched = d->batched < keep ? d->batched : keep;
+}
+
+static void remove_or_leave(struct datafile *d, bool worthless)
+{
+	char part[PART_NAME_MAX];
+
+	datafile_name(d, part);
+	if (worthless)
+		unlinkat(d->stack.directory, part, 0);
+	free_file(d, !worthless);
+}
+
+/* No second attempt at its tail: sync the frames and leave the name. */
+static void give_up_name(struct datafile *d)
+{
+	d->leave_part = true;
+	if (d->synced == d->placed) {
+		d->state = DATAFILE_JOURNAL;
+		return;
+	}
+	(void)stack_truncate(&d->stack);
+	d->state = DATAFILE_CLOSING;
+	start_sync(d, WRITER_SYNC);
+}
+
+static void step_cutting(struct datafile *d)
+{
+	uint64_t landed = d->landed, keep;
+	int err;
+
+	if (!is_idle(d))
+		return;
+	close_tail(d);
+	note_landed(d);
+	keep = good_frames(d);
+	landed = landed < d->landed ? d->landed : landed;
+	drop_behind(d, keep);
+	d->sync_wanted = false;
+	d->sync_target = 0;
+	if (keep == 0) {
+		remove_or_leave(d, landed == 0 || reason_of(d->error) == DROPPED_NO_SPACE);
+		return;
+	}
+	err = stack_cut(&d->stack, d->format->head_bytes + keep * d->shape->bytes);
+	if (err == -EAGAIN)
+		return; /* a staging block will come */
+	if (err || d->faults > 1)
+		give_up_name(d);
+	else
+		d->state = DATAFILE_TAIL;
+}
+
+/* Ending. */
+
+static int open_tail(struct datafile *d)
+{
+	if (!d->format->tail_open || d->tail)
+		return 0;
+	d->described.frames = d->placed;
+	d->described.large = d->plan.large;
+	return d->format->tail_open(&d->tail, &d->described);
+}
+
+/* 1 when all is appended, 0 to be called again, or negative errno. */
+static int append_tail(struct datafile *d)
+{
+	int err = open_tail(d);
+	const void *piece = NULL;
+	size_t taken;
+
+	if (err || !d->tail)
+		return err ? err : 1;
+	if (d->piece_left == 0) {
+		err = d->format->tail_next(d->tail, &piece, &d->piece_left);
+		if (err)
+			return err;
+		d->piece = piece;
+		if (d->piece_left == 0)
+			return 1;
+	}
+	taken = stack_append(&d->stack, d->piece, d->piece_left);
+	d->piece += taken;
+	d->piece_left -= taken;
+	return 0;
+}
+
+static void step_tail(struct datafile *d)
+{
+	int result = append_tail(d);
+
+	if (result < 0) {
+		fail(d, FAULT_WRITE, "composing of the directory", result);
+		return;
+	}
+	if (result == 0)
+		return;
+	stack_flush(&d->stack);
+	d->state = DATAFILE_LANDING;
+}
+
+static int start_head(struct datafile *d)
+{
+	if (!d->tail)
+		return 0;
+	if (!d->head)
+		d->head = aligned_alloc(WRITER_ALIGN, WRITER_ALIGN);
+	if (!d->head)
+		return -ENOMEM;
+	d->format->tail_head(d->tail, d->head);
+	close_tail(d);
+	d->ending_write = true;
+	d->head_op = (struct writer_op){ .kind = WRITER_WRITE,
+		                         .fd = d->stack.fd,
+		                         .direct = d->stack.direct,
+		                         .data = d->head,
+		                         .length = WRITER_ALIGN,
+		                         .done = head_done,
+		                         .user = d };
+	writer_start(d->writer, &d->head_op);
+	return 0;
+}
+
+static void step_landing(struct datafile *d)
+{
+	int err;
+
+	if (d->stack.landed != d->stack.placed || !is_idle(d))
+		return;
+	err = start_head(d);
+	if (err)
+		fail(d, FAULT_WRITE, "composing of the header", err);
+	else
+		d->state = DATAFILE_HEAD;
+}
+
+static void step_head(struct datafile *d)
+{
+	int err;
+
+	if (!is_idle(d))
+		return;
+	err = stack_truncate(&d->stack);
+	if (err) {
+		fail(d, FAULT_WRITE, "truncate", err);
+		return;
+	}
+	d->state = DATAFILE_CLOSING;
+	start_sync(d, WRITER_SYNC);
+}
+
+static void name_it(struct datafile *d)
+{
+	int err = part_rename(d->stack.directory, d->stack.name);
+	char text[PART_NAME_MAX + 128];
+
+	if (err) {
+		snprintf(text, sizeof text, "%s" PART_SUFFIX " keeps its name: rename failed: %s",
+		         d->stack.name, strerror(-err));
+		d->events->say(d->events->user, SINK_ERROR, text);
+		free_file(d, true);
+		return;
+	}
+	d->state = DATAFILE_NAMED;
+	start_entry_sync(d);
+}
+
+static void step_journal(struct datafile *d)
+{
+	if (d->durable != d->placed)
+		return;
+	if (d->leave_part)
+		free_file(d, true);
+	else
+		name_it(d);
+}
+
+int datafile_open(struct datafile *d, const struct datafile_options *o)
+{
+	unsigned char *head = d->head;
+	char name[PART_NAME_MAX];
+	struct stack_options so = { .directory = o->directory,
+		                    .name = name,
+		                    .direct = o->direct,
+		                    .zero_copy = o->zero_copy,
+		                    .head = o->format->head_bytes };
+	int n = snprintf(name, sizeof name, "%s_%06" PRIu32 "%s", o->series, o->index,
+	                 o->format->suffix);
+	int err;
+
+	if (n < 0 || (size_t)n >= sizeof name)
+		return -ENAMETOOLONG;
+	so.size_max = o->format->head_bytes + o->plan.frames * o->shape->bytes +
+	              o->format->tail_bytes(o->plan.frames, o->plan.large);
+	*d = (struct datafile){ .format = o->format,
+		                .events = o->events,
+		                .shape = o->shape,
+		                .writer = o->writer,
+		                .plan = o->plan,
+		                .described = o->described,
+		                .index = o->index,
+		                .head = head };
+	err = stack_open(&d->stack, o->writer, o->staging, &so);
+	if (err)
+		return err;
+	d->state = DATAFILE_FILLING;
+	start_entry_sync(d);
+	return 0;
+}
+
+enum stack_room datafile_make_room(struct datafile *d)
+{
+	uint64_t frames = d->placed + 1;
+
+	return stack_make_room(&d->stack, d->format->head_bytes + frames * d->shape->bytes +
+	                                          d->format->tail_bytes(frames, d->plan.large));
+}
+
+static void link_frame(struct datafile *d, struct datafile_frame *f)
+{
+	f->next = NULL;
+	if (d->newest)
+		d->newest->next = f;
+	else
+		d->oldest = f;
+	d->newest = f;
+	if (!d->unlanded)
+		d->unlanded = f;
+	if (d->placed == 0)
+		d->described.first_number = f->record.number;
+	f->record.file = d->index;
+	f->record.index = (uint32_t)d->placed;
+	f->record.offset = d->format->head_bytes + d->placed * d->shape->bytes;
+	f->record.length = d->shape->bytes;
+	f->write.end = f->record.offset + f->record.length;
+	d->placed++;
+}
+
+bool datafile_put(struct datafile *d, struct datafile_frame *f)
+{
+	size_t bytes = d->shape->bytes;
+
+	assert(d->state == DATAFILE_FILLING);
+	f->file = d;
+	if (d->stack.zero_copy) {
+		f->write.owner = f;
+		f->write.released = released;
+		link_frame(d, f);
+		stack_put(&d->stack, &f->write, f->pixels, bytes);
+		return true;
+	}
+	f->copied +=
+		stack_append(&d->stack, (const char *)f->pixels + f->copied, bytes - f->copied);
+	if (f->copied < bytes)
+		return false;
+	link_frame(d, f);
+	d->events->released(d->events->user, f);
+	return true;
+}
+
+void datafile_sync(struct datafile *d)
+{
+	if (d->state == DATAFILE_FILLING)
+		d->sync_wanted = true;
+}
+
+void datafile_end(struct datafile *d)
+{
+	assert(d->state == DATAFILE_FILLING);
+	d->sync_wanted = false;
+	d->sync_target = 0;
+	d->state = DATAFILE_TAIL;
+	if (d->placed > 0)
+		return;
+	d->fault = FAULT_WRITE; /* no room for a single frame: nothing to end well */
+	d->error = -ENOSPC;
+	d->state = DATAFILE_CUTTING;
+}
+
+void datafile_fail_journal(struct datafile *d, int error)
+{
+	d->batched = d->durable;
+	fail(d, FAULT_JOURNAL, "write of the journal", error);
+}
+
+struct datafile_frame *datafile_unbatched(const struct datafile *d)
+{
+	struct datafile_frame *f = d->oldest;
+
+	if (d->state == DATAFILE_FREE || d->batched == d->synced)
+		return NULL;
+	for (uint64_t i = d->durable; i < d->batched; i++)
+		f = f->next;
+	return f;
+}
+
+struct datafile_frame *datafile_pop_durable(struct datafile *d)
+{
+	struct datafile_frame *first = d->oldest, *last = NULL;
+
+	for (; d->durable < d->batched; d->durable++) {
+		last = d->oldest;
+		d->oldest = last->next;
+	}
+	if (!last)
+		return NULL;
+	last->next = NULL;
+	if (!d->oldest)
+		d->newest = NULL;
+	return first;
+}
+
+static bool watch_stack(struct datafile *d)
+{
+	if (d->state == DATAFILE_CUTTING || !d->stack.error)
+		return true;
+	fail(d, FAULT_WRITE, "write", d->stack.error);
+	return false;
+}
+
+static void step_once(struct datafile *d)
+{
+	switch (d->state) {
+	case DATAFILE_FILLING:
+		step_sync(d);
+		break;
+	case DATAFILE_CUTTING:
+		step_cutting(d);
+		break;
+	case DATAFILE_TAIL:
+		step_tail(d);
+		break;
+	case DATAFILE_LANDING:
+		step_landing(d);
+		break;
+	case DATAFILE_HEAD:
+		step_head(d);
+		break;
+	case DATAFILE_CLOSING:
+		if (!d->syncing)
+			d->state = DATAFILE_JOURNAL;
+		break;
+	case DATAFILE_JOURNAL:
+		step_journal(d);
+		break;
+	case DATAFILE_NAMED:
+		if (!d->entry_syncing)
+			free_file(d, false);
+		break;
+	default:
+		break;
+	}
+}
+
+void datafile_step(struct datafile *d)
+{
+	enum datafile_state before;
+
+	if (d->state == DATAFILE_FREE)
+		return;
+	note_landed(d);
+	(void)watch_stack(d);
+	do {
+		before = d->state;
+		step_once(d);
+	} while (d->state != before);
+}
+
+void datafile_name(const struct datafile *d, char ret[PART_NAME_MAX])
+{
+	bool final = d->state == DATAFILE_NAMED;
+
+	snprintf(ret, PART_NAME_MAX, "%.*s%s", PART_NAME_MAX - (int)sizeof PART_SUFFIX,
+	         d->stack.name, final ? "" : PART_SUFFIX);
+}
+
+void datafile_done(struct datafile *d)
+{
+	close_tail(d);
+	if (d->format)
+		stack_close(&d->stack);
+	free(d->head);
+	*d = (struct datafile){ 0 };
+}

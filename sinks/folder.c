@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/folder.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME_BYTES_MAX 100
+
+static const char *remedy(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return "create it first (mkdir -p)";
+	case -ENOTDIR:
+		return "name a directory";
+	case -EACCES:
+	case -EPERM:
+		return "give this user the right to write there";
+	case -EROFS:
+		return "mount it for writing";
+	case -ENOSPC:
+	case -EDQUOT:
+		return "free some space";
+	default:
+		return "choose another directory";
+	}
+}
+
+static int refuse(char why[256], const char *path, const char *what, int error)
+{
+	snprintf(why, 256, "%.120s: %s: %s: %s", path, what, strerror(-error), remedy(error));
+	return error;
+}
+
+static int write_block(int fd)
+{
+	void *block = aligned_alloc(WRITER_ALIGN, WRITER_ALIGN);
+	ssize_t n;
+	int err = 0;
+
+	if (!block)
+		return -ENOMEM;
+	memset(block, 0, WRITER_ALIGN);
+	n = pwrite(fd, block, WRITER_ALIGN, 0);
+	if (n < 0)
+		err = -errno;
+	else if (n < WRITER_ALIGN)
+		err = -ENOSPC;
+	free(block);
+	return err;
+}
+
+/* Make a file, write one block, remove it again. */
+static int probe(struct writer *w, int directory, int flags)
+{
+	char name[64];
+	int fd, err;
+
+	snprintf(name, sizeof name, ".openbeam-probe-%ld", (long)getpid());
+	fd = writer_open_file(w, directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | flags,
+	                      0600);
+	if (fd == -EEXIST) { /* of a process that died there and had our number */
+		unlinkat(directory, name, 0);
+		fd = writer_open_file(w, directory, name,
+		                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | flags, 0600);
+	}
+	if (fd < 0) {
+		unlinkat(directory, name, 0); /* an open refused for its flags leaves the file */
+		return fd;
+	}
+	err = write_block(fd);
+	close(fd);
+	if (unlinkat(directory, name, 0) < 0 && !err)
+		err = -errno;
+	return err;
+}
+
+static int prove_direct(struct writer *w, int directory, const char *path, enum direct_mode mode,
+                        bool *ret_direct, char why[256])
+{
+	int err = mode == DIRECT_NO ? 0 : probe(w, directory, O_DIRECT);
+
+	*ret_direct = mode != DIRECT_NO && !err;
+	why[0] = '\0';
+	if (!err)
+		return 0;
+	if (mode == DIRECT_YES) {
+		snprintf(why, 256, "%.120s: O_DIRECT refused: %s: set direct to auto or no", path,
+		         strerror(-err));
+		return err;
+	}
+	snprintf(why, 256, "%.120s refuses O_DIRECT: %s", path, strerror(-err));
+	return 0;
+}
+
+int folder_prove(struct writer *w, const char *path, enum direct_mode mode, int *ret_directory,
+                 bool *ret_direct, char why[256])
+{
+	int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err;
+
+	if (directory < 0)
+		return refuse(why, path, "cannot open the directory", -errno);
+	err = probe(w, directory, 0);
+	if (err)
+		refuse(why, path, "cannot write there", err);
+	else
+		err = prove_direct(w, directory, path, mode, ret_direct, why);
+	if (err) {
+		close(directory);
+		return err;
+	}
+	*ret_directory = directory;
+	return 0;
+}
+
+bool folder_is_same(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
+/* Bytes of the UTF-8 sequence at s, 0 when it is none or a single byte. */
+static size_t sequence_bytes(const unsigned char *s)
+{
+	size_t n = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
+	           : s[0] >= 0xe0 && s[0] <= 0xef ? 3
+	           : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+	                                          : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0; /* overlong, a surrogate, or beyond Unicode */
+	return n;
+}
+
+static bool is_plain(unsigned char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c && strchr("._+-=@ ", c));
+}
+
+bool folder_clean_name(char ret[FOLDER_NAME_MAX], const char *name)
+{
+	const unsigned char *s = (const unsigned char *)name;
+	size_t n = 0;
+
+	while (*s) {
+		size_t bytes = sequence_bytes(s);
+
+		if (n + (bytes ? bytes : 1) > NAME_BYTES_MAX)
+			break;
+		if (bytes)
+			memcpy(ret + n, s, bytes);
+		else
+			ret[n] = is_plain(*s) && !(n == 0 && *s == '.') ? (char)*s : '_';
+		n += bytes ? bytes : 1;
+		s += bytes ? bytes : 1;
+	}
+	ret[n] = '\0';
+	if (n == 0)
+		strcpy(ret, "series");
+	return strcmp(ret, name) != 0;
+}
+
+/* Take back what was made in the first so many parents. */
+static void unmake(struct folder_parent *parents, unsigned count, const char *name)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (parents[i].error == 0)
+			unlinkat(parents[i].directory, name, AT_REMOVEDIR);
+		parents[i].error = 0;
+	}
+}
+
+/* True unless the name is taken in one of them. */
+static bool try_number(struct folder_parent *parents, unsigned count, const char *name)
+{
+	for (unsigned i = 0; i < count; i++) {
+		parents[i].error = mkdirat(parents[i].directory, name, 0777) < 0 ? -errno : 0;
+		if (parents[i].error != -EEXIST)
+			continue;
+		unmake(parents, i, name);
+		return false;
+	}
+	return true;
+}
+
+static void enter(struct folder_parent *p, const char *name)
+{
+	p->series = -1;
+	snprintf(p->series_path, sizeof p->series_path, "%s/%s", p->path, name);
+	if (p->error)
+		return;
+	p->series = openat(p->directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->series < 0 || fsync(p->directory) < 0)
+		p->error = -errno;
+	if (p->error && p->series >= 0) {
+		close(p->series);
+		p->series = -1;
+	}
+}
+
+int folder_make(struct folder_parent *parents, unsigned count, const char *name,
+                char ret_name[FOLDER_NAME_MAX], uint32_t *ret_number)
+{
+	uint32_t number = 0;
+	int error = -ENOENT;
+
+	assert(count > 0);
+	do
+		snprintf(ret_name, FOLDER_NAME_MAX, "%.*s-%04" PRIu32, NAME_BYTES_MAX, name,
+		         ++number);
+	while (!try_number(parents, count, ret_name));
+	*ret_number = number;
+	for (unsigned i = count; i-- > 0;) {
+		enter(&parents[i], ret_name);
+		error = parents[i].error && error ? parents[i].error : 0;
+	}
+	return error;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SINKS_FOLDER_H
+#define SINKS_FOLDER_H
+
+#include "config/config.h"
+#include "sinks/writer.h"
+
+#define FOLDER_NAME_MAX 140 /* bytes of "<name>-<number>" with the final 0 */
+
+/* A directory in which series folders are made. Several sinks may share one. */
+struct folder_parent {
+	const char *path;
+	int directory; /* file descriptor */
+	char series_path[4096];
+	int series; /* file descriptor of the last series' folder, -1: it could not be made */
+	int error;  /* why not */
+};
+
+/* Open a directory and prove that files can be made, written (with O_DIRECT unless DIRECT_NO)
+ * and removed in it. 0 with an open *ret_directory and whether O_DIRECT works; why[] then says
+ * why not, or is "". Negative errno with why[] naming the directory and what to do. */
+int folder_prove(struct writer *w, const char *path, enum direct_mode mode, int *ret_directory,
+                 bool *ret_direct, char why[256]);
+
+/* Whether two open directories are the same one. */
+bool folder_is_same(int a, int b);
+
+/* Make a name fit for files: letters, digits, `._+-=@`, blanks and whole UTF-8 sequences stay,
+ * anything else and a leading dot become `_`; cut at 100 bytes; "series" when empty. True when
+ * it had to be changed. */
+bool folder_clean_name(char ret[FOLDER_NAME_MAX], const char *name);
+
+/* Make "<name>-<number>" in every parent, number (at least four digits) being the first from 1
+ * that is free in all of them. Parents in which it cannot be made have series -1 and error.
+ * Returns 0 when at least one could, else the first error. */
+int folder_make(struct folder_parent *parents, unsigned count, const char *name,
+                char ret_name[FOLDER_NAME_MAX], uint32_t *ret_number);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define REPORT_LINE_BYTES 384 /* more than a frame takes in a CSV file */
+#define FRAME_BYTES       (JOURNAL_RECORD_BYTES + REPORT_LINE_BYTES)
+#define REPORTS_BYTES     (64u << 10) /* manifest and histogram */
+#define STEP_MIN          (64u << 10) /* when space is short */
+#define STEP_FIRST        (512u << 10)
+#define STEP_MAX          (64u << 20)
+
+static bool is_space(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT || error == -EROFS;
+}
+
+static int write_all(int fd, const unsigned char *bytes, size_t n)
+{
+	for (size_t at = 0; at < n;) {
+		ssize_t result = pwrite(fd, bytes + at, n - at, (off_t)at);
+
+		if (result < 0 && errno != EINTR)
+			return -errno;
+		at += result > 0 ? (size_t)result : 0;
+	}
+	return 0;
+}
+
+static int allocate_first(struct journal *j)
+{
+	if (fallocate(j->fd, FALLOC_FL_KEEP_SIZE, 0, STEP_FIRST) == 0) {
+		j->allocated = STEP_FIRST;
+		return 0;
+	}
+	if (errno == ENOSPC || errno == EDQUOT)
+		return -errno;
+	j->can_allocate = false;
+	return 0;
+}
+
+static int write_header(struct journal *j, const struct journal_header *header)
+{
+	unsigned char bytes[JOURNAL_HEADER_BYTES];
+	int err;
+
+	journal_encode_header(bytes, header);
+	err = write_all(j->fd, bytes, sizeof bytes);
+	if (!err && fsync(j->fd) < 0)
+		err = -errno;
+	return err;
+}
+
+static void allocate_done(struct writer_op *op)
+{
+	struct journal *j = op->user;
+
+	j->allocating = false;
+	if (op->error == 0) {
+		j->allocated = op->offset + op->length;
+		j->step = j->step * 2 < STEP_MAX ? j->step * 2 : STEP_MAX;
+	} else if (is_space(op->error)) {
+		j->full = j->step == STEP_MIN;
+		j->step = STEP_MIN;
+		/* ext4 may have taken blocks all the same, which the pixels could use. */
+		(void)fallocate(j->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		                (off_t)op->offset, (off_t)op->length);
+	} else {
+		j->can_allocate = false;
+	}
+}
+
+static void allocate_more(struct journal *j)
+{
+	j->allocating = true;
+	j->allocate_op = (struct writer_op){ .kind = WRITER_ALLOCATE,
+		                             .fd = j->fd,
+		                             .offset = j->allocated,
+		                             .length = j->step,
+		                             .done = allocate_done,
+		                             .user = j };
+	writer_start(j->writer, &j->allocate_op);
+}
+
+static void end_batch(struct journal *j, int error)
+{
+	j->busy = false;
+	if (!error) {
+		j->length += j->batch_fill;
+	} else if (!is_space(error)) {
+		j->error = error;
+		/* Records that may be in the file must not be found by recovery. */
+		(void)!ftruncate(j->fd, (off_t)j->length);
+	}
+	j->batch_fill = 0;
+	j->done(j->user, error);
+}
+
+static void sync_done(struct writer_op *op)
+{
+	struct journal *j = op->user;
+
+	/* Pages whose sync failed are lost, whatever the reason: never count on them again. */
+	if (op->error && is_space(op->error))
+		j->error = op->error;
+	end_batch(j, op->error);
+}
+
+static void write_done(struct writer_op *op)
+{
+	struct journal *j = op->user;
+
+	if (op->error) {
+		end_batch(j, op->error);
+		return;
+	}
+	j->op = (struct writer_op){
+		.kind = WRITER_SYNC_DATA, .fd = j->fd, .done = sync_done, .user = j
+	};
+	writer_start(j->writer, &j->op);
+}
+
+int journal_open(struct journal *j, struct writer *w, int directory, const char *name,
+                 const struct journal_header *header)
+{
+	int fd = writer_open_file(w, directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	int err;
+
+	*j = (struct journal){ .fd = -1 };
+	if (fd < 0)
+		return fd;
+	j->writer = w;
+	j->fd = fd;
+	j->can_allocate = true;
+	j->step = STEP_FIRST;
+	err = allocate_first(j);
+	if (!err)
+		err = write_header(j, header);
+	if (err) {
+		journal_close(j);
+		unlinkat(directory, name, 0);
+		return err;
+	}
+	j->length = JOURNAL_HEADER_BYTES;
+	j->reserved = JOURNAL_HEADER_BYTES + REPORTS_BYTES;
+	return 0;
+}
+
+void journal_close(struct journal *j)
+{
+	if (j->fd >= 0) {
+		/* Gives back what was allocated and not used. */
+		(void)!ftruncate(j->fd, (off_t)j->length);
+		close(j->fd);
+	}
+	free(j->batch);
+	*j = (struct journal){ .fd = -1 };
+}
+
+enum journal_room journal_reserve(struct journal *j)
+{
+	uint64_t needed = j->reserved + FRAME_BYTES;
+
+	if (j->can_allocate && !j->allocating && !j->full && needed + j->step / 2 > j->allocated)
+		allocate_more(j);
+	if (!j->can_allocate || needed <= j->allocated) {
+		j->reserved = needed;
+		return JOURNAL_READY;
+	}
+	if (j->allocating)
+		return JOURNAL_WAIT;
+	j->full = false;
+	return JOURNAL_FULL;
+}
+
+static int grow(struct journal *j)
+{
+	size_t capacity = j->batch_capacity ? j->batch_capacity * 2 : 64 * JOURNAL_RECORD_BYTES;
+	unsigned char *batch = realloc(j->batch, capacity);
+
+	if (!batch)
+		return -ENOMEM;
+	j->batch = batch;
+	j->batch_capacity = capacity;
+	return 0;
+}
+
+int journal_append(struct journal *j, const struct journal_record *r)
+{
+	uint64_t position =
+		(j->length - JOURNAL_HEADER_BYTES + j->batch_fill) / JOURNAL_RECORD_BYTES;
+
+	if (j->batch_fill + JOURNAL_RECORD_BYTES > j->batch_capacity && grow(j))
+		return -ENOMEM;
+	journal_encode(j->batch + j->batch_fill, r, (uint32_t)position);
+	j->batch_fill += JOURNAL_RECORD_BYTES;
+	return 0;
+}
+
+void journal_commit(struct journal *j, void (*done)(void *user, int error), void *user)
+{
+	j->busy = true;
+	j->done = done;
+	j->user = user;
+	j->op = (struct writer_op){ .kind = WRITER_WRITE,
+		                    .fd = j->fd,
+		                    .data = j->batch,
+		                    .offset = j->length,
+		                    .length = j->batch_fill,
+		                    .done = write_done,
+		                    .user = j };
+	writer_start(j->writer, &j->op);
+}
+
+bool journal_idle(const struct journal *j)
+{
+	return !j->busy && !j->allocating;
+}
+
+static uint32_t count_valid(const struct journal_view *v)
+{
+	size_t room = (v->bytes - JOURNAL_HEADER_BYTES) / JOURNAL_RECORD_BYTES;
+	uint32_t records = 0;
+	struct journal_record r;
+
+	while (records < room && records < UINT32_MAX &&
+	       journal_decode(
+		       &r, v->map + JOURNAL_HEADER_BYTES + (size_t)records * JOURNAL_RECORD_BYTES,
+		       records))
+		records++;
+	return records;
+}
+
+static int map_file(struct journal_view *v, int fd, uint64_t limit_bytes)
+{
+	struct stat st;
+	void *map;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	v->bytes = (uint64_t)st.st_size < limit_bytes ? (size_t)st.st_size : (size_t)limit_bytes;
+	if (v->bytes < JOURNAL_HEADER_BYTES)
+		return -EINVAL;
+	map = mmap(NULL, v->bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	v->map = map;
+	return 0;
+}
+
+int journal_view_open(struct journal_view *ret, int directory, const char *name,
+                      uint64_t limit_bytes)
+{
+	struct journal_view v = { 0 };
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = map_file(&v, fd, limit_bytes);
+	close(fd);
+	if (err)
+		return err;
+	if (!journal_decode_header(&v.header, v.map)) {
+		journal_view_close(&v);
+		return -EINVAL;
+	}
+	v.records = count_valid(&v);
+	*ret = v;
+	return 0;
+}
+
+void journal_view_close(struct journal_view *v)
+{
+	if (v->map)
+		munmap((void *)(uintptr_t)v->map, v->bytes);
+	*v = (struct journal_view){ 0 };
+}
+
+void journal_view_record(const struct journal_view *v, uint32_t i, struct journal_record *ret)
+{
+	(void)journal_decode(ret, v->map + JOURNAL_HEADER_BYTES + (size_t)i * JOURNAL_RECORD_BYTES,
+	                     i);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SINKS_JOURNAL_H
+#define SINKS_JOURNAL_H
+
+#include "sinks/record.h"
+#include "sinks/writer.h"
+
+/* The journal of one sink's series: what survives a crash. The caller appends the record of a
+ * frame only after its pixels were synced; one batch at a time is written and then synced, so a
+ * valid record means a durable frame.
+ *
+ * Its blocks are allocated ahead, for the records and for the reports made from them, so that a
+ * disk that fills up with pixels still takes the ledger. Closing gives back what was not used,
+ * which is where the reports find room. */
+
+struct journal {
+	struct writer *writer;
+	int fd;            /* -1: closed */
+	int error;         /* final: nothing more is taken */
+	uint64_t length;   /* bytes synced: header and valid records */
+	uint64_t reserved; /* bytes that admitted frames will need, here and in reports */
+	uint64_t allocated;
+	uint64_t step; /* bytes allocated ahead */
+	bool can_allocate, allocating, full, busy;
+	unsigned char *batch; /* grows to what one sync interval takes */
+	size_t batch_fill, batch_capacity;
+	void (*done)(void *user, int error);
+	void *user;
+	struct writer_op op, allocate_op;
+};
+
+/* Create `name` in `directory` and sync its header. Blocks. 0 or negative errno, the file then
+ * removed. */
+int journal_open(struct journal *j, struct writer *w, int directory, const char *name,
+                 const struct journal_header *header);
+
+/* Accepts a zeroed one after fd was set to -1. Nothing may be under way (journal_idle()). */
+void journal_close(struct journal *j);
+
+enum journal_room { JOURNAL_READY, JOURNAL_WAIT, JOURNAL_FULL };
+
+/* Ask for the room of one more frame's record and report line; with JOURNAL_READY it is taken.
+ * JOURNAL_FULL is said once per attempt; ask again when space may have come back. */
+enum journal_room journal_reserve(struct journal *j);
+
+/* Add a record to the next batch; only while idle. 0 or -ENOMEM. */
+int journal_append(struct journal *j, const struct journal_record *r);
+
+/* Write and sync what was appended; then done(user, error) from the writer's completions, once.
+ * After an error none of the batch counts. ENOSPC, EDQUOT and EROFS leave the journal usable for
+ * another try with the same records; any other error is final. */
+void journal_commit(struct journal *j, void (*done)(void *user, int error), void *user);
+
+/* No batch and no allocation is under way. */
+bool journal_idle(const struct journal *j);
+
+/* A journal being read. */
+struct journal_view {
+	const unsigned char *map; /* NULL when empty */
+	size_t bytes;             /* of the map */
+	struct journal_header header;
+	uint32_t records; /* valid ones, from the start */
+};
+
+/* Map `name` in `directory` and find its valid prefix, within limit_bytes. 0, -EINVAL when it is
+ * no journal, or another errno. */
+int journal_view_open(struct journal_view *ret, int directory, const char *name,
+                      uint64_t limit_bytes);
+
+/* Accepts a zeroed one. */
+void journal_view_close(struct journal_view *v);
+
+/* Record i < v->records. */
+void journal_view_record(const struct journal_view *v, uint32_t i, struct journal_record *ret);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/manifest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A JSON string; bytes that are no UTF-8 (paths may have them) become `?`. */
+static json_t *text(const char *s)
+{
+	json_t *value = json_string(s ? s : "");
+	char *copy;
+
+	if (value)
+		return value;
+	copy = strdup(s ? s : "");
+	if (!copy)
+		return NULL;
+	for (char *c = copy; *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	value = json_string(copy);
+	free(copy);
+	return value;
+}
+
+static json_t *number(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+/* json_object_set_new() takes a NULL value as an error and frees nothing twice; the return
+ * values add up, so that one look at the end finds a lack of memory. */
+static int set(json_t *object, const char *key, json_t *value)
+{
+	return json_object_set_new(object, key, value);
+}
+
+static json_t *time_text(uint64_t ns)
+{
+	time_t seconds = (time_t)(ns / 1000000000u);
+	struct tm utc;
+	char date[40], full[64];
+
+	if (ns == 0)
+		return json_null();
+	gmtime_r(&seconds, &utc);
+	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(full, sizeof full, "%s.%09" PRIu64 "Z", date, ns % 1000000000u);
+	return json_string(full);
+}
+
+static json_t *host(void)
+{
+	json_t *o = json_object();
+	struct utsname u;
+
+	if (uname(&u) < 0)
+		return o;
+	set(o, "name", text(u.nodename));
+	set(o, "system", text(u.sysname));
+	set(o, "release", text(u.release));
+	set(o, "version", text(u.version));
+	set(o, "machine", text(u.machine));
+	set(o, "cpus", number((uint64_t)sysconf(_SC_NPROCESSORS_ONLN)));
+	return o;
+}
+
+static const char *type_name(enum product_type t)
+{
+	static const char *const names[PRODUCT_TYPE_COUNT] = { "uint8", "uint16", "uint32",
+		                                               "float32" };
+
+	return (unsigned)t < PRODUCT_TYPE_COUNT ? names[t] : "";
+}
+
+static json_t *shape(const struct sink_shape *s)
+{
+	return json_pack("{s:I, s:I, s:s, s:I}", "width", (json_int_t)s->width, "height",
+	                 (json_int_t)s->height, "type", type_name(s->type), "bytes",
+	                 (json_int_t)s->bytes);
+}
+
+static json_t *products(const struct sink_geometry *g)
+{
+	json_t *o = json_object();
+
+	set(o, "reduced", shape(&g->reduced));
+	if (g->source.bytes)
+		set(o, "source", shape(&g->source));
+	return o;
+}
+
+static json_t *calibration(const struct sink_program *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < p->calibration_count; i++) {
+		const struct sink_calibration *c = &p->calibrations[i];
+		json_t *o = json_object();
+		char crc[16];
+
+		snprintf(crc, sizeof crc, "%08" PRIx32, c->crc32c);
+		set(o, "role", text(c->role));
+		set(o, "path", text(c->path));
+		set(o, "crc32c", text(crc));
+		set(o, "bytes", number(c->bytes));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *dropped_counts(const uint64_t counts[DROPPED_COUNT])
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < DROPPED_COUNT; i++)
+		set(o, frame_reason_name(FRAME_DROPPED, i), number(counts[i]));
+	return o;
+}
+
+static json_t *totals(const struct totals *t)
+{
+	json_t *o = json_object(), *missing = json_object(), *rejected = json_object();
+
+	for (unsigned i = 0; i < MISSING_COUNT; i++)
+		set(missing, frame_reason_name(FRAME_MISSING, i), number(t->missing[i]));
+	for (unsigned i = 0; i < REJECT_COUNT; i++)
+		set(rejected, reject_name((enum reject)i), number(t->rejected[i]));
+	set(o, "expected", number(t->expected));
+	set(o, "received", number(t->received));
+	set(o, "written", number(t->written));
+	set(o, "durable", number(t->durable));
+	set(o, "pending", number(t->pending));
+	set(o, "flagged", number(t->flagged));
+	set(o, "dropped", dropped_counts(t->dropped));
+	set(o, "missing", missing);
+	set(o, "rejected", rejected);
+	set(o, "duplicate", number(t->duplicate));
+	set(o, "dummies", number(t->dummies));
+	return o;
+}
+
+static json_t *file(const struct manifest *m, const struct lane *l, const struct lane_file *f)
+{
+	char name[PART_NAME_MAX];
+
+	snprintf(name, sizeof name, "%s_%06" PRIu32 "%s%s", m->series, f->index,
+	         l->format->suffix ? l->format->suffix : "", f->unfinished ? PART_SUFFIX : "");
+	return json_pack("{s:o, s:I, s:b}", "name", text(name), "frames", (json_int_t)f->frames,
+	                 "complete", !f->unfinished);
+}
+
+static json_t *sink(const struct manifest *m, const struct lane *l)
+{
+	json_t *o = json_object(), *files = json_array();
+
+	for (size_t i = 0; i < l->ended_count; i++)
+		json_array_append_new(files, file(m, l, &l->ended[i]));
+	set(o, "index", number(l->index));
+	set(o, "format", text(l->format->name));
+	set(o, "product", text(l->config->product == PRODUCT_SOURCE ? "source" : "reduced"));
+	set(o, "primary", json_boolean(l->primary));
+	set(o, "directory", text(l->format->suffix ? l->folder_path : ""));
+	set(o, "written", number(l->written));
+	set(o, "durable", number(l->durable));
+	set(o, "dropped", dropped_counts(l->dropped));
+	set(o, "files", files);
+	return o;
+}
+
+static json_t *sinks(const struct manifest *m)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < m->lane_count; i++)
+		json_array_append_new(list, sink(m, &m->lanes[i]));
+	return list;
+}
+
+static json_t *configuration(const struct sink_program *p)
+{
+	json_t *o = p->config_json ? json_loads(p->config_json, 0, NULL) : NULL;
+
+	return o ? o : json_null();
+}
+
+static json_t *reasons(const struct manifest *m)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < m->reason_count; i++)
+		json_array_append_new(list, text(m->reasons[i]));
+	return list;
+}
+
+static json_t *compose(const struct manifest *m)
+{
+	static const char *const states[] = { "running", "complete", "incomplete" };
+	json_t *o = json_object();
+	int bad = 0;
+
+	if (!o)
+		return NULL;
+	bad |= set(o, "program", text("openbeam"));
+	bad |= set(o, "version", text(m->program->version));
+	bad |= set(o, "commit", text(m->program->commit));
+	bad |= set(o, "isa", text(m->program->isa));
+	bad |= set(o, "state", text(states[m->state]));
+	bad |= set(o, "reasons", reasons(m));
+	bad |= set(o, "series", text(m->series));
+	bad |= set(o, "name", text(m->name));
+	bad |= set(o, "number", number(m->number));
+	bad |= set(o, "path", text(m->path));
+	bad |= set(o, "start", time_text(m->start_ns));
+	bad |= set(o, "start_ns", number(m->start_ns));
+	bad |= set(o, "end", time_text(m->end_ns));
+	bad |= set(o, "end_ns", m->end_ns ? number(m->end_ns) : json_null());
+	bad |= set(o, "expected_from", m->expected_from ? text(m->expected_from) : json_null());
+	bad |= set(o, "totals", m->totals ? totals(m->totals) : json_null());
+	bad |= set(o, "products", products(m->geometry));
+	bad |= set(o, "sinks", sinks(m));
+	bad |= set(o, "calibration", calibration(m->program));
+	bad |= set(o, "host", host());
+	bad |= set(o, "configuration", configuration(m->program));
+	if (bad) {
+		json_decref(o);
+		return NULL;
+	}
+	return o;
+}
+
+int manifest_write(int folder, const struct manifest *m)
+{
+	json_t *o = compose(m);
+	FILE *f;
+	int err;
+
+	if (!o)
+		return -ENOMEM;
+	err = part_open(&f, folder, "manifest.json");
+	if (err) {
+		json_decref(o);
+		return err;
+	}
+	/* What cannot be written shows in the stream's state, which part_commit() checks. */
+	(void)json_dumpf(o, f, JSON_INDENT(2));
+	fputc('\n', f);
+	json_decref(o);
+	return part_commit(f, folder, "manifest.json", true);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SINKS_MANIFEST_H
+#define SINKS_MANIFEST_H
+
+#include "sinks/lane.h"
+
+/* What manifest.json says of a series. */
+
+enum manifest_state { MANIFEST_RUNNING, MANIFEST_COMPLETE, MANIFEST_INCOMPLETE };
+
+struct manifest {
+	enum manifest_state state;
+	const struct sink_program *program;
+	const char *series; /* folder's name */
+	const char *name;   /* without the number */
+	uint32_t number;
+	const char *path;          /* of the ledger's folder */
+	uint64_t start_ns, end_ns; /* CLOCK_REALTIME; end 0: still running */
+	const struct sink_geometry *geometry;
+	const struct lane *lanes; /* [lane_count] */
+	unsigned lane_count;
+	const struct totals *totals; /* NULL: still running */
+	const char *expected_from;   /* NULL: still running */
+	const char *const *reasons;
+	unsigned reason_count;
+};
+
+/* Write manifest.json into `folder` (file descriptor): as .part, synced, renamed over the one
+ * before. 0 or negative errno. */
+int manifest_write(int folder, const struct manifest *m);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define COLUMNS                                                                                    \
+	"frame,state,reason,flags,file,index,averaged,timestamp_ns,received_ns,durable_ns,min,"    \
+	"max,mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c\n"
+
+/* A record by its place: in the journal, or behind it in the list of losses. */
+struct line {
+	uint64_t number;
+	size_t place;
+};
+
+static void print_time(FILE *f, uint64_t ns)
+{
+	if (ns)
+		fprintf(f, ",%" PRIu64, ns);
+	else
+		fputc(',', f);
+}
+
+static void print_double(FILE *f, double v)
+{
+	if (isfinite(v))
+		fprintf(f, ",%.17g", v);
+	else
+		fputs(isnan(v) ? "," : v > 0 ? ",inf" : ",-inf", f);
+}
+
+/* A value that was a float32 or an integer. */
+static void print_pixel(FILE *f, double v)
+{
+	if (isfinite(v) && v == floor(v) && fabs(v) < 1e15)
+		fprintf(f, ",%.0f", v);
+	else if (isfinite(v))
+		fprintf(f, ",%.9g", v);
+	else
+		print_double(f, v);
+}
+
+static void print_flags(FILE *f, uint32_t flags)
+{
+	static const struct {
+		uint32_t flag;
+		const char *word;
+	} words[] = { { FRAME_INCOMPLETE, "incomplete" } };
+	const char *separator = "";
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (!(flags & words[i].flag))
+			continue;
+		fprintf(f, "%s%s", separator, words[i].word);
+		separator = "|";
+	}
+}
+
+static bool is_unfinished(const struct report_source *s, uint32_t file)
+{
+	for (size_t i = 0; s->any_unfinished && i < s->file_count; i++)
+		if (s->files[i].index == file)
+			return s->files[i].unfinished;
+	return false;
+}
+
+static void print_file(FILE *f, const struct report_source *s, const struct journal_record *r)
+{
+	if (r->file == JOURNAL_NO_FILE || !s->suffix)
+		fputs(",,", f);
+	else
+		fprintf(f, ",%s_%06" PRIu32 "%s%s,%" PRIu32, s->series, r->file, s->suffix,
+		        is_unfinished(s, r->file) ? PART_SUFFIX : "", r->index);
+}
+
+static void print_written(FILE *f, const struct journal_record *r)
+{
+	fprintf(f, ",%" PRIu32, r->averaged);
+	print_time(f, r->timestamp_ns);
+	print_time(f, r->received_ns);
+	print_time(f, r->durable_ns);
+	print_pixel(f, (double)(float)r->min);
+	print_pixel(f, (double)(float)r->max);
+	print_double(f, r->mean);
+	print_double(f, r->std);
+	print_pixel(f, r->raw_min);
+	print_pixel(f, r->raw_max);
+	print_double(f, r->raw_mean);
+	print_double(f, r->raw_std);
+	fprintf(f, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",,%08" PRIx32 "\n", r->saturated, r->bad,
+	        r->clipped, r->crc32c);
+}
+
+static void print_lost(FILE *f, const struct journal_record *r)
+{
+	fputc(',', f);
+	print_time(f, r->timestamp_ns);
+	print_time(f, r->received_ns);
+	fputs(",,,,,,,,,,,,,,\n", f);
+}
+
+static void print_record(FILE *f, const struct report_source *s, const struct journal_record *r)
+{
+	for (uint64_t i = 0; i < r->repeat; i++) {
+		fprintf(f, "%" PRIu64 ",%s,%s,", r->number + i * r->step,
+		        frame_state_name(r->state), frame_reason_name(r->state, r->reason));
+		print_flags(f, r->flags);
+		print_file(f, s, r);
+		if (r->state == FRAME_WRITTEN)
+			print_written(f, r);
+		else
+			print_lost(f, r);
+	}
+}
+
+static void read_record(const struct report_source *s, const struct journal_view *v, size_t place,
+                        struct journal_record *ret)
+{
+	if (place < v->records)
+		journal_view_record(v, (uint32_t)place, ret);
+	else
+		lost_record(s->lost, place - v->records, ret);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t left = ((const struct line *)a)->number, right = ((const struct line *)b)->number;
+
+	return left < right ? -1 : left > right;
+}
+
+static struct line *sorted_lines(const struct report_source *s, const struct journal_view *v,
+                                 size_t count)
+{
+	struct line *lines = malloc((count ? count : 1) * sizeof *lines);
+	bool sorted = true;
+
+	if (!lines)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		struct journal_record r;
+
+		read_record(s, v, i, &r);
+		lines[i] = (struct line){ .number = r.number, .place = i };
+		sorted = sorted && (i == 0 || lines[i - 1].number <= lines[i].number);
+	}
+	if (!sorted)
+		qsort(lines, count, sizeof *lines, by_number);
+	return lines;
+}
+
+static int write_lines(const struct report_source *s, const struct journal_view *v,
+                       const char *name)
+{
+	size_t count = v->records + s->lost->count;
+	struct line *lines = sorted_lines(s, v, count);
+	FILE *f;
+	int err;
+
+	if (!lines)
+		return -ENOMEM;
+	err = part_open(&f, s->folder, name);
+	if (err) {
+		free(lines);
+		return err;
+	}
+	fputs(COLUMNS, f);
+	for (size_t i = 0; i < count && !ferror(f); i++) {
+		struct journal_record r;
+
+		read_record(s, v, lines[i].place, &r);
+		print_record(f, s, &r);
+	}
+	free(lines);
+	return part_commit(f, s->folder, name, false);
+}
+
+int report_frames(const struct report_source *s, const char *name)
+{
+	uint64_t expected = (s->journal_bytes - JOURNAL_HEADER_BYTES) / JOURNAL_RECORD_BYTES;
+	struct journal_view v;
+	int err = journal_view_open(&v, s->folder, s->journal, s->journal_bytes);
+	int unread = 0;
+
+	if (err)
+		return err;
+	if (v.records < expected) /* changed behind our back, or the medium lost it */
+		unread = -EINVAL;
+	err = write_lines(s, &v, name);
+	journal_view_close(&v);
+	return err ? err : unread;
+}
+
+static void print_bins(FILE *f, const char *kind, const struct bins *b, const uint64_t *counts,
+                       const struct histogram_tails *tails)
+{
+	double width = (b->high - b->low) / b->bins;
+
+	for (uint32_t i = 0; counts && i < b->bins; i++)
+		fprintf(f, "%s,%.17g,%.17g,%" PRIu64 "\n", kind, b->low + i * width,
+		        i + 1 == b->bins ? b->high : b->low + (i + 1) * width, counts[i]);
+	fprintf(f, "%s,-inf,%.17g,%" PRIu64 "\n", kind, b->low, tails->below);
+	fprintf(f, "%s,%.17g,inf,%" PRIu64 "\n", kind, b->high, tails->above);
+	fprintf(f, "%s,nan,nan,%" PRIu64 "\n", kind, tails->nan);
+}
+
+int report_histogram(int folder, const struct sink_summary *summary)
+{
+	FILE *f;
+	int err = part_open(&f, folder, "histogram.csv");
+
+	if (err)
+		return err;
+	fputs("kind,low,high,count\n", f);
+	print_bins(f, "raw", &summary->raw_bins, summary->raw_counts, &summary->raw_tails);
+	print_bins(f, "normalised", &summary->normalised_bins, summary->normalised_counts,
+	           &summary->normalised_tails);
+	return part_commit(f, folder, "histogram.csv", false);
+}

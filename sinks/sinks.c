@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/sinks_io.h"
+#include "sinks/sinks_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The fan-out: every frame goes to each lane that wants it, and its pixels are released when the
+ * last lane lets go. All state is of the one thread that collects frames. */
+
+#define SAYS_A_SECOND 5
+#define WAIT_NS       20000000u
+#define POLL_MAX_NS   1000000000u
+#define REAP_ROUNDS   64
+
+uint64_t sinks_clock_ns(int clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void sinks_say(void *user, enum sink_say level, const char *text)
+{
+	struct sinks *s = user;
+	uint64_t second = sinks_clock_ns(CLOCK_MONOTONIC) / 1000000000u;
+	char counted[96];
+
+	if (second != s->say_second) {
+		if (s->unsaid) {
+			snprintf(counted, sizeof counted, "%u further sentences left out",
+			         s->unsaid);
+			s->callbacks.say(s->callbacks.user, SINK_WARNING, counted);
+		}
+		s->said = s->unsaid = 0;
+		s->say_second = second;
+	}
+	if (s->said++ < SAYS_A_SECOND)
+		s->callbacks.say(s->callbacks.user, level, text);
+	else
+		s->unsaid++;
+}
+
+/* Holds. */
+
+static struct frame_hold *hold_new(struct sinks *s)
+{
+	struct frame_hold *h;
+
+	if (!s->free_holds) {
+		struct hold_slab *slab = calloc(1, sizeof *slab);
+
+		if (!slab)
+			return NULL;
+		slab->next = s->slabs;
+		s->slabs = slab;
+		for (unsigned i = 0; i < SLAB_HOLDS; i++) {
+			slab->holds[i].next = s->free_holds;
+			s->free_holds = &slab->holds[i];
+		}
+	}
+	h = s->free_holds;
+	s->free_holds = h->next;
+	return h;
+}
+
+static void release(void *user, struct frame_hold *h)
+{
+	struct sinks *s = user;
+	void *owner = h->owner;
+
+	if (--h->users > 0)
+		return;
+	h->next = s->free_holds;
+	s->free_holds = h;
+	s->busy--;
+	s->callbacks.released(s->callbacks.user, owner);
+}
+
+static void settled(void *user, const struct lane *l, uint64_t number, enum frame_state state,
+                    unsigned reason, bool revoked)
+{
+	struct sinks *s = user;
+
+	if (l->primary)
+		s->callbacks.settled(s->callbacks.user, number, state, reason, revoked);
+}
+
+static void durable(void *user, const struct lane *l, uint64_t frames)
+{
+	struct sinks *s = user;
+
+	if (l->primary)
+		s->callbacks.durable(s->callbacks.user, frames);
+}
+
+/* Opening. */
+
+static bool keeps_pixels(const struct config_sink *c)
+{
+	const struct format *f = format_find(c->format);
+
+	return f && f->suffix;
+}
+
+static unsigned find_primary(const struct config *c)
+{
+	for (unsigned i = 0; i < c->sink_count; i++)
+		if (keeps_pixels(&c->sinks[i]))
+			return i;
+	return 0;
+}
+
+/* Only where files will be: a further null sink has none. */
+static bool needs_directory(const struct sinks *s, unsigned i)
+{
+	return i == s->primary || keeps_pixels(&s->config->sinks[i]);
+}
+
+static unsigned add_parent(struct sinks *s, const char *path, int directory)
+{
+	for (unsigned i = 0; i < s->parent_count; i++)
+		if (folder_is_same(s->parents[i].directory, directory))
+			return i;
+	s->parents[s->parent_count] =
+		(struct folder_parent){ .path = path, .directory = directory, .series = -1 };
+	return s->parent_count++;
+}
+
+static int refuse_same_names(const struct sinks *s, unsigned i, char why[256])
+{
+	for (unsigned k = 0; k < i; k++) {
+		if (!keeps_pixels(&s->config->sinks[k]) || !keeps_pixels(&s->config->sinks[i]) ||
+		    s->parent_of[k] != s->parent_of[i] ||
+		    s->config->sinks[k].format != s->config->sinks[i].format)
+			continue;
+		snprintf(why, 256,
+		         "%.120s: sinks %u and %u would both write %s files there: give each its "
+		         "own "
+		         "directory",
+		         s->config->sinks[i].directory, k, i, s->lanes[i].format->name);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+static int open_lane(struct sinks *s, unsigned i, char why[256])
+{
+	const struct config_sink *c = &s->config->sinks[i];
+	int directory = -1, err;
+	bool direct = false;
+
+	if (!sink_format_built(c->format)) {
+		snprintf(why, 256, "sink %u: its format is not part of this version", i);
+		return -EINVAL;
+	}
+	if (needs_directory(s, i)) {
+		err = folder_prove(s->writer, c->directory, c->direct, &directory, &direct, why);
+		if (err)
+			return err;
+		if (why[0] && keeps_pixels(c))
+			snprintf(s->direct_note, sizeof s->direct_note, "%s", why);
+	}
+	lane_open(&s->lanes[i], &s->host, s->writer, c, i, directory, direct);
+	s->lane_count = i + 1;
+	s->lanes[i].primary = i == s->primary;
+	s->lanes[i].journalled = needs_directory(s, i);
+	if (directory < 0)
+		return 0;
+	s->parent_of[i] = add_parent(s, c->directory, directory);
+	return refuse_same_names(s, i, why);
+}
+
+static void compose_summary(struct sinks *s)
+{
+	bool direct = false, pixels = false;
+	const char *buffers = writer_buffers(s->writer);
+
+	for (unsigned i = 0; i < s->lane_count; i++) {
+		pixels = pixels || s->lanes[i].format->suffix;
+		direct = direct || (s->lanes[i].format->suffix && s->lanes[i].direct);
+	}
+	snprintf(s->summary, sizeof s->summary, "%s%s%s%s%s%s%s", writer_engine(s->writer),
+	         direct   ? ", O_DIRECT"
+	         : pixels ? ", buffered"
+	                  : "",
+	         s->direct_note[0] ? " (" : "", s->direct_note, s->direct_note[0] ? ")" : "",
+	         buffers[0] ? ", " : "", buffers);
+}
+
+int sinks_open(struct sinks **ret, const struct config *c, const struct sink_program *program,
+               const struct sink_callbacks *callbacks, int wake_fd, char why[256])
+{
+	return sinks_open_with(ret, c, program, callbacks, wake_fd, NULL, why);
+}
+
+int sinks_open_with(struct sinks **ret, const struct config *c, const struct sink_program *program,
+                    const struct sink_callbacks *callbacks, int wake_fd, const struct writer_io *io,
+                    char why[256])
+{
+	struct sinks *s = calloc(1, sizeof *s);
+	int err = -ENOMEM;
+
+	snprintf(why, 256, "no memory for the sinks");
+	if (!s)
+		return err;
+	s->config = c;
+	s->program = *program;
+	s->callbacks = *callbacks;
+	s->host = (struct lane_host){ .user = s,
+		                      .release = release,
+		                      .settled = settled,
+		                      .durable = durable,
+		                      .say = sinks_say };
+	s->primary = find_primary(c);
+	err = writer_open(&s->writer, io, wake_fd);
+	for (unsigned i = 0; i < c->sink_count && !err; i++)
+		err = open_lane(s, i, why);
+	if (err) {
+		sinks_close(s);
+		return err;
+	}
+	compose_summary(s);
+	why[0] = '\0';
+	*ret = s;
+	return 0;
+}
+
+static void step_lanes(struct sinks *s)
+{
+	for (unsigned i = 0; i < s->lane_count; i++)
+		lane_step(&s->lanes[i], s->now_ns);
+	writer_submit(s->writer);
+}
+
+static bool all_lanes(const struct sinks *s, bool (*is)(const struct lane *l))
+{
+	for (unsigned i = 0; i < s->lane_count; i++)
+		if (!is(&s->lanes[i]))
+			return false;
+	return true;
+}
+
+void sinks_run_until(struct sinks *s, void (*urge)(struct lane *l),
+                     bool (*is)(const struct lane *l))
+{
+	for (;;) {
+		s->now_ns = sinks_clock_ns(CLOCK_MONOTONIC);
+		for (unsigned i = 0; i < s->lane_count; i++)
+			urge(&s->lanes[i]);
+		step_lanes(s);
+		if (all_lanes(s, is))
+			return;
+		(void)writer_wait(s->writer, WAIT_NS);
+	}
+}
+
+static void free_slabs(struct sinks *s)
+{
+	while (s->slabs) {
+		struct hold_slab *next = s->slabs->next;
+
+		free(s->slabs);
+		s->slabs = next;
+	}
+}
+
+void sinks_close(struct sinks *s)
+{
+	if (!s)
+		return;
+	if (s->running) /* given up: what was put is finished, the reports are left to recovery */
+		sinks_run_until(s, lane_end, lane_is_ended);
+	for (unsigned i = 0; i < s->lane_count; i++)
+		lane_close(&s->lanes[i]);
+	writer_close(s->writer);
+	free_slabs(s);
+	free(s);
+}
+
+const char *sinks_writer_summary(const struct sinks *s)
+{
+	return s->summary;
+}
+
+/* Laying out. */
+
+static const struct sink_shape *shape_of(const struct config_sink *c, const struct sink_geometry *g)
+{
+	return c->product == PRODUCT_SOURCE ? &g->source : &g->reduced;
+}
+
+static void register_memory(struct sinks *s, const struct sink_geometry *g)
+{
+	unsigned count = 0;
+	struct writer_memory *all = calloc(g->memory_count + s->lane_count, sizeof *all);
+
+	if (!all) /* only slower */
+		return;
+	for (unsigned i = 0; i < s->lane_count; i++) {
+		const struct staging *staging = &s->lanes[i].staging;
+
+		if (staging->memory)
+			all[count++] = (struct writer_memory){ .at = staging->memory,
+				                               .bytes = staging->count *
+				                                        staging->block_bytes };
+	}
+	for (unsigned i = 0; i < g->memory_count; i++)
+		all[count++] = (struct writer_memory){ .at = g->memory[i].at,
+			                               .bytes = g->memory[i].bytes };
+	writer_register(s->writer, all, count);
+	free(all);
+}
+
+uint64_t sinks_memory_bytes(const struct config *c, const struct sink_geometry *g)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < c->sink_count; i++)
+		bytes += lane_memory_bytes(&c->sinks[i], shape_of(&c->sinks[i], g));
+	return bytes;
+}
+
+int sinks_lay_out(struct sinks *s, const struct sink_geometry *g)
+{
+	assert(!s->running);
+	writer_register(s->writer, NULL, 0);
+	for (unsigned i = 0; i < s->lane_count; i++) {
+		int err = lane_lay_out(&s->lanes[i], shape_of(s->lanes[i].config, g));
+
+		if (err)
+			return err;
+	}
+	s->geometry = *g;
+	s->geometry.memory = NULL;
+	s->geometry.memory_count = 0;
+	register_memory(s, g);
+	compose_summary(s);
+	s->laid_out = true;
+	return 0;
+}
+
+const char *sinks_series_path(const struct sinks *s)
+{
+	return s->path;
+}
+
+uint32_t sinks_series_number(const struct sinks *s)
+{
+	return s->number;
+}
+
+static void fill_record(struct journal_record *r, const struct sink_frame *f)
+{
+	const struct reduction *d = f->reduction;
+
+	*r = (struct journal_record){ .number = f->number,
+		                      .state = FRAME_WRITTEN,
+		                      .flags = f->flags,
+		                      .file = JOURNAL_NO_FILE,
+		                      .averaged = f->averaged,
+		                      .crc32c = d->reduced_crc32c,
+		                      .timestamp_ns = f->timestamp_ns,
+		                      .received_ns = f->received_ns,
+		                      .min = d->normalised.min,
+		                      .max = d->normalised.max,
+		                      .mean = d->normalised.mean,
+		                      .std = d->normalised.std,
+		                      .raw_min = d->raw.min,
+		                      .raw_max = d->raw.max,
+		                      .raw_mean = d->raw.mean,
+		                      .raw_std = d->raw.std,
+		                      .good = d->good,
+		                      .bad = d->bad,
+		                      .saturated = d->saturated,
+		                      .clipped = d->clipped,
+		                      .repeat = 1 };
+}
+
+static void put_without_memory(struct sinks *s, const struct sink_frame *f)
+{
+	sinks_say(s, SINK_ERROR, "no memory to take a frame: it is dropped");
+	sinks_lose(s, f->number, FRAME_DROPPED, DROPPED_WRITE, f->flags, f->received_ns);
+	s->callbacks.settled(s->callbacks.user, f->number, FRAME_DROPPED, DROPPED_WRITE, false);
+	s->callbacks.released(s->callbacks.user, f->owner);
+}
+
+void sinks_put(struct sinks *s, const struct sink_frame *f)
+{
+	struct frame_hold *h = hold_new(s);
+	struct journal_record r;
+
+	if (!h) {
+		put_without_memory(s, f);
+		return;
+	}
+	h->owner = f->owner;
+	h->users = s->lane_count + 1; /* and this call */
+	s->busy++;
+	fill_record(&r, f);
+	for (unsigned i = 0; i < s->lane_count; i++) {
+		bool source = s->lanes[i].config->product == PRODUCT_SOURCE;
+
+		r.crc32c = source ? f->reduction->source_crc32c : f->reduction->reduced_crc32c;
+		lane_put(&s->lanes[i], &r, source ? f->source : f->reduced, h);
+	}
+	step_lanes(s);
+	release(s, h);
+}
+
+void sinks_lose(struct sinks *s, uint64_t number, enum frame_state state, unsigned reason,
+                uint32_t flags, uint64_t received_ns)
+{
+	struct loss loss = { .number = number,
+		             .received_ns = received_ns,
+		             .flags = flags,
+		             .state = (uint8_t)state,
+		             .reason = (uint8_t)reason };
+
+	for (unsigned i = 0; i < s->lane_count; i++)
+		lane_lose(&s->lanes[i], &loss);
+}
+
+uint64_t sinks_poll(struct sinks *s, uint64_t now_ns)
+{
+	uint64_t next = now_ns + POLL_MAX_NS, at;
+	unsigned rounds = 0, finished;
+
+	s->now_ns = now_ns;
+	do {
+		finished = writer_reap(s->writer);
+		step_lanes(s);
+	} while (finished && ++rounds < REAP_ROUNDS && !writer_blocks(s->writer));
+	at = writer_next_ns(s->writer);
+	next = at < next ? at : next;
+	for (unsigned i = 0; i < s->lane_count; i++) {
+		at = lane_next_ns(&s->lanes[i]);
+		next = at < next ? at : next;
+	}
+	if (finished && rounds == REAP_ROUNDS)
+		return now_ns;
+	return next > now_ns ? next : now_ns;
+}
+
+uint64_t sinks_busy(const struct sinks *s)
+{
+	return s->busy;
+}
+
+void sinks_drain(struct sinks *s)
+{
+	sinks_run_until(s, lane_drain, lane_is_drained);
+	for (unsigned i = 0; i < s->lane_count; i++)
+		s->lanes[i].draining = false;
+}
+
+void sinks_figures(const struct sinks *s, struct sink_figures *ret)
+{
+	struct writer_figures f;
+
+	writer_figures(s->writer, &f);
+	*ret = (struct sink_figures){ .written_bytes = f.written_bytes,
+		                      .writes = f.writes,
+		                      .syncs = f.syncs,
+		                      .errors = f.errors,
+		                      .write_ns_max = f.write_ns_max };
+}
+
+bool sink_format_built(enum sink_format f)
+{
+	return format_find(f) != NULL;
+}
+
+const struct format *const formats[] = { &format_tiff, &format_raw, &format_null, NULL };
+
+const struct sink_row sink_rows[] = {
+	{ "tiff", "multi-page TIFF, ImageJ-readable; BigTIFF when more than 4 GiB was asked for" },
+	{ "raw", "frames back to back, little-endian, no header" },
+	{ "null", "counts frames, keeps no pixels" },
+	{ 0 },
+};

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SINKS_SINKS_STATE_H
+#define SINKS_SINKS_STATE_H
+
+#include "sinks/folder.h"
+#include "sinks/lane.h"
+#include "sinks/sinks.h"
+
+/* What sinks.c and sinks_series.c share. */
+
+#define SLAB_HOLDS 64
+
+struct hold_slab {
+	struct hold_slab *next;
+	struct frame_hold holds[SLAB_HOLDS];
+};
+
+struct sinks {
+	const struct config *config;
+	struct sink_program program;
+	struct sink_callbacks callbacks;
+	struct lane_host host;
+	struct writer *writer;
+	struct lane lanes[CONFIG_SINKS_MAX];
+	unsigned lane_count, primary;
+	struct folder_parent parents[CONFIG_SINKS_MAX]; /* directories, each once */
+	unsigned parent_count;
+	unsigned parent_of[CONFIG_SINKS_MAX]; /* of a lane */
+	char direct_note[160];                /* why not O_DIRECT */
+	char summary[512];
+	struct sink_geometry geometry;
+	bool laid_out, running;
+
+	struct frame_hold *free_holds;
+	struct hold_slab *slabs;
+	uint64_t busy;
+	uint64_t now_ns; /* of the last poll */
+
+	char name[FOLDER_NAME_MAX], series[FOLDER_NAME_MAX];
+	char path[4096];
+	uint32_t number;
+	uint64_t started_ns;
+
+	uint64_t say_second; /* monotonic second of the last sentences */
+	unsigned said, unsaid;
+};
+
+/* Say one sentence, at most a few a second; the rest is counted. `user` is a struct sinks. */
+void sinks_say(void *user, enum sink_say level, const char *text);
+
+/* Go on until every lane says so; `urge` is repeated, since what it asks for takes steps. */
+void sinks_run_until(struct sinks *s, void (*urge)(struct lane *l),
+                     bool (*is)(const struct lane *l));
+
+/* CLOCK_REALTIME or CLOCK_MONOTONIC, nanoseconds. */
+uint64_t sinks_clock_ns(int clock);
+
+#endif

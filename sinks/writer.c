@@ -1,0 +1,654 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* An operation is in one of three places: `waiting` (a queue, first in first out), `retrying`
+ * (EAGAIN; back to waiting after a millisecond), or under way in the kernel. At most DEPTH are
+ * under way, so a submission entry is always free and the completion queue cannot overflow. */
+
+#define DEPTH            64
+#define WORKERS          8          /* kernel threads for writes that cannot run inline */
+#define ATTEMPT_MAX      (1u << 30) /* bytes; the kernel takes 2 GiB less a page at once */
+#define REGISTERED_MAX   ((size_t)1 << 30)
+#define REGISTERED_COUNT 16384
+#define RETRY_NS         1000000u
+#define RETRY_FOR_NS     10000000000u
+
+struct op_queue {
+	struct writer_op *first, *last;
+};
+
+struct writer {
+	const struct writer_io *io;
+	int wake_fd;
+	bool ring_open, deferred;
+	pid_t owner;
+	struct io_uring ring;
+	unsigned prepared;  /* submission entries not yet seen by the kernel */
+	unsigned under_way; /* seen or not, without a completion */
+	unsigned busy;
+	struct op_queue waiting, retrying;
+	struct writer_memory *wanted; /* what writer_register() was given */
+	unsigned wanted_count;
+	struct iovec *registered; /* sorted by address */
+	unsigned registered_count;
+	char engine[160], buffers[160];
+	struct writer_figures figures;
+};
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void queue_push(struct op_queue *q, struct writer_op *op)
+{
+	op->next = NULL;
+	if (q->last)
+		q->last->next = op;
+	else
+		q->first = op;
+	q->last = op;
+}
+
+static struct writer_op *queue_pop(struct op_queue *q)
+{
+	struct writer_op *op = q->first;
+
+	if (!op)
+		return NULL;
+	q->first = op->next;
+	if (!q->first)
+		q->last = NULL;
+	return op;
+}
+
+static bool is_write(const struct writer_op *op)
+{
+	return op->kind == WRITER_WRITE;
+}
+
+static void figures_add(struct writer_figures *f, const struct writer_op *op)
+{
+	uint64_t took = op->started_ns ? monotonic_ns() - op->started_ns : 0;
+
+	if (op->error && op->kind != WRITER_ALLOCATE)
+		f->errors++;
+	if (is_write(op)) {
+		f->writes++;
+		f->written_bytes += op->finished;
+		f->write_ns_max = took > f->write_ns_max ? took : f->write_ns_max;
+	} else if (op->kind != WRITER_ALLOCATE) {
+		f->syncs++;
+	}
+}
+
+static void finish(struct writer *w, struct writer_op *op, int error)
+{
+	op->error = error;
+	w->busy--;
+	figures_add(&w->figures, op);
+	op->done(op);
+}
+
+static bool is_transient(int error)
+{
+	return error == -EAGAIN || error == -EINTR || error == -EBUSY;
+}
+
+/* Bytes that this attempt advanced; with O_DIRECT only whole blocks, the rest is written anew. */
+static uint64_t advance_by(const struct writer_op *op, uint64_t result)
+{
+	if (op->direct && op->finished + result < op->length)
+		result -= result % WRITER_ALIGN;
+	return result;
+}
+
+/* What an attempt's result means. True when the operation is done, with finish() called. */
+static bool settle(struct writer *w, struct writer_op *op, int64_t result)
+{
+	bool stuck;
+
+	if (result >= 0 && is_write(op))
+		op->finished += advance_by(op, (uint64_t)result);
+	if (result >= 0 && (!is_write(op) || op->finished == op->length)) {
+		finish(w, op, 0);
+		return true;
+	}
+	if (result > 0) {
+		queue_push(&w->waiting, op);
+		return false;
+	}
+	stuck = monotonic_ns() - op->started_ns > RETRY_FOR_NS;
+	if (result < 0 && (!is_transient((int)result) || stuck)) {
+		finish(w, op, (int)result);
+		return true;
+	}
+	if (result == 0 && stuck) {
+		finish(w, op, -EIO);
+		return true;
+	}
+	op->retry_ns = monotonic_ns() + RETRY_NS;
+	queue_push(&w->retrying, op);
+	return false;
+}
+
+/* Bytes to ask for now. */
+static uint64_t attempt_of(const struct writer_op *op)
+{
+	uint64_t left = op->length - op->finished;
+
+	if (!is_write(op))
+		return op->length;
+	return left < ATTEMPT_MAX ? left : ATTEMPT_MAX;
+}
+
+static int admit(struct writer *w, struct writer_op *op, uint64_t *attempt)
+{
+	*attempt = attempt_of(op);
+	if (!op->started_ns)
+		op->started_ns = monotonic_ns();
+	return w->io && w->io->admit ? w->io->admit(w->io->user, op, attempt) : 0;
+}
+
+static void requeue_due(struct writer *w)
+{
+	uint64_t now = w->retrying.first ? monotonic_ns() : 0;
+
+	while (w->retrying.first && w->retrying.first->retry_ns <= now)
+		queue_push(&w->waiting, queue_pop(&w->retrying));
+}
+
+/* Plain system calls. */
+
+static int64_t call(const struct writer_op *op, uint64_t attempt)
+{
+	int64_t result = -1;
+
+	switch (op->kind) {
+	case WRITER_WRITE:
+		result = pwrite(op->fd, (const char *)op->data + op->finished, attempt,
+		                (off_t)(op->offset + op->finished));
+		break;
+	case WRITER_SYNC:
+		result = fsync(op->fd);
+		break;
+	case WRITER_SYNC_DATA:
+		result = fdatasync(op->fd);
+		break;
+	default:
+		result = fallocate(op->fd, FALLOC_FL_KEEP_SIZE, (off_t)op->offset,
+		                   (off_t)op->length);
+	}
+	return result < 0 ? -errno : result;
+}
+
+static unsigned call_one(struct writer *w)
+{
+	struct writer_op *op;
+	uint64_t attempt;
+	int refused;
+
+	requeue_due(w);
+	op = queue_pop(&w->waiting);
+	if (!op)
+		return 0;
+	refused = admit(w, op, &attempt);
+	return settle(w, op, refused ? refused : call(op, attempt));
+}
+
+static void wake(const struct writer *w)
+{
+	uint64_t one = 1;
+
+	/* A full counter is as good a wake-up as one more. */
+	if (w->wake_fd >= 0 && write(w->wake_fd, &one, sizeof one) < 0)
+		return;
+}
+
+/* io_uring. */
+
+/* Index of the registered buffer that holds all of it, or -1. */
+static int registered_index(const struct writer *w, const void *data, uint64_t length)
+{
+	unsigned low = 0, high = w->registered_count;
+	uintptr_t at = (uintptr_t)data;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+		uintptr_t start = (uintptr_t)w->registered[middle].iov_base;
+
+		if (at < start)
+			high = middle;
+		else if (at >= start + w->registered[middle].iov_len)
+			low = middle + 1;
+		else if (at + length <= start + w->registered[middle].iov_len)
+			return (int)middle;
+		else
+			return -1;
+	}
+	return -1;
+}
+
+static void prepare_write(struct writer *w, struct io_uring_sqe *sqe, const struct writer_op *op,
+                          uint64_t attempt)
+{
+	const char *data = (const char *)op->data + op->finished;
+	uint64_t offset = op->offset + op->finished;
+	int index = registered_index(w, data, attempt);
+
+	if (index >= 0)
+		io_uring_prep_write_fixed(sqe, op->fd, data, (unsigned)attempt, offset, index);
+	else
+		io_uring_prep_write(sqe, op->fd, data, (unsigned)attempt, offset);
+}
+
+static void prepare(struct writer *w, struct io_uring_sqe *sqe, struct writer_op *op,
+                    uint64_t attempt)
+{
+	switch (op->kind) {
+	case WRITER_WRITE:
+		prepare_write(w, sqe, op, attempt);
+		break;
+	case WRITER_SYNC:
+		io_uring_prep_fsync(sqe, op->fd, 0);
+		break;
+	case WRITER_SYNC_DATA:
+		io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC);
+		break;
+	default:
+		io_uring_prep_fallocate(sqe, op->fd, FALLOC_FL_KEEP_SIZE, (off_t)op->offset,
+		                        (off_t)op->length);
+	}
+	io_uring_sqe_set_data(sqe, op);
+}
+
+/* Refused operations travel as no-ops, so that done() is called from one place. */
+static void prepare_refused(struct io_uring_sqe *sqe, struct writer_op *op, int error)
+{
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data(sqe, op);
+	op->verdict = error;
+}
+
+static void fill_ring(struct writer *w)
+{
+	requeue_due(w);
+	while (w->waiting.first && w->under_way < DEPTH) {
+		struct io_uring_sqe *sqe = io_uring_get_sqe(&w->ring);
+		struct writer_op *op;
+		uint64_t attempt;
+
+		if (!sqe)
+			return; /* entries of a submission the kernel did not take yet */
+		op = queue_pop(&w->waiting);
+		op->verdict = admit(w, op, &attempt);
+		if (op->verdict)
+			prepare_refused(sqe, op, op->verdict);
+		else
+			prepare(w, sqe, op, attempt);
+		w->prepared++;
+		w->under_way++;
+	}
+}
+
+/* io_uring_submit() returns how many entries the kernel took, which may be fewer than were
+ * prepared, or an error with none taken (EAGAIN and EBUSY when it is short of memory). What it
+ * did not take stays in the ring for the next call. */
+static void enter(struct writer *w)
+{
+	int taken;
+
+	if (w->prepared == 0)
+		return;
+	taken = io_uring_submit(&w->ring);
+	if (taken > 0)
+		w->prepared -= (unsigned)taken < w->prepared ? (unsigned)taken : w->prepared;
+}
+
+static unsigned collect(struct writer *w)
+{
+	struct io_uring_cqe *cqe;
+	unsigned finished = 0;
+
+	while (io_uring_peek_cqe(&w->ring, &cqe) == 0) {
+		struct writer_op *op = io_uring_cqe_get_data(cqe);
+		int result = op->verdict ? op->verdict : cqe->res;
+
+		io_uring_cqe_seen(&w->ring, cqe);
+		w->under_way--;
+		finished += settle(w, op, result);
+	}
+	return finished;
+}
+
+static void describe_refusal(struct writer *w, int error)
+{
+	snprintf(w->engine, sizeof w->engine, "pwrite (io_uring refused: %s%s)", strerror(-error),
+	         error == -EPERM    ? "; kernel.io_uring_disabled or seccomp"
+	         : error == -ENOSYS ? "; the kernel lacks it or seccomp hides it"
+	         : error == -ENOMEM ? "; raise RLIMIT_MEMLOCK"
+	                            : "");
+}
+
+static int ring_setup(struct writer *w)
+{
+	struct io_uring_params deferred = { .flags = IORING_SETUP_SINGLE_ISSUER |
+		                                     IORING_SETUP_DEFER_TASKRUN };
+	struct io_uring_params plain = { 0 };
+	int err = w->io && w->io->ring ? w->io->ring(w->io->user) : 0;
+
+	if (err)
+		return err;
+	w->deferred = true;
+	err = io_uring_queue_init_params(DEPTH, &w->ring, &deferred);
+	if (err == -EINVAL) { /* kernels before 6.1 */
+		w->deferred = false;
+		err = io_uring_queue_init_params(DEPTH, &w->ring, &plain);
+	}
+	return err;
+}
+
+static void ring_open(struct writer *w)
+{
+	unsigned workers[2] = { WORKERS, 1 };
+	const char *forced = getenv("OPENBEAM_WRITER");
+	int err;
+
+	w->owner = gettid();
+	if (forced && strcmp(forced, "pwrite") == 0) {
+		snprintf(w->engine, sizeof w->engine, "pwrite (OPENBEAM_WRITER=pwrite)");
+		return;
+	}
+	err = ring_setup(w);
+	if (err) {
+		describe_refusal(w, err);
+		return;
+	}
+	if (w->wake_fd >= 0)
+		err = io_uring_register_eventfd(&w->ring, w->wake_fd);
+	if (err) {
+		io_uring_queue_exit(&w->ring);
+		describe_refusal(w, err);
+		return;
+	}
+	/* A kernel before 5.15 has no such limit; then its default holds. */
+	(void)io_uring_register_iowq_max_workers(&w->ring, workers);
+	w->ring_open = true;
+	snprintf(w->engine, sizeof w->engine, "io_uring");
+}
+
+static void ring_close(struct writer *w)
+{
+	if (w->ring_open)
+		io_uring_queue_exit(&w->ring);
+	w->ring_open = false;
+	w->registered_count = 0;
+	free(w->registered);
+	w->registered = NULL;
+}
+
+/* What the kernel still has must end before its memory is given back. A thread that is gone has
+ * waited for its own at exit. */
+static void drain(struct writer *w)
+{
+	struct io_uring_cqe *cqe;
+
+	if (!w->ring_open || w->owner != gettid())
+		return;
+	while (w->under_way > w->prepared) {
+		if (io_uring_wait_cqe(&w->ring, &cqe))
+			continue;
+		io_uring_cqe_seen(&w->ring, cqe);
+		w->under_way--;
+	}
+}
+
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t left = (uintptr_t)((const struct iovec *)a)->iov_base;
+	uintptr_t right = (uintptr_t)((const struct iovec *)b)->iov_base;
+
+	return left < right ? -1 : left > right;
+}
+
+static size_t piece_count(const struct writer *w)
+{
+	size_t pieces = 0;
+
+	for (unsigned i = 0; i < w->wanted_count; i++)
+		pieces += (w->wanted[i].bytes + REGISTERED_MAX - 1) / REGISTERED_MAX;
+	return pieces;
+}
+
+static unsigned split_pieces(const struct writer *w, struct iovec *pieces)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->wanted_count; i++) {
+		for (size_t at = 0; at < w->wanted[i].bytes; at += REGISTERED_MAX) {
+			size_t left = w->wanted[i].bytes - at;
+
+			pieces[n].iov_base = (char *)w->wanted[i].at + at;
+			pieces[n++].iov_len = left < REGISTERED_MAX ? left : REGISTERED_MAX;
+		}
+	}
+	qsort(pieces, n, sizeof *pieces, by_address);
+	return n;
+}
+
+static void describe_plain_buffers(struct writer *w, int error)
+{
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (error == -ENOMEM)
+		snprintf(w->buffers, sizeof w->buffers,
+		         "plain buffers (RLIMIT_MEMLOCK is %llu KiB; raise it to register them)",
+		         (unsigned long long)limit.rlim_cur / 1024);
+	else
+		snprintf(w->buffers, sizeof w->buffers, "plain buffers (not registered: %s)",
+		         strerror(-error));
+}
+
+static void register_wanted(struct writer *w)
+{
+	size_t pieces = piece_count(w);
+	int err = -E2BIG;
+
+	w->buffers[0] = '\0';
+	if (!w->ring_open || pieces == 0)
+		return;
+	if (pieces <= REGISTERED_COUNT) {
+		w->registered = calloc(pieces, sizeof *w->registered);
+		err = w->registered ? 0 : -ENOMEM;
+	}
+	if (!err)
+		err = io_uring_register_buffers(&w->ring, w->registered,
+		                                split_pieces(w, w->registered));
+	if (err) {
+		free(w->registered);
+		w->registered = NULL;
+		describe_plain_buffers(w, err);
+		return;
+	}
+	w->registered_count = (unsigned)pieces;
+	snprintf(w->buffers, sizeof w->buffers, "%u registered buffer%s", w->registered_count,
+	         w->registered_count == 1 ? "" : "s");
+}
+
+static void unregister(struct writer *w)
+{
+	if (w->registered_count)
+		(void)io_uring_unregister_buffers(&w->ring);
+	w->registered_count = 0;
+	free(w->registered);
+	w->registered = NULL;
+}
+
+static void sleep_ns(uint64_t ns)
+{
+	struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u),
+		              .tv_nsec = (long)(ns % 1000000000u) };
+
+	nanosleep(&t, NULL);
+}
+
+int writer_open(struct writer **ret, const struct writer_io *io, int wake_fd)
+{
+	struct writer *w = calloc(1, sizeof *w);
+
+	if (!w)
+		return -ENOMEM;
+	w->io = io;
+	w->wake_fd = wake_fd;
+	ring_open(w);
+	*ret = w;
+	return 0;
+}
+
+void writer_close(struct writer *w)
+{
+	if (!w)
+		return;
+	drain(w);
+	ring_close(w);
+	free(w->wanted);
+	free(w);
+}
+
+void writer_adopt(struct writer *w)
+{
+	/* SINGLE_ISSUER ties the ring to the thread that made it. */
+	if (w->owner == gettid() || w->busy)
+		return;
+	ring_close(w);
+	ring_open(w);
+	register_wanted(w);
+}
+
+void writer_register(struct writer *w, const struct writer_memory *memory, unsigned count)
+{
+	struct writer_memory *copy = count ? malloc(count * sizeof *copy) : NULL;
+
+	writer_adopt(w);
+	unregister(w);
+	free(w->wanted);
+	w->wanted = copy;
+	w->wanted_count = copy ? count : 0;
+	if (copy)
+		memcpy(copy, memory, count * sizeof *copy);
+	register_wanted(w);
+}
+
+int writer_open_file(struct writer *w, int directory, const char *name, int flags, mode_t mode)
+{
+	int fd;
+
+	if (w->io && w->io->open)
+		return w->io->open(w->io->user, directory, name, flags, mode);
+	fd = openat(directory, name, flags, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+void writer_start(struct writer *w, struct writer_op *op)
+{
+	op->finished = 0;
+	op->started_ns = 0;
+	op->retry_ns = 0;
+	op->verdict = 0;
+	op->error = 0;
+	w->busy++;
+	queue_push(&w->waiting, op);
+}
+
+void writer_submit(struct writer *w)
+{
+	if (!w->ring_open) {
+		if (w->waiting.first)
+			wake(w);
+		return;
+	}
+	fill_ring(w);
+	enter(w);
+}
+
+unsigned writer_reap(struct writer *w)
+{
+	unsigned finished;
+
+	if (!w->ring_open)
+		return call_one(w);
+	writer_submit(w);
+	/* With deferred task work, completions appear only when the owner asks for them. */
+	if (w->deferred && w->under_way)
+		(void)io_uring_get_events(&w->ring);
+	finished = collect(w);
+	writer_submit(w);
+	return finished;
+}
+
+unsigned writer_wait(struct writer *w, uint64_t timeout_ns)
+{
+	struct __kernel_timespec t = { .tv_sec = (long long)(timeout_ns / 1000000000u),
+		                       .tv_nsec = (long long)(timeout_ns % 1000000000u) };
+	struct io_uring_cqe *cqe;
+	unsigned finished = writer_reap(w);
+
+	if (finished || (!w->ring_open && w->waiting.first))
+		return finished;
+	if (!w->ring_open || !w->under_way || w->prepared) {
+		sleep_ns(timeout_ns < RETRY_NS ? timeout_ns : RETRY_NS);
+		return writer_reap(w);
+	}
+	(void)io_uring_wait_cqe_timeout(&w->ring, &cqe, &t);
+	return writer_reap(w);
+}
+
+unsigned writer_busy(const struct writer *w)
+{
+	return w->busy;
+}
+
+uint64_t writer_next_ns(const struct writer *w)
+{
+	if (w->waiting.first && (!w->ring_open || w->under_way < DEPTH))
+		return 0;
+	if (w->prepared)
+		return monotonic_ns() + RETRY_NS;
+	return w->retrying.first ? w->retrying.first->retry_ns : UINT64_MAX;
+}
+
+bool writer_blocks(const struct writer *w)
+{
+	return !w->ring_open;
+}
+
+const char *writer_engine(const struct writer *w)
+{
+	return w->engine;
+}
+
+const char *writer_buffers(const struct writer *w)
+{
+	return w->buffers;
+}
+
+void writer_figures(const struct writer *w, struct writer_figures *ret)
+{
+	*ret = w->figures;
+}

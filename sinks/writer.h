@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SINKS_WRITER_H
+#define SINKS_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The engine that moves bytes to files: one io_uring, or plain system calls where the kernel
+ * refuses it. It belongs to one thread at a time (writer_adopt()). Operations complete in any
+ * order; who needs an order waits for one before starting the next. Nothing links a sync to
+ * its writes, since a write that ends short would break the link.
+ *
+ * A write goes on until every byte is in the file: short ones are resubmitted from the aligned
+ * remainder, EINTR and EAGAIN are tried again (for ten seconds). Any other error is the answer;
+ * the engine never tries a failed sync again, since the second one returns success for pages
+ * that are lost. */
+
+#define WRITER_ALIGN 4096 /* of offset, length and memory with O_DIRECT */
+
+enum writer_kind {
+	WRITER_WRITE,
+	WRITER_SYNC,      /* fsync */
+	WRITER_SYNC_DATA, /* fdatasync: the pixels and what it takes to read them back */
+	WRITER_ALLOCATE,  /* fallocate beyond the size of the file, which stays as it is */
+	WRITER_KIND_COUNT
+};
+
+/* One operation, in the caller's memory; unmoved and untouched from writer_start() to done(). */
+struct writer_op {
+	enum writer_kind kind;
+	int fd;
+	bool direct;      /* fd is open with O_DIRECT: go on only at aligned places */
+	const void *data; /* WRITER_WRITE */
+	uint64_t offset;  /* bytes from the start of the file */
+	uint64_t length;  /* bytes */
+	int error;        /* the answer: 0 or negative errno */
+	/* Called once, from writer_reap() or writer_wait(). May start operations, this one too. */
+	void (*done)(struct writer_op *op);
+	void *user;
+
+	/* The writer's own. */
+	struct writer_op *next;
+	uint64_t finished;   /* bytes in the file */
+	uint64_t started_ns; /* CLOCK_MONOTONIC at the first attempt */
+	uint64_t retry_ns;   /* when to try again, 0: now */
+	int verdict;         /* of writer_io.admit */
+};
+
+/* What the operating system is asked for, so that tests can refuse it. All may be NULL. */
+struct writer_io {
+	void *user;
+	/* 0, or the negative errno with which io_uring is refused. */
+	int (*ring)(void *user);
+	/* Before each attempt of an operation; `attempt` is how many bytes it will ask for and
+	 * may be lowered. 0, or the negative errno it fails with without being tried. */
+	int (*admit)(void *user, const struct writer_op *op, uint64_t *attempt);
+	/* As openat(); a file descriptor or negative errno. */
+	int (*open)(void *user, int directory, const char *name, int flags, mode_t mode);
+};
+
+/* Counted since writer_open(). */
+struct writer_figures {
+	uint64_t written_bytes, writes, syncs, errors;
+	uint64_t write_ns_max; /* of one write, from the first attempt to the last byte */
+};
+
+struct writer;
+
+/* io: NULL for the real system; borrowed. wake_fd: eventfd to signal, or -1.
+ * The variable OPENBEAM_WRITER=pwrite in the environment does without io_uring. 0 or -ENOMEM. */
+int writer_open(struct writer **ret, const struct writer_io *io, int wake_fd);
+
+/* Accepts NULL. Waits for what is under way; done() is no longer called. */
+void writer_close(struct writer *w);
+
+/* Make the calling thread the owner. Only with nothing under way. */
+void writer_adopt(struct writer *w);
+
+/* Memory that writes will come from, registered with the kernel when it allows. Only with
+ * nothing under way; replaces what was registered before. The table is copied. */
+struct writer_memory {
+	void *at;
+	size_t bytes;
+};
+void writer_register(struct writer *w, const struct writer_memory *memory, unsigned count);
+
+/* As openat(), through writer_io; a file descriptor or negative errno. */
+int writer_open_file(struct writer *w, int directory, const char *name, int flags, mode_t mode);
+
+/* Queue an operation. Never blocks, never calls done(). */
+void writer_start(struct writer *w, struct writer_op *op);
+
+/* Hand what is queued to the kernel; with plain system calls only see to it that wake_fd is
+ * signalled. Never waits. */
+void writer_submit(struct writer *w);
+
+/* Call done() for what has finished and submit what is queued; with plain system calls do one
+ * operation. Returns how many finished. */
+unsigned writer_reap(struct writer *w);
+
+/* The same, but wait up to timeout_ns for one to finish. */
+unsigned writer_wait(struct writer *w, uint64_t timeout_ns);
+
+/* Operations started and not done. */
+unsigned writer_busy(const struct writer *w);
+
+/* When it must be reaped at the latest, for operations that are to be tried again (monotonic
+ * ns); UINT64_MAX: completions signal wake_fd. */
+uint64_t writer_next_ns(const struct writer *w);
+
+/* Whether writer_reap() itself waits for the disk: plain system calls. */
+bool writer_blocks(const struct writer *w);
+
+/* "io_uring", or "pwrite (io_uring refused: ...)". */
+const char *writer_engine(const struct writer *w);
+
+/* "4 registered buffers", or "plain buffers (...)"; "" without io_uring. */
+const char *writer_buffers(const struct writer *w);
+
+void writer_figures(const struct writer *w, struct writer_figures *ret);
+
+#endif
