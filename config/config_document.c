@@ -331,15 +331,16 @@ void document_defaults(struct loading *l)
 	add_sink(l);
 }
 
-void document_file(struct loading *l, const char *name, const char *text, size_t length)
+bool document_file(struct loading *l, const char *name, const char *text, size_t length)
 {
 	struct tree t = { .loading = l, .name = name };
 	struct scope scope = root_scope(l);
 	struct place place;
 	const yaml_node_t *root;
+	enum tree_read read = tree_open(&t, text, length);
 
-	if (tree_open(&t, text, length) != TREE_READ)
-		return;
+	if (read != TREE_READ)
+		return read == TREE_EMPTY;
 	root = tree_node(&t, 1, &place);
 	if (root->type == YAML_MAPPING_NODE)
 		apply_map(&t, &scope, root);
@@ -347,6 +348,7 @@ void document_file(struct loading *l, const char *name, const char *text, size_t
 		problems_add(&l->problems, &place, NULL,
 		             "the file must be a map of sections, such as \"ingest:\"");
 	tree_close(&t);
+	return true;
 }
 
 /* Where "sinks.0.format" or "sinks[0].format" leads; `rest` is what follows "sinks". An index

@@ -93,6 +93,19 @@ static int finish(struct loading *l, struct config *ret, char **ret_problems)
 	return err;
 }
 
+/* The file, then the sets over it, then what they must fulfil together. */
+static void apply(struct loading *l, const char *text, size_t length, const char *name,
+                  const char *const *sets, unsigned set_count)
+{
+	document_defaults(l);
+	if (text && !l->no_memory && !document_file(l, name, text, length))
+		return;
+	for (unsigned i = 0; i < set_count && !l->no_memory; i++)
+		document_set(l, sets[i]);
+	if (!l->no_memory)
+		checks_run(l);
+}
+
 int config_parse(struct config *ret, const char *text, size_t length, const char *name,
                  const char *const *sets, unsigned set_count, char **ret_problems)
 {
@@ -105,13 +118,7 @@ int config_parse(struct config *ret, const char *text, size_t length, const char
 		free(l);
 		return -ENOMEM;
 	}
-	document_defaults(l);
-	if (text && !l->no_memory)
-		document_file(l, name, text, length);
-	for (unsigned i = 0; i < set_count && !l->no_memory; i++)
-		document_set(l, sets[i]);
-	if (!l->no_memory)
-		checks_run(l);
+	apply(l, text, length, name, sets, set_count);
 	return finish(l, ret, ret_problems);
 }
 

@@ -26,8 +26,9 @@ struct loading {
 /* Every key at its default, one sink. */
 void document_defaults(struct loading *l);
 
-/* The text of a file. `name` is what messages call it. */
-void document_file(struct loading *l, const char *name, const char *text, size_t length);
+/* The text of a file. `name` is what messages call it. False when it is no YAML that can be
+ * walked: what else would be found is about a configuration nobody wrote. */
+bool document_file(struct loading *l, const char *name, const char *text, size_t length);
 
 /* One "key.path=value". */
 void document_set(struct loading *l, const char *set);

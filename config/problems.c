@@ -61,6 +61,8 @@ bool problems_close(struct problems *p, char **ret_text)
 	if (fclose(p->out) != 0)
 		whole = false;
 	p->out = NULL;
+	if (p->count > 0 && !p->text)
+		whole = false;
 	if (!whole || p->count == 0) {
 		free(p->text);
 		p->text = NULL;

@@ -46,7 +46,8 @@ static void refuse_syntax(struct tree *t, const yaml_parser_t *parser, const cha
 	struct place place = place_of(t, parser->problem_mark);
 	const char *context = parser->context ? parser->context : "";
 
-	if (parser->error == YAML_MEMORY_ERROR) {
+	/* libyaml leaves the error out of some failed allocations. */
+	if (parser->error == YAML_MEMORY_ERROR || parser->error == YAML_NO_ERROR) {
 		t->loading->no_memory = true;
 		return;
 	}
