@@ -16,8 +16,30 @@ static float fold(float lanes[LANES])
 	return lanes[0];
 }
 
-/* The mean of the block, good enough to sum from: exactly the value of a constant block. */
-static float first_shift(moments_block_fn *fn, const float *t, size_t n)
+/* The mean, rounded to about a thousandth of the spread. With so few digits the subtraction of a
+ * pixel is exact nearly always; else the same rounding in every pixel would add up. */
+static float shift_near(double mean, double variance)
+{
+	double step;
+	int exponent;
+
+	if (!(variance > 0) || isinf(variance))
+		return (float)mean;
+	frexp(variance, &exponent);
+	step = ldexp(1, exponent / 2 - 10);
+	return (float)(nearbyint(mean / step) * step);
+}
+
+/* From sums of deviations from `origin`. */
+static float shift_from(double origin, double sum, double squares, double good)
+{
+	double beside = sum / good;
+
+	return shift_near(origin + beside, squares / good - beside * beside);
+}
+
+/* The mean of the block itself; exactly its value when it is constant. */
+static float own_shift(moments_block_fn *fn, const float *t, size_t n)
 {
 	struct block_sums b;
 	size_t first = 0;
@@ -25,12 +47,7 @@ static float first_shift(moments_block_fn *fn, const float *t, size_t n)
 	while (first + 1 < n && isnan(t[first]))
 		first++;
 	fn(&b, t, n, t[first]);
-	return b.good ? (float)((double)t[first] + (double)b.sum / b.good) : 0.0f;
-}
-
-static double mean_so_far(const struct moments_run *m)
-{
-	return m->origin + m->sum / (double)m->good;
+	return b.good ? shift_from(t[first], b.sum, b.squares, b.good) : 0.0f;
 }
 
 static void add_block(struct moments_run *m, moments_block_fn *fn, const float *t, size_t n)
@@ -38,10 +55,10 @@ static void add_block(struct moments_run *m, moments_block_fn *fn, const float *
 	struct block_sums b;
 	double n_good, from;
 
-	if (m->good == 0) {
-		m->shift = first_shift(fn, t, n);
+	if (m->good < n)
+		m->shift = own_shift(fn, t, n);
+	if (m->good == 0)
 		m->origin = m->shift;
-	}
 	fn(&b, t, n, m->shift);
 	if (b.good == 0)
 		return;
@@ -50,11 +67,12 @@ static void add_block(struct moments_run *m, moments_block_fn *fn, const float *
 	m->sum += b.sum + n_good * from;
 	m->squares += b.squares + 2 * from * b.sum + n_good * from * from;
 	m->good += b.good;
-	m->blocks++;
 	m->min = b.min < m->min ? b.min : m->min;
 	m->max = b.max > m->max ? b.max : m->max;
-	if ((m->blocks & (m->blocks - 1)) == 0)
-		m->shift = (float)mean_so_far(m);
+	if (m->good < m->renewal)
+		return;
+	m->renewal = 2 * m->good;
+	m->shift = shift_from(m->origin, m->sum, m->squares, (double)m->good);
 }
 
 /* Complete the block that the last tile began. Returns how many pixels that took. */
@@ -112,7 +130,7 @@ moments_block_fn *moments_for(unsigned cpu)
 void moments_begin(struct moments_run *m)
 {
 	m->origin = m->sum = m->squares = 0;
-	m->good = m->blocks = 0;
+	m->good = m->renewal = 0;
 	m->shift = 0;
 	m->min = INFINITY;
 	m->max = -INFINITY;

@@ -19,12 +19,14 @@ struct moments {
  *   sum     += S1 + n (shift - origin)
  *   squares += S2 + 2 (shift - origin) S1 + n (shift - origin)^2
  *
- * so that mean = origin + sum / good and var = squares / good - (sum / good)^2, where origin is
- * the first block's shift: the mean of that block itself, itself summed as deviations from its
- * first good pixel. After 1, 2, 4, 8, ... blocks the shift becomes the mean so far. A shift is
- * thus never farther from the frame's mean than the frame's own spread makes harmless: neither
- * the float sums nor the last subtraction cancel. Of the standard deviation 1e-6 holds for
- * deviations from 1e-15 to 1e15. */
+ * so that mean = origin + sum / good and var = squares / good - (sum / good)^2. While fewer
+ * pixels are known to be good than the block has, its shift is its own mean, from deviations from
+ * its first good pixel; the first such shift is the origin. Each time the good pixels have doubled
+ * the shift becomes the mean so far. Shifts are rounded to about a thousandth of the spread. So a
+ * shift is never farther from the frame's mean than the frame's own spread makes harmless: neither
+ * the float sums nor the last subtraction cancel. The standard deviation is good to 1e-6 of
+ * itself, the mean to 1e-6 of itself or of the standard deviation, for deviations between 1e-15
+ * and 1e15. */
 #define MOMENTS_BLOCK 1024
 
 struct block_sums {
@@ -50,7 +52,7 @@ moments_block_fn *moments_for(unsigned cpu);
 /* The moments of one frame while its tiles come in. */
 struct moments_run {
 	double origin, sum, squares;
-	uint64_t good, blocks; /* blocks: with a good pixel in them */
+	uint64_t good, renewal; /* renewal: good pixels at which the shift is renewed */
 	float shift, min, max;
 	uint32_t held;              /* pixels of an unfinished block */
 	float block[MOMENTS_BLOCK]; /* they */

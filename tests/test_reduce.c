@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/coefficients.h"
+#include "kernels/cpu.h"
+#include "kernels/reduce.h"
+#include "tests/fenced.h"
+#include "tests/pixels.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <stdlib.h>
+
+#define FRAMES 5
+
+/* The frames of one test with everything that is made of them. */
+struct bench {
+	struct reduce_plan plan;
+	struct fence raw[FRAMES], reduced[FRAMES], source[FRAMES], scratch;
+	float *offset, *gain;
+	struct reduce_job jobs[FRAMES];
+	struct reduction results[FRAMES];
+};
+
+static size_t reduced_bytes(const struct reduce_plan *p)
+{
+	return (size_t)p->out_width * p->out_height * product_bytes(p->type);
+}
+
+static size_t raw_bytes(const struct reduce_plan *p)
+{
+	return raw_layout_bytes(p->layout, (size_t)p->width * p->height);
+}
+
+/* 64-byte aligned, as near to the fence as that allows. */
+static void *place_aligned(struct fence *f, size_t bytes)
+{
+	return fence_place(f, bytes, (64 - bytes % 64) % 64);
+}
+
+/* Frames of usual pixels with some extreme ones; rows of bad pixels in the planes. */
+static void fill(struct bench *b, uint64_t seed)
+{
+	const struct reduce_plan *p = &b->plan;
+	size_t n = (size_t)p->width * p->height;
+
+	for (unsigned f = 0; f < FRAMES; f++) {
+		void *raw = fence_place(&b->raw[f], raw_bytes(p), 0);
+
+		pixels_raw(raw, product_of_layout(p->layout), n,
+		           f == 3 ? PIXELS_EXTREME : PIXELS_USUAL, seed + f);
+		b->jobs[f].raw = raw;
+	}
+	for (size_t i = 0; i < n; i++) {
+		b->offset[i] = 90 + (float)(prng_next(&seed) % 64) / 8;
+		b->gain[i] =
+			prng_next(&seed) % 50 ? 1 / (90 + (float)(prng_next(&seed) % 64)) : NAN;
+	}
+}
+
+static void bench_open(struct bench *b, const struct reduce_plan *plan, uint64_t seed)
+{
+	size_t n = (size_t)plan->width * plan->height;
+
+	b->plan = *plan;
+	b->offset = malloc(n * sizeof(float));
+	b->gain = malloc(n * sizeof(float));
+	for (unsigned f = 0; f < FRAMES; f++) {
+		fence_open(&b->raw[f], raw_bytes(plan));
+		fence_open(&b->reduced[f], n * 4);
+		fence_open(&b->source[f], n * 4);
+		b->jobs[f].raw_counts = malloc(plan->raw_bins.bins * sizeof(uint32_t));
+		b->jobs[f].normalised_counts =
+			malloc(plan->normalised_bins.bins * sizeof(uint32_t));
+		b->jobs[f].result = &b->results[f];
+	}
+	fill(b, seed);
+	b->plan.offset = plan->offset ? b->offset : NULL;
+	b->plan.gain = plan->gain ? b->gain : NULL;
+}
+
+static void bench_close(struct bench *b)
+{
+	for (unsigned f = 0; f < FRAMES; f++) {
+		fence_close(&b->raw[f]);
+		fence_close(&b->reduced[f]);
+		fence_close(&b->source[f]);
+		free(b->jobs[f].raw_counts);
+		free(b->jobs[f].normalised_counts);
+	}
+	free(b->offset);
+	free(b->gain);
+}
+
+/* Run all frames, `hand` at a time. */
+static void run(struct bench *b, unsigned cpu, uint32_t tile_bytes, unsigned hand)
+{
+	struct reduce_plan *p = &b->plan;
+	void *scratch;
+
+	p->cpu = cpu;
+	p->tile_bytes = tile_bytes;
+	p->batch = hand;
+	cr_assert(reduce_plan_init(p));
+	cr_assert(p->hand >= 1 && p->hand <= hand);
+	fence_open(&b->scratch, p->scratch_bytes);
+	scratch = fence_place(&b->scratch, p->scratch_bytes, 0);
+	for (unsigned f = 0; f < FRAMES; f++) {
+		b->jobs[f].reduced = place_aligned(&b->reduced[f], reduced_bytes(p));
+		b->jobs[f].source = place_aligned(&b->source[f], raw_bytes(p));
+		memset(&b->results[f], 0x5a, sizeof b->results[f]);
+		memset(b->jobs[f].raw_counts, 0x5a, p->raw_bins.bins * sizeof(uint32_t));
+		memset(b->jobs[f].normalised_counts, 0x5a,
+		       p->normalised_bins.bins * sizeof(uint32_t));
+	}
+	for (unsigned f = 0; f < FRAMES; f += p->hand)
+		reduce_hand(p, scratch, b->jobs + f, FRAMES - f < p->hand ? FRAMES - f : p->hand);
+	cr_assert(fence_intact(&b->scratch, scratch, p->scratch_bytes));
+	fence_close(&b->scratch);
+}
+
+static void assert_same(struct bench *b, struct bench *reference, const char *level,
+                        uint32_t tile_bytes, unsigned hand)
+{
+	const struct reduce_plan *p = &b->plan;
+
+	for (unsigned f = 0; f < FRAMES; f++) {
+		const struct reduce_job *job = &b->jobs[f], *expected = &reference->jobs[f];
+		bool same = memcmp(job->reduced, expected->reduced, reduced_bytes(p)) == 0 &&
+		            memcmp(job->source, expected->source, raw_bytes(p)) == 0 &&
+		            memcmp(job->raw_counts, expected->raw_counts,
+		                   p->raw_bins.bins * sizeof(uint32_t)) == 0 &&
+		            memcmp(job->normalised_counts, expected->normalised_counts,
+		                   p->normalised_bins.bins * sizeof(uint32_t)) == 0 &&
+		            memcmp(job->result, expected->result, sizeof *job->result) == 0;
+
+		cr_assert(same, "%s, %ux%u, layout %d, bin %u, tile %u, hand %u, frame %u", level,
+		          p->width, p->height, (int)p->layout, p->bin, tile_bytes, hand, f);
+		cr_assert(fence_intact(&b->reduced[f], job->reduced, reduced_bytes(p)));
+		cr_assert(fence_intact(&b->source[f], job->source, raw_bytes(p)));
+	}
+}
+
+/* Every level, tile and hand against scalar, one frame at a time, in one tile. */
+static void compare_all(const struct reduce_plan *plan, uint64_t seed)
+{
+	static const uint32_t tiles[] = { 0, 1, 9000, 1u << 30 };
+	static const unsigned hands[] = { 1, 2, FRAMES };
+	static struct bench reference, b;
+
+	bench_open(&reference, plan, seed);
+	bench_open(&b, plan, seed);
+	run(&reference, 0, 1u << 30, 1);
+	for (const struct cpu_level *l = cpu_levels; l->name; l++)
+		for (unsigned t = 0; t < 4; t++)
+			for (unsigned h = 0; h < 3; h++) {
+				if (l->flags & ~cpu_detect())
+					continue;
+				run(&b, l->flags, tiles[t], hands[h]);
+				assert_same(&b, &reference, l->name, tiles[t], hands[h]);
+			}
+	bench_close(&b);
+	bench_close(&reference);
+}
+
+static const float given[1]; /* marks a plane that is there */
+
+static struct reduce_plan usual_plan(uint32_t width, uint32_t height, enum raw_layout layout)
+{
+	return (struct reduce_plan){
+		.width = width,
+		.height = height,
+		.layout = layout,
+		.offset = given,
+		.gain = given,
+		.saturation = 200,
+		.bin = 1,
+		.type = PRODUCT_FLOAT32,
+		.window_low = 0,
+		.window_high = 1.5f,
+		.raw_bins = { 128, 0, 256 },
+		.normalised_bins = { 256, 0, 1.5 },
+		.batch = 1,
+	};
+}
+
+static unsigned layouts[RAW_LAYOUT_COUNT] = { 0, 1, 2, 3, 4, 5, 6 };
+
+ParameterizedTestParameters(reduce, does_not_depend_on_isa_tile_or_hand)
+{
+	return cr_make_param_array(unsigned, layouts, RAW_LAYOUT_COUNT);
+}
+
+ParameterizedTest(unsigned *layout, reduce, does_not_depend_on_isa_tile_or_hand)
+{
+	static const uint32_t sizes[][2] = { { 1, 1 },   { 7, 3 },    { 64, 32 },  { 2016, 5 },
+		                             { 35, 90 }, { 1023, 9 }, { 130, 131 } };
+	static const enum product_type types[] = { PRODUCT_FLOAT32, PRODUCT_UINT16, PRODUCT_UINT8 };
+
+	for (unsigned s = 0; s < sizeof sizes / sizeof *sizes; s++)
+		for (unsigned shift = 0; shift <= 5; shift++) {
+			struct reduce_plan p =
+				usual_plan(sizes[s][0], sizes[s][1], (enum raw_layout) * layout);
+
+			p.bin = 1u << shift;
+			if (p.width < p.bin || p.height < p.bin)
+				continue;
+			p.type = types[(s + shift) % 3];
+			p.keep_source = (s + shift) % 2;
+			p.bad_zero = s % 2;
+			p.offset = shift % 3 == 1 ? NULL : given;
+			p.gain = shift % 4 == 2 ? NULL : given;
+			if (s % 3 == 1)
+				p.raw_bins = (struct bins){ 4096, -3.5, 70000 };
+			compare_all(&p, s + 1);
+		}
+}
+
+ParameterizedTestParameters(reduce, of_an_odd_frame_does_not_depend_on_isa_tile_or_hand)
+{
+	return cr_make_param_array(unsigned, layouts, RAW_LAYOUT_COUNT);
+}
+
+ParameterizedTest(unsigned *layout, reduce, of_an_odd_frame_does_not_depend_on_isa_tile_or_hand)
+{
+	struct reduce_plan p = usual_plan(897, 604, (enum raw_layout) * layout);
+
+	p.bin = *layout % 2 ? 2 : 8;
+	p.type = *layout % 3 ? PRODUCT_UINT16 : PRODUCT_FLOAT32;
+	p.raw_bins = (struct bins){ 4096, 0, 65536 };
+	compare_all(&p, 77);
+}
+
+ParameterizedTestParameters(reduce, to_source_does_not_depend_on_isa_tile_or_hand)
+{
+	return cr_make_param_array(unsigned, layouts, RAW_LAYOUT_COUNT);
+}
+
+ParameterizedTest(unsigned *layout, reduce, to_source_does_not_depend_on_isa_tile_or_hand)
+{
+	for (unsigned keep = 0; keep < 2; keep++) {
+		struct reduce_plan p = usual_plan(131, 77, (enum raw_layout) * layout);
+
+		p.source_only = true;
+		p.keep_source = keep;
+		compare_all(&p, keep);
+	}
+}
+
+/* Frame 0 of a plan in one hand, with the best instruction set. */
+static void run_best(struct bench *b, const struct reduce_plan *plan)
+{
+	bench_open(b, plan, 5);
+	run(b, cpu_detect(), 0, FRAMES);
+}
+
+/* The reference: pixel by pixel, in double, no tile. */
+struct expectation {
+	uint64_t good, saturated;
+	double raw_sum, raw_min, raw_max, sum, min, max;
+	uint32_t raw_counts[128], counts[256];
+	struct histogram_tails raw_tails, tails;
+};
+
+static void expect_pixel(struct expectation *e, double raw, float t)
+{
+	float bin = t * (float)(256 / 1.5);
+
+	if (raw > 256)
+		e->raw_tails.above++;
+	else
+		e->raw_counts[raw == 256 ? 127 : (unsigned)(raw / 2)]++;
+	if (isnan(t)) {
+		e->tails.nan++;
+		return;
+	}
+	if (t < 0)
+		e->tails.below++;
+	else if (t > 1.5f)
+		e->tails.above++;
+	else
+		e->counts[bin < 255 ? (unsigned)bin : 255]++;
+	e->good++;
+	e->saturated += raw >= 200;
+	e->raw_sum += raw;
+	e->sum += t;
+	e->raw_min = fmin(e->raw_min, raw);
+	e->raw_max = fmax(e->raw_max, raw);
+	e->min = fmin(e->min, t);
+	e->max = fmax(e->max, t);
+}
+
+static void assert_expected(const struct bench *b, const struct expectation *e)
+{
+	const struct reduction *r = &b->results[0];
+	double n = (double)e->good;
+
+	cr_assert_eq(r->good, e->good);
+	cr_assert_eq(r->good + r->bad, (uint64_t)b->plan.width * b->plan.height);
+	cr_assert_eq(r->saturated, e->saturated);
+	cr_assert(r->raw.min == e->raw_min && r->raw.max == e->raw_max);
+	cr_assert(r->normalised.min == e->min && r->normalised.max == e->max);
+	cr_assert(fabs(r->raw.mean - e->raw_sum / n) < 1e-9 * e->raw_sum / n);
+	cr_assert(fabs(r->normalised.mean - e->sum / n) < 1e-6 * fabs(e->sum / n));
+	cr_assert(memcmp(&r->raw_tails, &e->raw_tails, sizeof e->raw_tails) == 0);
+	cr_assert(memcmp(&r->normalised_tails, &e->tails, sizeof e->tails) == 0);
+	cr_assert(memcmp(b->jobs[0].raw_counts, e->raw_counts, sizeof e->raw_counts) == 0);
+	cr_assert(memcmp(b->jobs[0].normalised_counts, e->counts, sizeof e->counts) == 0);
+}
+
+Test(reduce, gives_what_a_plain_loop_gives)
+{
+	static struct bench b;
+	struct expectation e = {
+		.raw_min = INFINITY, .raw_max = -INFINITY, .min = INFINITY, .max = -INFINITY
+	};
+	struct reduce_plan p = usual_plan(300, 211, RAW_UINT16);
+
+	run_best(&b, &p);
+	for (size_t i = 0; i < (size_t)300 * 211; i++) {
+		uint16_t raw;
+		float t, out;
+
+		memcpy(&raw, (const char *)b.jobs[0].raw + 2 * i, sizeof raw);
+		t = (float)((float)raw - b.offset[i]) * b.gain[i];
+		memcpy(&out, (const float *)b.jobs[0].reduced + i, sizeof out);
+		cr_assert(out == t || (isnan(out) && isnan(t)), "pixel %zu", i);
+		expect_pixel(&e, raw, t);
+	}
+	assert_expected(&b, &e);
+	cr_assert_gt(b.results[0].saturated, 0);
+	cr_assert_gt(b.results[0].bad, 0);
+	cr_assert_eq(b.results[0].reduced_crc32c,
+	             crc32c_for(0)(0, b.jobs[0].reduced, reduced_bytes(&b.plan)));
+	bench_close(&b);
+}
+
+Test(reduce, gives_values_worked_by_hand)
+{
+	/* 3 x 2, binned by 2: the last column is left out. Big-endian counts. */
+	const unsigned char raw[] = { 0, 110, 0, 120, 0, 99, 1, 44, 0, 130, 0, 100 };
+	const float offset[] = { 100, 100, 100, 100, 100, 100 };
+	const float gain[] = { 0.01f, 0.01f, 0.01f, NAN, 0.01f, 0.01f };
+	struct reduce_plan p = {
+		.width = 3,
+		.height = 2,
+		.layout = RAW_UINT16_BE,
+		.offset = offset,
+		.gain = gain,
+		.saturation = 130,
+		.keep_source = true,
+		.bin = 2,
+		.type = PRODUCT_UINT8,
+		.window_low = 0,
+		.window_high = 0.1f,
+		.raw_bins = { 2, 100, 300 },
+		.normalised_bins = { 3, 0, 0.3 },
+		.batch = 4,
+		.cpu = cpu_detect(),
+	};
+	_Alignas(64) unsigned char reduced[64] = { 0 };
+	_Alignas(64) uint16_t source[32];
+	uint32_t raw_counts[2], counts[3];
+	struct reduction r;
+	struct reduce_job job = { raw, reduced, source, raw_counts, counts, &r };
+	void *scratch;
+
+	cr_assert(reduce_plan_init(&p));
+	cr_assert(p.out_width == 1 && p.out_height == 1);
+	scratch = aligned_alloc(64, p.scratch_bytes);
+	reduce_hand(&p, scratch, &job, 1);
+	free(scratch);
+	/* T: 0.1 0.2 -0.01 bad 0.3 0; the bin's mean is 0.2, outside the window. */
+	cr_assert_eq(reduced[0], 254);
+	cr_assert(r.good == 5 && r.bad == 1 && r.clipped == 1 && r.saturated == 1);
+	cr_assert(source[0] == 110 && source[3] == 300 && source[5] == 100);
+	cr_assert(r.raw.min == 99 && r.raw.max == 130 && fabs(r.raw.mean - 111.8) < 1e-12);
+	cr_assert(fabs(r.normalised.mean - 0.118) < 1e-7);
+	cr_assert(raw_counts[0] == 4 && raw_counts[1] == 1 && r.raw_tails.below == 1);
+	cr_assert(r.normalised_tails.below == 1 && r.normalised_tails.nan == 1);
+	cr_assert_eq(counts[0] + counts[1] + counts[2] + r.normalised_tails.above, 4);
+	cr_assert_eq(r.source_crc32c, crc32c_for(0)(0, source, 12));
+	cr_assert_eq(r.reduced_crc32c, crc32c_for(0)(0, reduced, 1));
+}
+
+Test(reduce, counts_every_pixel_in_each_histogram)
+{
+	static struct bench b;
+
+	for (int layout = 0; layout < RAW_LAYOUT_COUNT; layout++) {
+		struct reduce_plan p = usual_plan(300, 201, (enum raw_layout)layout);
+
+		run_best(&b, &p);
+		for (unsigned f = 0; f < FRAMES; f++) {
+			const struct histogram_tails *raw = &b.results[f].raw_tails;
+			const struct histogram_tails *flat = &b.results[f].normalised_tails;
+			uint64_t raws = raw->below + raw->above + raw->nan;
+			uint64_t flats = flat->below + flat->above + flat->nan;
+
+			for (unsigned i = 0; i < 128; i++)
+				raws += b.jobs[f].raw_counts[i];
+			for (unsigned i = 0; i < 256; i++)
+				flats += b.jobs[f].normalised_counts[i];
+			cr_assert_eq(raws, 300 * 201);
+			cr_assert_eq(flats, 300 * 201);
+			cr_assert_eq(flat->nan, b.results[f].bad);
+		}
+		bench_close(&b);
+	}
+}
+
+Test(reduce, keeps_the_unpacked_pixels)
+{
+	static struct bench b;
+
+	for (int layout = 0; layout < RAW_LAYOUT_COUNT; layout++) {
+		struct reduce_plan p = usual_plan(61, 47, (enum raw_layout)layout);
+		size_t n = (size_t)61 * 47;
+		unsigned char *expected = malloc(n * 4);
+
+		p.keep_source = true;
+		run_best(&b, &p);
+		unpack_impls[0].fn[layout](expected, b.jobs[2].raw, n);
+		cr_assert(memcmp(b.jobs[2].source, expected, raw_bytes(&b.plan)) == 0);
+		cr_assert_eq(b.results[2].source_crc32c,
+		             crc32c_for(0)(0, expected, raw_bytes(&b.plan)));
+		bench_close(&b);
+
+		p.source_only = true;
+		run_best(&b, &p);
+		cr_assert_eq(b.plan.type, product_of_layout((enum raw_layout)layout));
+		cr_assert(memcmp(b.jobs[2].reduced, expected, raw_bytes(&b.plan)) == 0);
+		cr_assert(memcmp(b.jobs[2].source, expected, raw_bytes(&b.plan)) == 0);
+		cr_assert_eq(b.results[2].reduced_crc32c, b.results[2].source_crc32c);
+		cr_assert_gt(b.results[2].bad, 0);
+		bench_close(&b);
+		free(expected);
+	}
+}
+
+static uint64_t count_saturated(enum raw_layout layout, double saturation)
+{
+	static struct bench b;
+	struct reduce_plan p = usual_plan(64, 64, layout);
+
+	p.gain = NULL; /* nothing is bad */
+	p.saturation = saturation;
+	run_best(&b, &p);
+	bench_close(&b);
+	return b.results[0].saturated;
+}
+
+Test(reduce, counts_saturated_pixels_of_any_threshold)
+{
+	/* Usual counts are 100 to 219. */
+	cr_assert_eq(count_saturated(RAW_UINT8, 0), 64 * 64);
+	cr_assert_eq(count_saturated(RAW_UINT8, -5), 64 * 64);
+	cr_assert_eq(count_saturated(RAW_UINT8, 256), 0);
+	cr_assert_eq(count_saturated(RAW_UINT16, 65536), 0);
+	cr_assert_eq(count_saturated(RAW_UINT16, 4294967296.0), 0);
+	cr_assert_eq(count_saturated(RAW_UINT16, NAN), 0);
+	cr_assert_eq(count_saturated(RAW_UINT32, 4294967296.0), 0);
+	cr_assert_eq(count_saturated(RAW_UINT32, 100), 64 * 64);
+	cr_assert_eq(count_saturated(RAW_FLOAT32, INFINITY), 0);
+	cr_assert_eq(count_saturated(RAW_FLOAT32, -1e300), 64 * 64);
+	cr_assert_eq(count_saturated(RAW_UINT16, 149.5), count_saturated(RAW_UINT16, 150));
+	cr_assert_gt(count_saturated(RAW_UINT16, 150), count_saturated(RAW_UINT16, 151));
+}
+
+Test(reduce, refuses_plans_that_make_no_sense)
+{
+	const struct reduce_plan good = usual_plan(64, 48, RAW_UINT16);
+	struct reduce_plan p = good;
+
+	cr_assert(reduce_plan_init(&p));
+	p = good, p.width = 0;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.height = 0;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.bin = 3;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.bin = 0;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.bin = 64;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.bin = 32, p.height = 31;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.bin = 2, p.source_only = true;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.raw_bins.bins = 0;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.normalised_bins.low = 1.5;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.type = PRODUCT_UINT32;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.type = PRODUCT_UINT16, p.window_high = 0;
+	cr_assert_not(reduce_plan_init(&p));
+	p = good, p.batch = 0;
+	cr_assert_not(reduce_plan_init(&p));
+}
+
+Test(reduce, chooses_tiles_of_whole_bins_and_hands_that_fit)
+{
+	struct reduce_plan p = usual_plan(2560, 2160, RAW_UINT16);
+
+	p.bin = 2;
+	p.batch = 8;
+	p.raw_bins = (struct bins){ 4096, 0, 65536 };
+	cr_assert(reduce_plan_init(&p));
+	cr_assert(p.out_width == 1280 && p.out_height == 1080);
+	cr_assert(p.tile_rows % 2 == 0 && p.tile_rows >= 2);
+	cr_assert(p.hand >= 1 && p.hand <= 8);
+	p.bin = 32;
+	p.tile_bytes = 1;
+	p.batch = 1000000;
+	cr_assert(reduce_plan_init(&p));
+	cr_assert_eq(p.tile_rows, 32);
+	cr_assert_lt(p.scratch_bytes, 2 * cpu_l2_bytes());
+}
