@@ -3,7 +3,6 @@
 #include "daemon/sequence.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 
 #define NOW       ((uint64_t)1000 * 1000000000u)
 #define LONG_AGO  (NOW - 2 * ARRIVAL_PATIENCE_NS)
@@ -57,7 +56,7 @@ static void show(unsigned receiver, enum entry_kind kind, uint64_t number, uint6
 {
 	struct sequence *q = &receivers[receiver].ring;
 	struct entry *e = sequence_next(q);
-	uint64_t first;
+	uint64_t first = 0;
 
 	*e = (struct entry){ .kind = kind,
 		             .frame = { .number = number, .received_ns = received_ns } };
