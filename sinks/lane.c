@@ -14,9 +14,9 @@
 #define TAIL_BLOCK    (256u << 10) /* with zero copy only tails are staged */
 #define TAIL_BLOCKS   (LANE_FILES + 1)
 
-static void pop_waiting(struct lane *l)
+static void pop_waiting(struct lane *l, struct datafile_frame *behind)
 {
-	l->first = l->first->next;
+	l->first = behind;
 	if (!l->first)
 		l->last = NULL;
 	l->head_reserved = false;
@@ -26,7 +26,7 @@ static void drop_waiting(struct lane *l, enum dropped reason)
 {
 	struct datafile_frame *f = l->first;
 
-	pop_waiting(l);
+	pop_waiting(l, f->next);
 	lane_drop(l, f, reason);
 }
 
@@ -130,6 +130,7 @@ static bool place_one(struct lane *l)
 	struct datafile *d = l->current;
 	enum stack_room room = datafile_make_room(d);
 	enum journal_room journal_room;
+	struct datafile_frame *behind;
 
 	if (room == STACK_WAIT)
 		return false;
@@ -144,10 +145,11 @@ static bool place_one(struct lane *l)
 		note_full(l);
 		return true;
 	}
+	behind = l->first->next; /* the file links it anew */
 	if (!datafile_put(d, l->first))
 		return false;
 	l->undurable++;
-	pop_waiting(l);
+	pop_waiting(l, behind);
 	return true;
 }
 
@@ -157,7 +159,7 @@ static void hand_over(struct lane *l)
 	struct datafile_frame *f = l->first;
 	uint64_t number = f->record.number;
 
-	pop_waiting(l);
+	pop_waiting(l, f->next);
 	lane_release(l, f);
 	l->written++;
 	if (l->journalled) {

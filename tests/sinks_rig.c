@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sinks_rig.h"
+
+#include "kernels/cpu.h"
+#include "kernels/crc32c.h"
+#include "sinks/format.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <tiffio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COLUMNS 23
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The faulty operating system. */
+
+static int rig_ring(void *user)
+{
+	struct rig *r = user;
+
+	return r->refuse_ring ? -EPERM : 0;
+}
+
+static bool is_on(const struct writer_op *op, const char *on)
+{
+	char link[64], path[4096];
+	ssize_t n;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", op->fd);
+	n = readlink(link, path, sizeof path - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	return !on || strstr(path, on);
+}
+
+static int rig_admit(void *user, const struct writer_op *op, uint64_t *attempt)
+{
+	struct rig *r = user;
+
+	for (unsigned i = 0; i < sizeof r->faults / sizeof *r->faults; i++) {
+		struct rig_fault *f = &r->faults[i];
+
+		if (f->from == 0 || f->kind != op->kind || !is_on(op, f->on))
+			continue;
+		f->counted++;
+		if (f->counted < f->from || f->counted >= f->to)
+			continue;
+		if (f->error)
+			return f->error;
+		*attempt = *attempt < f->short_bytes ? *attempt : f->short_bytes;
+	}
+	return 0;
+}
+
+static int rig_open_file(void *user, int directory, const char *name, int flags, mode_t mode)
+{
+	struct rig *r = user;
+	int fd;
+
+	if (r->refuse_direct && (flags & O_DIRECT))
+		return -EINVAL;
+	fd = openat(directory, name, flags, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+/* What is called back. */
+
+static void on_released(void *user, void *owner)
+{
+	struct rig *r = user;
+	size_t slot = (size_t)(uintptr_t)owner - 1;
+
+	cr_assert(slot < r->slot_count && r->slot_busy[slot], "released twice");
+	r->slot_busy[slot] = false;
+	r->released++;
+	/* Whoever still read it would now see other pixels. */
+	memset(r->pixels + slot * r->slot_bytes, 0xee, r->geometry.reduced.bytes);
+	if (r->source_pixels)
+		memset(r->source_pixels + slot * r->source_slot_bytes, 0xee,
+		       r->geometry.source.bytes);
+}
+
+static void on_settled(void *user, uint64_t number, enum frame_state state, unsigned reason,
+                       bool revoked)
+{
+	struct rig *r = user;
+
+	cr_assert_lt(number, RIG_FRAMES_MAX);
+	if (revoked) {
+		cr_assert(r->settled[number] == 1 && r->state[number] == FRAME_WRITTEN);
+		cr_assert_eq(state, FRAME_DROPPED);
+		r->revoked[number]++;
+	} else {
+		r->settled[number]++;
+	}
+	r->state[number] = (unsigned char)state;
+	r->reason[number] = (unsigned char)reason;
+}
+
+static void on_durable(void *user, uint64_t frames)
+{
+	((struct rig *)user)->durable += frames;
+}
+
+static void on_say(void *user, enum sink_say level, const char *text)
+{
+	struct rig *r = user;
+	size_t n = strlen(r->said);
+
+	r->said_errors += level == SINK_ERROR;
+	snprintf(r->said + n, sizeof r->said - n, "%s\n", text);
+}
+
+void rig_pattern(unsigned char *pixels, const struct sink_shape *shape, uint64_t number)
+{
+	for (size_t i = 0; i < shape->bytes; i++)
+		pixels[i] = (unsigned char)(number * 31 + i * 7 + (i >> 8));
+	if (shape->type != PRODUCT_FLOAT32)
+		return;
+	for (size_t i = 0; i < shape->bytes / 4; i++) { /* no NaN, which readers may change */
+		float v = (float)number + (float)i / 1024;
+
+		memcpy(pixels + i * 4, &v, 4);
+	}
+}
+
+static uint32_t checksum(const void *bytes, size_t n)
+{
+	return crc32c_for(cpu_detect())(0, bytes, n);
+}
+
+/* Life. */
+
+void rig_make(struct rig *r, enum sink_format format)
+{
+	const char *where = getenv("TMPDIR");
+
+	memset(r, 0, sizeof *r);
+	snprintf(r->root, sizeof r->root, "%.30s/openbeam-sinks-XXXXXX", where ? where : "/tmp");
+	cr_assert_not_null(mkdtemp(r->root));
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(r->dirs[i], sizeof r->dirs[i], "%s/%u", r->root, i);
+		cr_assert_eq(mkdir(r->dirs[i], 0777), 0);
+		r->config.sinks[i].directory = r->dirs[i];
+		r->config.sinks[i].frames_per_file = CONFIG_AUTO;
+		r->config.sinks[i].sync_ns = 20000000;
+		r->config.sinks[i].format = format;
+	}
+	r->config.series.step = 1;
+	r->config.reduce.window_high = 1.5;
+	r->config.reduce.normalise = NORMALISE_TRANSMISSION;
+	r->config.sink_count = 1;
+	r->slot_count = 8;
+	r->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	r->use_io = true;
+	rig_shape(r, 16, 16, PRODUCT_UINT16);
+}
+
+void rig_shape(struct rig *r, uint32_t width, uint32_t height, enum product_type type)
+{
+	r->geometry.reduced =
+		(struct sink_shape){ .width = width,
+		                     .height = height,
+		                     .type = type,
+		                     .bytes = (size_t)width * height * product_bytes(type) };
+}
+
+static unsigned char *map_slots(const struct rig *r, size_t bytes, size_t *ret_slot_bytes)
+{
+	void *at;
+
+	*ret_slot_bytes = (bytes + 4095) & ~(size_t)4095;
+	at = mmap(NULL, *ret_slot_bytes * r->slot_count, PROT_READ | PROT_WRITE,
+	          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(at, MAP_FAILED);
+	return at;
+}
+
+int rig_open(struct rig *r)
+{
+	static const struct sink_program program = {
+		.version = "1.2.3", .commit = "abc", .isa = "scalar", .config_json = "{\"a\": 1}"
+	};
+	struct sink_callbacks callbacks = { .user = r,
+		                            .released = on_released,
+		                            .settled = on_settled,
+		                            .durable = on_durable,
+		                            .say = on_say };
+	int err;
+
+	r->io = (struct writer_io){
+		.user = r, .ring = rig_ring, .admit = rig_admit, .open = rig_open_file
+	};
+	err = sinks_open_with(&r->sinks, &r->config, &program, &callbacks, r->wake_fd,
+	                      r->use_io ? &r->io : NULL, r->why);
+	if (err)
+		return err;
+	r->pixels = map_slots(r, r->geometry.reduced.bytes, &r->slot_bytes);
+	if (r->geometry.source.bytes)
+		r->source_pixels = map_slots(r, r->geometry.source.bytes, &r->source_slot_bytes);
+	r->memory = (struct sink_memory){ .at = r->pixels, .bytes = r->slot_bytes * r->slot_count };
+	r->geometry.memory = &r->memory;
+	r->geometry.memory_count = 1;
+	cr_assert_eq(sinks_lay_out(r->sinks, &r->geometry), 0);
+	return 0;
+}
+
+void rig_begin(struct rig *r)
+{
+	memset(r->settled, 0, sizeof r->settled);
+	memset(r->revoked, 0, sizeof r->revoked);
+	memset(r->state, 0, sizeof r->state);
+	memset(r->reason, 0, sizeof r->reason);
+	r->put = r->released = r->durable = 0;
+	memset(&r->totals, 0, sizeof r->totals);
+	(void)sinks_begin(r->sinks, "wood");
+}
+
+/* Sleep as the collector does, on the eventfd. */
+static void wait_for_wake(struct rig *r, uint64_t until_ns)
+{
+	uint64_t now = monotonic_ns(), count;
+	struct pollfd p = { .fd = r->wake_fd, .events = POLLIN };
+
+	if (until_ns > now)
+		(void)poll(&p, 1, (int)((until_ns - now) / 1000000 + 1));
+	if (p.revents && read(r->wake_fd, &count, sizeof count) < 0)
+		cr_assert_eq(errno, EAGAIN);
+}
+
+static size_t free_slot(struct rig *r)
+{
+	for (uint64_t started = monotonic_ns();;) {
+		for (size_t i = 0; i < r->slot_count; i++)
+			if (!r->slot_busy[i])
+				return i;
+		wait_for_wake(r, sinks_poll(r->sinks, monotonic_ns()));
+		cr_assert_lt(monotonic_ns() - started, 20000000000u, "no slot came back");
+	}
+}
+
+static struct reduction reduction_of(const struct rig *r, size_t slot, uint64_t number)
+{
+	double n = (double)number;
+	struct reduction d = { .good = 250,
+		               .bad = 6,
+		               .saturated = number % 3,
+		               .clipped = number % 5,
+		               .raw = { n, n + 1000, n + 0.5, 1.0 / 3 },
+		               .normalised = { 0.1f, (double)(float)(n / 7), n / 7, 0.25 } };
+
+	d.reduced_crc32c = checksum(r->pixels + slot * r->slot_bytes, r->geometry.reduced.bytes);
+	if (r->source_pixels)
+		d.source_crc32c = checksum(r->source_pixels + slot * r->source_slot_bytes,
+		                           r->geometry.source.bytes);
+	return d;
+}
+
+void rig_put(struct rig *r, uint64_t number)
+{
+	size_t slot = free_slot(r);
+	unsigned char *pixels = r->pixels + slot * r->slot_bytes;
+	struct reduction d;
+	struct sink_frame f = { .number = number,
+		                .timestamp_ns = number % 2 ? 1000 + number : 0,
+		                .received_ns = 5000 + number,
+		                .flags = number % 10 == 9 ? FRAME_INCOMPLETE : 0,
+		                .averaged = 1,
+		                .reduced = pixels,
+		                .reduction = &d,
+		                .owner = (void *)(uintptr_t)(slot + 1) };
+
+	rig_pattern(pixels, &r->geometry.reduced, number);
+	if (r->source_pixels) {
+		f.source = r->source_pixels + slot * r->source_slot_bytes;
+		rig_pattern(r->source_pixels + slot * r->source_slot_bytes, &r->geometry.source,
+		            number + 1);
+	}
+	d = reduction_of(r, slot, number);
+	r->slot_busy[slot] = true;
+	r->put++;
+	sinks_put(r->sinks, &f);
+	memset(&d, 0xee, sizeof d); /* the contract: copied */
+	(void)sinks_poll(r->sinks, monotonic_ns());
+}
+
+void rig_poll_for(struct rig *r, unsigned ms)
+{
+	uint64_t until = monotonic_ns() + ms * UINT64_C(1000000);
+
+	while (monotonic_ns() < until) {
+		uint64_t next = sinks_poll(r->sinks, monotonic_ns());
+
+		wait_for_wake(r, next < until ? next : until);
+	}
+}
+
+uint64_t rig_count(const struct rig *r, enum frame_state state, unsigned reason)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < RIG_FRAMES_MAX; i++)
+		n += r->settled[i] && r->state[i] == state && r->reason[i] == reason;
+	return n;
+}
+
+void rig_end(struct rig *r)
+{
+	static const char *const lost = "frames were lost";
+	static uint64_t raw[4] = { 1, 2, 3, 4 }, normalised[2] = { 5, 6 };
+	struct sink_summary summary = { .totals = &r->totals,
+		                        .expected_from = "seen",
+		                        .reasons = &lost,
+		                        .raw_bins = { 4, 0, 4 },
+		                        .normalised_bins = { 2, 0, 1.5 },
+		                        .raw_counts = raw,
+		                        .normalised_counts = normalised };
+
+	sinks_drain(r->sinks);
+	r->totals.expected = r->totals.received = r->put;
+	r->totals.written = rig_count(r, FRAME_WRITTEN, 0);
+	r->totals.durable = r->durable;
+	for (unsigned i = 0; i < DROPPED_COUNT; i++)
+		r->totals.dropped[i] = rig_count(r, FRAME_DROPPED, i);
+	summary.reason_count = r->totals.written < r->put;
+	r->complete = sinks_end(r->sinks, &summary);
+}
+
+static void remove_tree(const char *path)
+{
+	char command[128];
+
+	snprintf(command, sizeof command, "rm -rf -- '%s'", path);
+	cr_assert_eq(system(command), 0);
+}
+
+void rig_done(struct rig *r)
+{
+	sinks_close(r->sinks);
+	if (r->pixels)
+		munmap(r->pixels, r->slot_bytes * r->slot_count);
+	if (r->source_pixels)
+		munmap(r->source_pixels, r->source_slot_bytes * r->slot_count);
+	close(r->wake_fd);
+	remove_tree(r->root);
+}
+
+unsigned rig_files(const struct rig *r, const char *part)
+{
+	DIR *d = opendir(sinks_series_path(r->sinks));
+	unsigned n = 0;
+
+	cr_assert_not_null(d);
+	for (struct dirent *e = readdir(d); e; e = readdir(d))
+		n += strstr(e->d_name, part) != NULL;
+	closedir(d);
+	return n;
+}
+
+/* Checking. */
+
+struct csv_line {
+	char text[1024];
+	char *column[COLUMNS];
+};
+
+static void split(struct csv_line *l)
+{
+	unsigned n = 0;
+
+	l->text[strcspn(l->text, "\n")] = '\0';
+	for (char *at = l->text; at; n++) {
+		cr_assert_lt(n, COLUMNS, "too many columns: %s", l->text);
+		l->column[n] = at;
+		at = strchr(at, ',');
+		if (at)
+			*at++ = '\0';
+	}
+	cr_assert_eq(n, COLUMNS, "%u columns", n);
+}
+
+static void read_raw(const char *path, uint64_t index, unsigned char *pixels, size_t bytes)
+{
+	int fd = open(path, O_RDONLY);
+
+	cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
+	cr_assert_eq(pread(fd, pixels, bytes, (off_t)(index * bytes)), (ssize_t)bytes, "%s", path);
+	close(fd);
+}
+
+static void read_tiff(const char *path, uint64_t index, unsigned char *pixels,
+                      const struct sink_shape *shape)
+{
+	TIFF *t = TIFFOpen(path, "rc"); /* c: strips as they are */
+	uint32_t width = 0, height = 0;
+	uint16_t bits = 0, format = 0;
+
+	cr_assert_not_null(t, "%s", path);
+	cr_assert(TIFFSetDirectory(t, (tdir_t)index), "%s page %" PRIu64, path, index);
+	TIFFGetField(t, TIFFTAG_IMAGEWIDTH, &width);
+	TIFFGetField(t, TIFFTAG_IMAGELENGTH, &height);
+	TIFFGetField(t, TIFFTAG_BITSPERSAMPLE, &bits);
+	TIFFGetField(t, TIFFTAG_SAMPLEFORMAT, &format);
+	cr_assert(width == shape->width && height == shape->height);
+	cr_assert_eq(bits, product_bytes(shape->type) * 8);
+	cr_assert_eq(format,
+	             shape->type == PRODUCT_FLOAT32 ? SAMPLEFORMAT_IEEEFP : SAMPLEFORMAT_UINT);
+	cr_assert_eq(TIFFNumberOfStrips(t), 1);
+	cr_assert_eq(TIFFReadEncodedStrip(t, 0, pixels, -1), (tmsize_t)shape->bytes);
+	TIFFClose(t);
+}
+
+static void check_pixels(const struct rig *r, const struct csv_line *l, uint64_t number)
+{
+	const struct sink_shape *shape = &r->geometry.reduced;
+	unsigned char *expected = malloc(shape->bytes), *found = malloc(shape->bytes);
+	uint64_t index = strtoull(l->column[5], NULL, 10);
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s", sinks_series_path(r->sinks), l->column[4]);
+	rig_pattern(expected, shape, number);
+	memset(found, 0, shape->bytes);
+	if (strstr(path, ".part") || strstr(path, ".raw"))
+		read_raw(path, index, found, shape->bytes);
+	else
+		read_tiff(path, index, found, shape);
+	cr_assert_eq(memcmp(expected, found, shape->bytes), 0, "frame %" PRIu64 " in %s", number,
+	             path);
+	cr_assert_eq(strtoul(l->column[22], NULL, 16), checksum(expected, shape->bytes));
+	free(expected);
+	free(found);
+}
+
+static void check_figures(const struct csv_line *l, uint64_t number)
+{
+	double n = (double)number;
+
+	cr_assert_eq(strtoull(l->column[6], NULL, 10), 1);
+	cr_assert_eq(strtoull(l->column[7], NULL, 10), number % 2 ? 1000 + number : 0);
+	cr_assert_eq(strtoull(l->column[8], NULL, 10), 5000 + number);
+	cr_assert_gt(strtoull(l->column[9], NULL, 10), UINT64_C(1600000000000000000));
+	cr_assert_eq(strtof(l->column[11], NULL), (float)(n / 7));
+	cr_assert_eq(strtod(l->column[12], NULL), n / 7);
+	cr_assert_eq(strtod(l->column[14], NULL), n);
+	cr_assert_eq(strtod(l->column[17], NULL), 1.0 / 3);
+	cr_assert_eq(strtoull(l->column[18], NULL, 10), number % 3);
+	cr_assert_eq(strtoull(l->column[19], NULL, 10), 6);
+	cr_assert_eq(strtoull(l->column[20], NULL, 10), number % 5);
+	cr_assert_str_eq(l->column[3], number % 10 == 9 ? "incomplete" : "");
+}
+
+/* Pages of every finished TIFF in the folder, and whole frames of every raw file. */
+static uint64_t frames_in_files(const struct rig *r)
+{
+	DIR *d = opendir(sinks_series_path(r->sinks));
+	uint64_t frames = 0;
+
+	cr_assert_not_null(d);
+	for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+		char path[4096];
+		struct stat st;
+		TIFF *t;
+
+		snprintf(path, sizeof path, "%s/%s", sinks_series_path(r->sinks), e->d_name);
+		if (strstr(path, ".part"))
+			continue;
+		if (strstr(path, ".raw") && stat(path, &st) == 0) {
+			cr_assert_eq((uint64_t)st.st_size % r->geometry.reduced.bytes, 0);
+			frames += (uint64_t)st.st_size / r->geometry.reduced.bytes;
+		}
+		if (!strstr(path, ".tif"))
+			continue;
+		t = TIFFOpen(path, "rc"); /* c: strips as they are */
+		cr_assert_not_null(t, "%s", path);
+		frames += TIFFNumberOfDirectories(t);
+		TIFFClose(t);
+	}
+	closedir(d);
+	return frames;
+}
+
+static void check_manifest(const struct rig *r)
+{
+	char path[4096];
+	json_t *m;
+
+	snprintf(path, sizeof path, "%s/manifest.json", sinks_series_path(r->sinks));
+	m = json_load_file(path, 0, NULL);
+	cr_assert_not_null(m, "%s", path);
+	cr_assert_str_eq(json_string_value(json_object_get(m, "state")),
+	                 r->complete ? "complete" : "incomplete");
+	cr_assert_eq(json_integer_value(json_object_get(json_object_get(m, "totals"), "written")),
+	             (json_int_t)r->totals.written);
+	cr_assert_eq(json_array_size(json_object_get(m, "reasons")) == 0, r->complete);
+	json_decref(m);
+}
+
+void rig_check(struct rig *r)
+{
+	static struct csv_line l;
+	uint64_t lines = 0, named = 0, previous = 0, in_parts = 0;
+	char path[4096];
+	FILE *f;
+
+	cr_assert_eq(r->released, r->put);
+	cr_assert_eq(sinks_busy(r->sinks), 0);
+	cr_assert_eq(r->durable, rig_count(r, FRAME_WRITTEN, 0));
+	snprintf(path, sizeof path, "%s/frames.csv", sinks_series_path(r->sinks));
+	f = fopen(path, "r");
+	cr_assert_not_null(f, "%s", path);
+	cr_assert_not_null(fgets(l.text, sizeof l.text, f)); /* the header */
+	split(&l);
+	while (fgets(l.text, sizeof l.text, f)) {
+		uint64_t number;
+
+		split(&l);
+		number = strtoull(l.column[0], NULL, 10);
+		cr_assert(lines == 0 || number > previous, "line order");
+		previous = number;
+		lines++;
+		cr_assert_eq(r->settled[number], 1, "frame %" PRIu64, number);
+		cr_assert_str_eq(l.column[1], frame_state_name(r->state[number]));
+		cr_assert_str_eq(l.column[2],
+		                 frame_reason_name(r->state[number], r->reason[number]));
+		if (r->state[number] != FRAME_WRITTEN) {
+			cr_assert_str_eq(l.column[4], "");
+			cr_assert_str_eq(l.column[22], "");
+			continue;
+		}
+		check_figures(&l, number);
+		if (l.column[4][0])
+			check_pixels(r, &l, number);
+		in_parts += strstr(l.column[4], ".part") != NULL;
+		named += l.column[4][0] != '\0';
+	}
+	fclose(f);
+	cr_assert_eq(lines, r->put);
+	cr_assert_eq(frames_in_files(r), named - in_parts);
+	check_manifest(r);
+}
