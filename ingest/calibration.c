@@ -110,6 +110,14 @@ static int open_file(struct reader *r)
 	return err;
 }
 
+/* What libtiff may allocate at once: a compressed strip, its own lists. */
+static tmsize_t library_limit(uint64_t limit_bytes)
+{
+	const uint64_t lists = 1 << 20;
+
+	return (tmsize_t)(limit_bytes < INT64_MAX - lists ? limit_bytes + lists : INT64_MAX);
+}
+
 static int open_tiff(struct reader *r)
 {
 	TIFFOpenOptions *options;
@@ -121,8 +129,7 @@ static int open_tiff(struct reader *r)
 	if (options) {
 		TIFFOpenOptionsSetErrorHandlerExtR(options, take_error, r);
 		TIFFOpenOptionsSetWarningHandlerExtR(options, ignore_warning, r);
-		TIFFOpenOptionsSetMaxSingleMemAlloc(
-			options, (tmsize_t)(r->limit_bytes < INT64_MAX ? r->limit_bytes : 0));
+		TIFFOpenOptionsSetMaxSingleMemAlloc(options, library_limit(r->limit_bytes));
 		/* m: not mapped, for a file cut short while it is read would be a SIGBUS. */
 		r->tif = TIFFFdOpenExt(fd, r->path, "rm", options);
 		TIFFOpenOptionsFree(options);

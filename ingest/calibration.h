@@ -18,8 +18,12 @@ struct image {
 
 /* Read a TIFF: 8, 16, 32 bit unsigned, 16 or 32 bit signed, 32 or 64 bit float; one sample per
  * pixel; both byte orders; strips or tiles; any compression libtiff knows; classic or BigTIFF.
- * Several pages of the same shape are averaged (sums in double). At most `limit_bytes` are
- * allocated.
+ * Several pages of the same shape are averaged (sums in double), and so are the planes that
+ * ImageJ writes behind one page. Thumbnails and masks among the pages are left out. Photometric
+ * interpretation and orientation are ignored.
+ *
+ * Image and sums, 4 and 8 bytes a pixel (the latter with several pages), and the largest strip
+ * or tile must fit `limit_bytes`; libtiff allocates no block above that and 1 MiB besides.
  *
  * 0, or negative errno with why[]: -ENOENT, -EACCES, -EISDIR, -EINVAL (no TIFF, truncated,
  * colour, pages of different shapes), -EFBIG, -ENOMEM, -EIO. libtiff's own messages go into
