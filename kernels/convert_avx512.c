@@ -6,7 +6,7 @@
 
 static inline __mmask16 lanes_left(size_t n)
 {
-	return n < 16 ? (__mmask16)((1u << n) - 1) : 0xffff;
+	return (__mmask16)(n < 16 ? (1u << n) - 1 : 0xffff);
 }
 
 /* 16 pixels of the window's integer range; lanes outside k count as nothing. */

@@ -27,7 +27,7 @@ static inline void fold(struct histogram_tails *tails, const struct tail_lanes *
 
 static inline __mmask16 lanes_left(size_t n)
 {
-	return n < 16 ? (__mmask16)((1u << n) - 1) : 0xffff;
+	return (__mmask16)(n < 16 ? (1u << n) - 1 : 0xffff);
 }
 
 /* 32 pixels of 8 or 16 bit by shift; lanes outside k are not read or written. */
@@ -123,7 +123,7 @@ bin_by_edges(enum product_type type, uint16_t *restrict index, struct tail_lanes
 	size_t pixel_bytes = type == PRODUCT_UINT8 ? 1 : type == PRODUCT_UINT16 ? 2 : 4;
 
 	for (size_t i = 0; i < n; i += 8) {
-		__mmask8 k = n - i < 8 ? (__mmask8)((1u << (n - i)) - 1) : 0xff;
+		__mmask8 k = (__mmask8)(n - i < 8 ? (1u << (n - i)) - 1 : 0xff);
 		__m512d v = load8(type, k, raw + i * pixel_bytes);
 		__mmask8 below =
 			_mm512_mask_cmp_pd_mask(k, v, _mm512_set1_pd(m->bins.low), _CMP_LT_OQ);

@@ -68,8 +68,9 @@ Test(cpu, each_table_gives_the_fastest_that_runs)
 Test(registry, runs_every_implementation_it_lists)
 {
 	enum { PIXELS = 8192 };
+	float *offset = calloc(PIXELS, sizeof *offset);
 	struct kernel_bench_args args = {
-		.offset = calloc(PIXELS, 4),
+		.offset = offset,
 		.scratch = aligned_alloc(64, KERNEL_BENCH_SCRATCH),
 	};
 	void *raw = aligned_alloc(64, PIXELS * 4), *t = aligned_alloc(64, PIXELS * 4);
@@ -89,4 +90,9 @@ Test(registry, runs_every_implementation_it_lists)
 	}
 	cr_assert_gt(rows, 20);
 	cr_assert_not(kernel_bench_at(rows + 5, &row));
+	free(offset);
+	free(raw);
+	free(t);
+	free(args.out);
+	free(args.scratch);
 }
