@@ -118,33 +118,44 @@ static uint64_t advance_by(const struct writer_op *op, uint64_t result)
 	return result;
 }
 
-/* What an attempt's result means. True when the operation is done, with finish() called. */
-static bool settle(struct writer *w, struct writer_op *op, int64_t result)
+/* Try again in a moment. True when that went on for too long, with finish() called. */
+static bool retry_later(struct writer *w, struct writer_op *op, int error)
 {
-	bool stuck;
+	uint64_t now = monotonic_ns();
 
-	if (result >= 0 && is_write(op))
-		op->finished += advance_by(op, (uint64_t)result);
-	if (result >= 0 && (!is_write(op) || op->finished == op->length)) {
+	if (now - op->started_ns > RETRY_FOR_NS) {
+		finish(w, op, error);
+		return true;
+	}
+	op->retry_ns = now + RETRY_NS;
+	queue_push(&w->retrying, op);
+	return false;
+}
+
+/* What a write's result means. True when it is done, with finish() called. */
+static bool settle_write(struct writer *w, struct writer_op *op, uint64_t result)
+{
+	uint64_t gained = advance_by(op, result < op->short_at ? result : op->short_at);
+
+	op->finished += gained;
+	if (op->finished == op->length) {
 		finish(w, op, 0);
 		return true;
 	}
-	if (result > 0) {
-		queue_push(&w->waiting, op);
-		return false;
-	}
-	stuck = monotonic_ns() - op->started_ns > RETRY_FOR_NS;
-	if (result < 0 && (!is_transient((int)result) || stuck)) {
-		finish(w, op, (int)result);
-		return true;
-	}
-	if (result == 0 && stuck) {
-		finish(w, op, -EIO);
-		return true;
-	}
-	op->retry_ns = monotonic_ns() + RETRY_NS;
-	queue_push(&w->retrying, op);
+	if (gained == 0)
+		return retry_later(w, op, -EIO);
+	queue_push(&w->waiting, op);
 	return false;
+}
+
+static bool settle(struct writer *w, struct writer_op *op, int64_t result)
+{
+	if (is_transient((int)result))
+		return retry_later(w, op, (int)result);
+	if (result >= 0 && is_write(op))
+		return settle_write(w, op, (uint64_t)result);
+	finish(w, op, result < 0 ? (int)result : 0);
+	return true;
 }
 
 /* Bytes to ask for now. */
@@ -159,10 +170,21 @@ static uint64_t attempt_of(const struct writer_op *op)
 
 static int admit(struct writer *w, struct writer_op *op, uint64_t *attempt)
 {
-	*attempt = attempt_of(op);
+	uint64_t asked = attempt_of(op);
+	int err;
+
 	if (!op->started_ns)
 		op->started_ns = monotonic_ns();
-	return w->io && w->io->admit ? w->io->admit(w->io->user, op, attempt) : 0;
+	*attempt = op->short_at = asked;
+	if (!w->io || !w->io->admit)
+		return 0;
+	err = w->io->admit(w->io->user, op, &op->short_at);
+	if (op->direct)
+		asked = (op->short_at + WRITER_ALIGN - 1) / WRITER_ALIGN * WRITER_ALIGN;
+	else
+		asked = op->short_at;
+	*attempt = asked < *attempt ? asked : *attempt;
+	return err;
 }
 
 static void requeue_due(struct writer *w)

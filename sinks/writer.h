@@ -45,6 +45,7 @@ struct writer_op {
 	uint64_t finished;   /* bytes in the file */
 	uint64_t started_ns; /* CLOCK_MONOTONIC at the first attempt */
 	uint64_t retry_ns;   /* when to try again, 0: now */
+	uint64_t short_at;   /* bytes of the attempt that count; of writer_io.admit */
 	int verdict;         /* of writer_io.admit */
 };
 
@@ -54,7 +55,8 @@ struct writer_io {
 	/* 0, or the negative errno with which io_uring is refused. */
 	int (*ring)(void *user);
 	/* Before each attempt of an operation; `attempt` is how many bytes it will ask for and
-	 * may be lowered. 0, or the negative errno it fails with without being tried. */
+	 * may be lowered: the write then ends short there. 0, or the negative errno it fails
+	 * with without being tried. */
 	int (*admit)(void *user, const struct writer_op *op, uint64_t *attempt);
 	/* As openat(); a file descriptor or negative errno. */
 	int (*open)(void *user, int directory, const char *name, int flags, mode_t mode);

@@ -400,10 +400,12 @@ static void split(struct csv_line *l)
 
 static void read_raw(const char *path, uint64_t index, unsigned char *pixels, size_t bytes)
 {
+	uint64_t head = strstr(path, ".tif") ? WRITER_ALIGN : 0;
 	int fd = open(path, O_RDONLY);
 
 	cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
-	cr_assert_eq(pread(fd, pixels, bytes, (off_t)(index * bytes)), (ssize_t)bytes, "%s", path);
+	cr_assert_eq(pread(fd, pixels, bytes, (off_t)(head + index * bytes)), (ssize_t)bytes, "%s",
+	             path);
 	close(fd);
 }
 
@@ -489,7 +491,7 @@ static uint64_t frames_in_files(const struct rig *r)
 		}
 		if (!strstr(path, ".tif"))
 			continue;
-		t = TIFFOpen(path, "rc"); /* c: strips as they are */
+		t = TIFFOpen(path, "r");
 		cr_assert_not_null(t, "%s", path);
 		frames += TIFFNumberOfDirectories(t);
 		TIFFClose(t);
