@@ -30,36 +30,53 @@ static inline __mmask16 lanes_left(size_t n)
 	return (__mmask16)(n < 16 ? (1u << n) - 1 : 0xffff);
 }
 
-/* 32 pixels of 8 or 16 bit by shift; lanes outside k are not read or written. */
-static inline void shift32(enum product_type type, uint16_t *index, struct tail_lanes *l,
-                           __mmask32 k, const char *at, const struct bin_map *m)
+/* A map for 32 pixels of 16 bit at a time. */
+struct map16 {
+	__m512i first, top, last;
+	__m128i shift;
+};
+
+static inline struct map16 map16_of(const struct bin_map *m)
 {
-	__m512i first = _mm512_set1_epi16((short)m->first);
+	return (struct map16){
+		.first = _mm512_set1_epi16((short)m->first),
+		.top = _mm512_set1_epi16((short)m->top),
+		.last = _mm512_set1_epi16((short)(m->bins.bins - 1)),
+		.shift = _mm_cvtsi32_si128((int)m->shift),
+	};
+}
+
+/* 32 pixels of 8 or 16 bit by shift; lanes outside k are not read or written. */
+static inline void shift32(enum product_type type, uint16_t *index, struct histogram_tails *tails,
+                           __mmask32 k, const char *at, struct map16 m)
+{
 	__m512i v = type == PRODUCT_UINT8 ? _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(k, at))
 	                                  : _mm512_maskz_loadu_epi16(k, at);
-	__mmask32 below = _mm512_mask_cmplt_epu16_mask(k, v, first);
-	__mmask32 above = _mm512_mask_cmpgt_epu16_mask(k, v, _mm512_set1_epi16((short)m->top));
-	__m512i bin =
-		_mm512_srl_epi16(_mm512_sub_epi16(v, first), _mm_cvtsi32_si128((int)m->shift));
+	__mmask32 below = _mm512_mask_cmplt_epu16_mask(k, v, m.first);
+	__mmask32 above = _mm512_mask_cmpgt_epu16_mask(k, v, m.top);
+	__m512i bin = _mm512_srl_epi16(_mm512_sub_epi16(v, m.first), m.shift);
 
-	bin = _mm512_maskz_min_epu16(~(below | above), bin,
-	                             _mm512_set1_epi16((short)(m->bins.bins - 1)));
+	bin = _mm512_maskz_min_epu16(~(below | above), bin, m.last);
 	_mm512_mask_storeu_epi16(index, k, bin);
-	l->below = count16(count16(l->below, (__mmask16)below), (__mmask16)(below >> 16));
-	l->above = count16(count16(l->above, (__mmask16)above), (__mmask16)(above >> 16));
+	tails->below += (uint64_t)_mm_popcnt_u32(below);
+	tails->above += (uint64_t)_mm_popcnt_u32(above);
 }
 
 static inline __attribute__((always_inline)) void
-bin_by_shift(enum product_type type, uint16_t *restrict index, struct tail_lanes *l,
+bin_by_shift(enum product_type type, uint16_t *restrict index, struct histogram_tails *tails,
              const char *restrict raw, size_t n, const struct bin_map *m)
 {
 	size_t pixel_bytes = type == PRODUCT_UINT8 ? 1 : 2;
+	struct map16 map = map16_of(m);
+	struct histogram_tails outside = { 0 };
 	size_t i = 0;
 
 	for (; i + 32 <= n; i += 32)
-		shift32(type, index + i, l, UINT32_MAX, raw + i * pixel_bytes, m);
+		shift32(type, index + i, &outside, UINT32_MAX, raw + i * pixel_bytes, map);
 	if (i < n)
-		shift32(type, index + i, l, (1u << (n - i)) - 1, raw + i * pixel_bytes, m);
+		shift32(type, index + i, &outside, (1u << (n - i)) - 1, raw + i * pixel_bytes, map);
+	tails->below += outside.below;
+	tails->above += outside.above;
 }
 
 static inline void bin_uint32_by_shift(uint16_t *restrict index, struct tail_lanes *l,
@@ -67,15 +84,15 @@ static inline void bin_uint32_by_shift(uint16_t *restrict index, struct tail_lan
 {
 	__m512i first = _mm512_set1_epi32((int)m->first);
 	__m512i last = _mm512_set1_epi32((int)m->bins.bins - 1);
+	__m512i top = _mm512_set1_epi32((int)m->top);
+	__m128i shift = _mm_cvtsi32_si128((int)m->shift);
 
 	for (size_t i = 0; i < n; i += 16) {
 		__mmask16 k = lanes_left(n - i);
 		__m512i v = _mm512_maskz_loadu_epi32(k, raw + 4 * i);
 		__mmask16 below = _mm512_mask_cmplt_epu32_mask(k, v, first);
-		__mmask16 above =
-			_mm512_mask_cmpgt_epu32_mask(k, v, _mm512_set1_epi32((int)m->top));
-		__m512i bin = _mm512_srl_epi32(_mm512_sub_epi32(v, first),
-		                               _mm_cvtsi32_si128((int)m->shift));
+		__mmask16 above = _mm512_mask_cmpgt_epu32_mask(k, v, top);
+		__m512i bin = _mm512_srl_epi32(_mm512_sub_epi32(v, first), shift);
 
 		bin = _mm512_maskz_min_epu32((__mmask16) ~(below | above), bin, last);
 		_mm256_mask_storeu_epi16(index + i, k, _mm512_cvtepi32_epi16(bin));
@@ -146,7 +163,7 @@ void bin_uint8_avx512(uint16_t *restrict index, struct histogram_tails *tails,
 	struct tail_lanes l = { 0 };
 
 	if (m->by_shift)
-		bin_by_shift(PRODUCT_UINT8, index, &l, raw, n, m);
+		bin_by_shift(PRODUCT_UINT8, index, tails, raw, n, m);
 	else
 		bin_by_edges(PRODUCT_UINT8, index, &l, raw, n, m);
 	fold(tails, &l);
@@ -158,7 +175,7 @@ void bin_uint16_avx512(uint16_t *restrict index, struct histogram_tails *tails,
 	struct tail_lanes l = { 0 };
 
 	if (m->by_shift)
-		bin_by_shift(PRODUCT_UINT16, index, &l, raw, n, m);
+		bin_by_shift(PRODUCT_UINT16, index, tails, raw, n, m);
 	else
 		bin_by_edges(PRODUCT_UINT16, index, &l, raw, n, m);
 	fold(tails, &l);
@@ -185,16 +202,20 @@ void bin_float32_avx512(uint16_t *restrict index, struct histogram_tails *tails,
 	fold(tails, &l);
 }
 
+/* A map for 16 flattened pixels at a time. */
+struct map_flat {
+	__m512 low, high, scale, last;
+};
+
 static inline void flat16(uint16_t *index, struct tail_lanes *l, __mmask16 k, __m512 t,
-                          const struct bin_map *m)
+                          struct map_flat m)
 {
-	__m512 low = _mm512_set1_ps(m->low);
-	__mmask16 below = _mm512_mask_cmp_ps_mask(k, t, low, _CMP_LT_OQ);
-	__mmask16 above = _mm512_mask_cmp_ps_mask(k, t, _mm512_set1_ps(m->high), _CMP_GT_OQ);
+	__mmask16 below = _mm512_mask_cmp_ps_mask(k, t, m.low, _CMP_LT_OQ);
+	__mmask16 above = _mm512_mask_cmp_ps_mask(k, t, m.high, _CMP_GT_OQ);
 	__mmask16 nan = _mm512_mask_cmp_ps_mask(k, t, t, _CMP_UNORD_Q);
-	__m512 bin = _mm512_mul_ps(_mm512_sub_ps(t, low), _mm512_set1_ps(m->scale));
+	__m512 bin = _mm512_mul_ps(_mm512_sub_ps(t, m.low), m.scale);
 	__m512i number = _mm512_maskz_cvttps_epi32((__mmask16) ~(below | above | nan),
-	                                           _mm512_min_ps(bin, _mm512_set1_ps(m->last)));
+	                                           _mm512_min_ps(bin, m.last));
 
 	_mm256_mask_storeu_epi16(index, k, _mm512_cvtepi32_epi16(number));
 	l->below = count16(l->below, below);
@@ -205,15 +226,17 @@ static inline void flat16(uint16_t *index, struct tail_lanes *l, __mmask16 k, __
 void bin_flat_avx512(uint16_t *restrict index, struct histogram_tails *tails,
                      const float *restrict t, size_t n, const struct bin_map *m)
 {
+	struct map_flat map = { _mm512_set1_ps(m->low), _mm512_set1_ps(m->high),
+		                _mm512_set1_ps(m->scale), _mm512_set1_ps(m->last) };
 	struct tail_lanes l = { 0 };
 	size_t i = 0;
 
 	for (; i + 16 <= n; i += 16)
-		flat16(index + i, &l, 0xffff, _mm512_loadu_ps(t + i), m);
+		flat16(index + i, &l, 0xffff, _mm512_loadu_ps(t + i), map);
 	if (i < n) {
 		__mmask16 k = lanes_left(n - i);
 
-		flat16(index + i, &l, k, _mm512_maskz_loadu_ps(k, t + i), m);
+		flat16(index + i, &l, k, _mm512_maskz_loadu_ps(k, t + i), map);
 	}
 	fold(tails, &l);
 }
