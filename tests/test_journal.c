@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/journal.h"
+#include "sinks/lost.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RECORDS 20
+
+static char root[64];
+static int directory;
+static struct writer *writer;
+static struct journal journal;
+
+static void make(void)
+{
+	const char *where = getenv("TMPDIR");
+
+	snprintf(root, sizeof root, "%.30s/openbeam-journal-XXXXXX", where ? where : "/tmp");
+	cr_assert_not_null(mkdtemp(root));
+	directory = open(root, O_RDONLY | O_DIRECTORY);
+	cr_assert_geq(directory, 0);
+	cr_assert_eq(writer_open(&writer, NULL, -1), 0);
+}
+
+static void done(void)
+{
+	writer_close(writer);
+	unlinkat(directory, "j", 0);
+	close(directory);
+	rmdir(root);
+}
+
+static struct journal_record sample(uint64_t number)
+{
+	return (struct journal_record){ .number = number,
+		                        .state = FRAME_WRITTEN,
+		                        .flags = FRAME_INCOMPLETE,
+		                        .file = 3,
+		                        .index = 17,
+		                        .offset = UINT64_C(1) << 40,
+		                        .length = 11059200,
+		                        .averaged = 2,
+		                        .crc32c = 0xdeadbeef,
+		                        .timestamp_ns = 1,
+		                        .received_ns = 2,
+		                        .durable_ns = 3,
+		                        .min = -1.5,
+		                        .max = 1.0 / 3,
+		                        .mean = 0.25,
+		                        .std = 4,
+		                        .raw_min = 5,
+		                        .raw_max = 6,
+		                        .raw_mean = 7,
+		                        .raw_std = 8,
+		                        .good = 9,
+		                        .bad = 10,
+		                        .saturated = 11,
+		                        .clipped = 12,
+		                        .repeat = 1,
+		                        .step = 0 };
+}
+
+static void on_done(void *user, int error)
+{
+	*(int *)user = error;
+}
+
+static int commit(void)
+{
+	int error = 1;
+
+	journal_commit(&journal, on_done, &error);
+	while (error == 1)
+		writer_wait(writer, 1000000000);
+	return error;
+}
+
+/* A journal of two batches. */
+static void write_sample(void)
+{
+	struct journal_header h = { .series_number = 7,
+		                    .width = 2560,
+		                    .height = 2160,
+		                    .frame_bytes = 11059200,
+		                    .head_bytes = 4096,
+		                    .started_ns = 99,
+		                    .step = 2,
+		                    .large = true,
+		                    .suffix = ".tif",
+		                    .folder = "wood-0007" };
+
+	cr_assert_eq(journal_open(&journal, writer, directory, "j", &h), 0);
+	for (uint64_t i = 0; i < RECORDS; i++) {
+		struct journal_record r = sample(100 + i);
+
+		cr_assert_eq(journal_append(&journal, &r), 0);
+		if (i == 7)
+			cr_assert_eq(commit(), 0);
+	}
+	cr_assert_eq(commit(), 0);
+	journal_close(&journal);
+}
+
+static void change_byte(off_t at)
+{
+	int fd = openat(directory, "j", O_RDWR);
+	unsigned char c;
+
+	cr_assert_eq(pread(fd, &c, 1, at), 1);
+	c ^= 0x10;
+	cr_assert_eq(pwrite(fd, &c, 1, at), 1);
+	close(fd);
+}
+
+static uint32_t valid_records(void)
+{
+	struct journal_view v;
+	uint32_t n;
+
+	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), 0);
+	n = v.records;
+	for (uint32_t i = 0; i < n; i++) {
+		struct journal_record r, expected = sample(100 + i);
+
+		journal_view_record(&v, i, &r);
+		cr_assert(r.number == expected.number && r.crc32c == expected.crc32c &&
+		          r.offset == expected.offset && r.max == expected.max &&
+		          r.raw_std == expected.raw_std && r.clipped == expected.clipped &&
+		          r.index == expected.index && r.durable_ns == expected.durable_ns);
+	}
+	journal_view_close(&v);
+	return n;
+}
+
+Test(journal, gives_back_what_was_put_in, .init = make, .fini = done)
+{
+	struct journal_view v;
+	struct stat st;
+
+	write_sample();
+	cr_assert_eq(valid_records(), RECORDS);
+	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), 0);
+	cr_assert_str_eq(v.header.folder, "wood-0007");
+	cr_assert_str_eq(v.header.suffix, ".tif");
+	cr_assert(v.header.series_number == 7 && v.header.step == 2 && v.header.large);
+	cr_assert(v.header.width == 2560 && v.header.head_bytes == 4096);
+	journal_view_close(&v);
+	cr_assert_eq(fstatat(directory, "j", &st, 0), 0);
+	cr_assert_eq(st.st_size, JOURNAL_HEADER_BYTES + RECORDS * JOURNAL_RECORD_BYTES);
+	cr_assert_leq(st.st_blocks * 512, 8192 + 4096);
+}
+
+Test(journal, is_valid_up_to_the_first_torn_record, .init = make, .fini = done)
+{
+	write_sample();
+	for (int cut = RECORDS * JOURNAL_RECORD_BYTES; cut >= 0; cut -= 37) {
+		int fd = openat(directory, "j", O_RDWR);
+
+		cr_assert_eq(ftruncate(fd, JOURNAL_HEADER_BYTES + cut), 0);
+		close(fd);
+		cr_assert_eq(valid_records(), cut / JOURNAL_RECORD_BYTES);
+	}
+}
+
+Test(journal, any_changed_byte_ends_it_there, .init = make, .fini = done)
+{
+	write_sample();
+	for (unsigned i = 0; i < JOURNAL_RECORD_BYTES; i++) {
+		off_t at = JOURNAL_HEADER_BYTES + 5 * JOURNAL_RECORD_BYTES + (off_t)i;
+
+		change_byte(at);
+		cr_assert_eq(valid_records(), 5, "byte %u", i);
+		change_byte(at);
+	}
+	cr_assert_eq(valid_records(), RECORDS);
+}
+
+Test(journal, a_record_in_the_wrong_place_is_none, .init = make, .fini = done)
+{
+	unsigned char bytes[JOURNAL_RECORD_BYTES];
+	int fd;
+
+	write_sample();
+	fd = openat(directory, "j", O_RDWR);
+	cr_assert_eq(pread(fd, bytes, sizeof bytes, JOURNAL_HEADER_BYTES), (ssize_t)sizeof bytes);
+	cr_assert_eq(pwrite(fd, bytes, sizeof bytes, JOURNAL_HEADER_BYTES + 3 * sizeof bytes),
+	             (ssize_t)sizeof bytes);
+	close(fd);
+	cr_assert_eq(valid_records(), 3);
+}
+
+Test(journal, a_damaged_header_or_another_file_is_refused, .init = make, .fini = done)
+{
+	struct journal_view v;
+	int fd;
+
+	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), -ENOENT);
+	write_sample();
+	for (off_t at = 0; at < JOURNAL_HEADER_BYTES; at += 11) {
+		change_byte(at);
+		cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), -EINVAL);
+		change_byte(at);
+	}
+	fd = openat(directory, "j", O_RDWR);
+	cr_assert_eq(ftruncate(fd, JOURNAL_HEADER_BYTES - 1), 0);
+	close(fd);
+	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), -EINVAL);
+}
+
+Test(journal, refuses_states_and_reasons_that_do_not_exist)
+{
+	unsigned char bytes[JOURNAL_RECORD_BYTES];
+	struct journal_record r = sample(1), found;
+
+	r.state = FRAME_DROPPED;
+	r.reason = DROPPED_COUNT;
+	journal_encode(bytes, &r, 0);
+	cr_assert_not(journal_decode(&found, bytes, 0));
+	r.reason = DROPPED_CRASH;
+	r.repeat = 0;
+	journal_encode(bytes, &r, 0);
+	cr_assert_not(journal_decode(&found, bytes, 0));
+	r.repeat = 5;
+	r.step = 2;
+	journal_encode(bytes, &r, 0);
+	cr_assert(journal_decode(&found, bytes, 0));
+	r.state = FRAME_WRITTEN;
+	r.reason = 0;
+	journal_encode(bytes, &r, 0);
+	cr_assert_not(journal_decode(&found, bytes, 0));
+}
+
+Test(journal, losses_merge_only_where_nothing_is_lost_by_it)
+{
+	struct lost_list l = { .step = 2 };
+	struct loss gap = { .number = 10, .state = FRAME_MISSING, .reason = MISSING_NEVER };
+	struct loss timed = { .state = FRAME_DROPPED, .reason = DROPPED_OVERLOAD };
+	struct journal_record r;
+
+	for (; gap.number < 20; gap.number += 2)
+		cr_assert_eq(lost_add(&l, &gap), 0);
+	cr_assert_eq(l.count, 1);
+	gap.number = 21;
+	cr_assert_eq(lost_add(&l, &gap), 0);
+	cr_assert_eq(l.count, 2);
+	for (uint64_t i = 0; i < 10000; i++) {
+		timed.number = 30 + 2 * i;
+		timed.received_ns = 1 + i;
+		cr_assert_eq(lost_add(&l, &timed), 0);
+	}
+	cr_assert_leq(l.count, 5000);
+	lost_record(&l, 0, &r);
+	cr_assert(r.number == 10 && r.repeat == 5 && r.step == 2 && r.state == FRAME_MISSING);
+	lost_record(&l, 3, &r);
+	cr_assert(r.number == 32 && r.repeat == 1 && r.received_ns == 2);
+	lost_done(&l);
+}
