@@ -71,10 +71,10 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def array_header(pixels, frame, **more):
+def array_header(pixels, number, **more):
     """A header of array-1.0 for an image; `more` replaces or adds fields, None leaves one out."""
     header = {"htype": "array-1.0", "shape": list(pixels.shape),
-              "type": pixels.dtype.newbyteorder("=").name, "frame": frame}
+              "type": pixels.dtype.newbyteorder("=").name, "frame": number}
     if pixels.dtype.byteorder == ">":
         header["endianness"] = "big"
     header.update(more)
@@ -101,8 +101,8 @@ class Camera:
     def wait_for_subscriber(self):
         check(self.socket.recv()[:1] == b"\1", "an XPUB socket hears a subscription")
 
-    def send(self, frame, pixels, **header):
-        text = json.dumps(array_header(pixels, frame, **header)).encode()
+    def send(self, number, pixels, **header):
+        text = json.dumps(array_header(pixels, number, **header)).encode()
         self.send_parts(text, numpy.ascontiguousarray(pixels).tobytes())
 
     def send_parts(self, *parts):
@@ -266,6 +266,9 @@ class Bench:
         for daemon in self.daemons:
             print(f"---- {daemon.configuration.name}\n{daemon.configuration.read_text()}")
             print(f"---- {daemon.log_path.name} (status {daemon.process.poll()})\n{daemon.log}")
+        sender = self.folder / "sender.log"
+        if sender.exists():
+            print(f"---- {sender.name}\n{sender.read_text(errors='replace')}")
 
     def camera(self, kind=zmq.PUSH, endpoint="", attach="bind"):
         endpoint = endpoint or f"ipc://{self.folder}/c{len(self.cameras)}"
@@ -332,7 +335,7 @@ class Bench:
 
     def tiff(self, name, image):
         path = self.folder / name
-        tifffile.imwrite(path, image)
+        tifffile.imwrite(path, image, photometric="minisblack")
         return str(path)
 
     def all_series(self, output=None):

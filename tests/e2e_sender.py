@@ -18,8 +18,8 @@ def stream(bench, settings, *arguments, status=0, frames=200):
     report = bench.folder / "sent.json"
     daemon = bench.daemon(endpoint, {"series.frames": frames, **settings})
     sender = bench.send(endpoint, "--frames", frames, "--report", report, *arguments)
-    daemon.wait(status, 60)
-    equal(sender.wait(20), 0, "exit status of openbeam-send")
+    equal(sender.wait(40), 0, "exit status of openbeam-send")
+    daemon.wait(status)
     return bench.series(), json.loads(report.read_text())
 
 
@@ -128,7 +128,7 @@ def a_stall_is_no_end_of_series(bench):
 @case
 def files_are_streamed_page_by_page(bench):
     pages = numpy.stack([reference.noise_image((20, 30), n, 0, 60000) for n in range(3)])
-    tifffile.imwrite(bench.folder / "one.tif", pages)
+    bench.tiff("one.tif", pages)
     tifffile.imwrite(bench.folder / "two.tif", pages[0] + 1, byteorder=">")
     series, _ = stream(bench, SOURCE, "--tiff", bench.folder / "one.tif", bench.folder / "two.tif",
                        frames=9)

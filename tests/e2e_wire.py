@@ -23,8 +23,8 @@ def blob(pixels):
     return pixels.tobytes()
 
 
-def text(pixels, frame, **more):
-    return json.dumps(array_header(pixels, frame, **more)).encode()
+def text(pixels, number, **more):
+    return json.dumps(array_header(pixels, number, **more)).encode()
 
 
 @case
@@ -40,21 +40,36 @@ def headers_of_every_sender_are_understood(bench):
         {"frame_rate": 1.5e3, "i_image": 18446744073709551615},
     ]
     camera = bench.camera()
-    images = [image(n) for n in range(len(dialects) + 3)]
+    images = [image(n) for n in range(len(dialects) + 2)]
     daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.frames": len(images)})
     for number, dialect in enumerate(dialects):
         camera.send(number, images[number], **dialect)
     number = len(dialects)
-    camera.send(number, images[number].astype(">u2"), endianness=None, endianess="big")
     shape = json.dumps(list(SHAPE))
-    camera.send_parts(f'\n{{ "frame" :{number + 1} , "type":"uint16",\t"shape":{shape},'
-                      '"htype":"array-1.0"}\n'.encode(), blob(images[number + 1]))
+    camera.send_parts(f'\n{{ "frame" :{number} , "type":"uint16",\t"shape":{shape},'
+                      '"htype":"array-1.0"}\n'.encode(), blob(images[number]))
     camera.send_parts(f'{{"htype":"array-1.1","shape":{shape},"type":"uint16",'
-                      f'"frame":{number + 2}}}'.encode(), blob(images[number + 2]))
+                      f'"frame":{number + 1}}}'.encode(), blob(images[number + 1]))
     daemon.wait()
     series = bench.series().require_complete(len(images))
     for number, found in series.images().items():
         same_pixels(found, images[number], f"frame {number}")
+
+
+@case
+def endianness_is_understood_as_senders_spell_it(bench):
+    for field in ("endianness", "endianess"):
+        for value, order in (("big", ">u2"), ("little", "<u2")):
+            folder = f"{field}-{value}"
+            camera = bench.camera()
+            daemon = bench.daemon(camera.endpoint, {
+                **SOURCE, "series.frames": 3, "sinks": [bench.sink(folder=folder)]})
+            for number in range(3):
+                camera.send(number, image(number).astype(order),
+                            **{"endianness": None, field: value})
+            daemon.wait()
+            series = bench.series(bench.folder / folder).require_complete(3)
+            same_pixels(series.images()[2], image(2), folder)
 
 
 @case
@@ -64,7 +79,8 @@ def recorded_gigafrost_headers_are_understood(bench):
     pixels = [image(n, (1200, 2016)) for n in range(len(headers))]
     camera = bench.camera()
     daemon = bench.daemon(camera.endpoint, {
-        **SOURCE, "series.first": 7766800, "series.step": 50, "series.frames": len(headers)})
+        **SOURCE, "ingest.buffer": "300MiB", "series.first": 7766800, "series.step": 50,
+        "series.frames": len(headers)})
     for header, one in zip(headers, pixels):
         camera.send_parts(header, blob(one))
     daemon.wait()
