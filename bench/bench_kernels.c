@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/bench_options.h"
+#include "bench/crew.h"
+#include "bench/machine.h"
+#include "bench/memory_limit.h"
+#include "bench/pass_limit.h"
+#include "bench/results.h"
+#include "kernels/cpu.h"
+#include "kernels/registry.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#define PIXEL_BYTES  20 /* of all arrays of one pixel: raw, t, offset, gain, out */
+#define MEMORY_BYTES ((size_t)1 << 30)
+#define STEP         4096 /* pixels; kernels run on a multiple */
+
+/* One thread's arrays. */
+struct arena {
+	struct kernel_bench_args args;
+	void *memory;
+};
+
+/* Every kernel runs on all cores at once, each on its own arrays. */
+struct stage {
+	unsigned cores;
+	size_t pixels; /* of the working set in memory, each core */
+	struct arena *arenas;
+	const struct kernel_bench *kernel;
+	size_t run_pixels; /* of the working set that is run */
+	unsigned repeats;  /* in one sample */
+};
+
+static size_t whole_steps(size_t pixels)
+{
+	return pixels < STEP ? STEP : pixels / STEP * STEP;
+}
+
+/* Values that lie in the histograms' ranges and spread over their bins, as 8 and 16 bits; as
+ * float32 raw values are between 0.008 and 500. */
+static void fill(struct arena *a, size_t pixels)
+{
+	uint16_t *raw = (uint16_t *)(uintptr_t)a->args.raw;
+	float *t = (float *)(uintptr_t)a->args.t, *offset = (float *)(uintptr_t)a->args.offset;
+	float *gain = (float *)(uintptr_t)a->args.gain;
+
+	for (size_t i = 0; i < pixels; i++) {
+		uint32_t mixed = (uint32_t)(i * 2654435761u);
+
+		raw[2 * i] = (uint16_t)(mixed >> 16);
+		raw[2 * i + 1] = (uint16_t)(0x3c00 + (mixed & 0x7ff));
+		t[i] = (float)(mixed >> 8) * (1.2f / 16777216.0f);
+		offset[i] = 100.0f + (float)(mixed >> 28);
+		gain[i] = 1.0f / 40000.0f;
+	}
+}
+
+static bool open_arena(struct arena *a, size_t pixels)
+{
+	size_t array = pixels * 4;
+	char *at;
+
+	if (posix_memalign(&a->memory, 4096, 5 * array + KERNEL_BENCH_SCRATCH)) {
+		a->memory = NULL;
+		return false;
+	}
+	at = a->memory;
+	a->args = (struct kernel_bench_args){ .raw = at,
+		                              .t = (float *)(at + array),
+		                              .offset = (float *)(at + 2 * array),
+		                              .gain = (float *)(at + 3 * array),
+		                              .out = at + 4 * array,
+		                              .scratch = at + 5 * array };
+	memset(a->args.out, 0, array + KERNEL_BENCH_SCRATCH);
+	fill(a, pixels);
+	return true;
+}
+
+static void close_stage(struct stage *s)
+{
+	for (unsigned i = 0; s->arenas && i < s->cores; i++)
+		free(s->arenas[i].memory);
+	free(s->arenas);
+	s->arenas = NULL;
+}
+
+static int open_stage(struct stage *s, const struct bench_options *o)
+{
+	size_t pixels = (size_t)o->width * o->height;
+	size_t room = MEMORY_BYTES / PIXEL_BYTES / machine_cores();
+
+	*s = (struct stage){ .cores = machine_cores() };
+	s->pixels = whole_steps(pixels < room ? pixels : room);
+	s->arenas = calloc(s->cores, sizeof *s->arenas);
+	for (unsigned i = 0; s->arenas && i < s->cores; i++)
+		if (!open_arena(&s->arenas[i], s->pixels))
+			close_stage(s);
+	return s->arenas ? 0 : -ENOMEM;
+}
+
+static void run_kernel(void *user, unsigned member)
+{
+	const struct stage *s = user;
+
+	for (unsigned i = 0; i < s->repeats; i++)
+		s->kernel->run(s->kernel, &s->arenas[member].args, s->run_pixels);
+}
+
+/* Gpixel/s over all cores. The number of repeats that take `seconds` is found first. */
+static void time_kernel(struct stage *s, unsigned runs, double seconds, struct samples *ret)
+{
+	uint64_t ns = 0;
+
+	for (s->repeats = 1; s->repeats < 1u << 24; s->repeats *= 4) {
+		ns = crew_time_ns(s->cores, run_kernel, s);
+		if (ns == 0 || (double)ns > 0.25e9 * seconds)
+			break;
+	}
+	if (ns == 0)
+		return;
+	s->repeats = (unsigned)fmax(1.0, s->repeats * seconds * 1e9 / (double)ns);
+	for (unsigned i = 0; i < runs; i++) {
+		ns = crew_time_ns(s->cores, run_kernel, s);
+		if (ns)
+			samples_add(ret, (double)s->cores * s->repeats * (double)s->run_pixels /
+			                         (double)ns);
+	}
+}
+
+/* Only the working set in memory has the memory for its limit. */
+static void add_kernel(struct results *r, struct stage *s, const struct bench_options *o,
+                       const char *set, double read_gbs)
+{
+	const struct kernel_bench *k = s->kernel;
+	struct samples rate = { 0 };
+	double median, gbs, frames;
+	char name[96], note[96];
+
+	time_kernel(s, o->full ? 15 : 5, o->full ? 0.05 : 0.012, &rate);
+	if (rate.count == 0)
+		return;
+	median = samples_median(&rate);
+	gbs = median * k->bytes_per_pixel;
+	frames = median * 1e9 / ((double)o->width * o->height);
+	snprintf(name, sizeof name, "%s %s %s", k->kernel, k->isa, set);
+	snprintf(note, sizeof note, "%7.1f GB/s %7.0f frames/s", gbs, frames);
+	results_add(r,
+	            &(struct result){ .name = name,
+	                              .unit = "Gpixel/s",
+	                              .samples = &rate,
+	                              .limit = read_gbs / k->bytes_per_pixel,
+	                              .note = note,
+	                              .more = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f}", "kernel",
+	                                                k->kernel, "isa", k->isa, "working_set",
+	                                                set, "pixels", (json_int_t)s->run_pixels,
+	                                                "gb_per_s", gbs, "frames_per_s", frames) });
+}
+
+static void add_kernels(struct results *r, struct stage *s, const struct bench_options *o,
+                        double read_gbs)
+{
+	size_t l2_pixels = whole_steps(cpu_l2_bytes() / 2 / PIXEL_BYTES);
+	unsigned cpu = cpu_detect();
+	struct kernel_bench kernel;
+
+	s->kernel = &kernel;
+	for (unsigned i = 0; kernel_bench_at(i, &kernel); i++) {
+		if (kernel.needs & ~cpu)
+			continue;
+		s->run_pixels = l2_pixels < s->pixels ? l2_pixels : s->pixels;
+		add_kernel(r, s, o, "L2", 0.0);
+		s->run_pixels = s->pixels;
+		add_kernel(r, s, o, "memory", read_gbs);
+	}
+}
+
+static void add_pass(struct results *r, const char *isa, const struct pass_limit *pass,
+                     const struct pass_figures *f, double frame_gb, double read_gbs)
+{
+	double gbs = samples_median(&f->frames_per_s) * frame_gb;
+	char name[64], note[64];
+
+	snprintf(name, sizeof name, "pass %s", isa);
+	snprintf(note, sizeof note, "%7.2f GB/s of frames, hands of %u", gbs, pass->plan.hand);
+	results_add(r, &(struct result){ .name = name,
+	                                 .unit = "frames/s",
+	                                 .samples = &f->frames_per_s,
+	                                 .limit = read_gbs / frame_gb,
+	                                 .note = note,
+	                                 .more = json_pack("{s:s, s:i, s:f, s:f}", "isa", isa,
+	                                                   "hand", (int)pass->plan.hand, "gb_per_s",
+	                                                   gbs, "cpu_s_per_frame",
+	                                                   samples_median(&f->cpu_s_per_frame)) });
+}
+
+static int add_passes(struct results *r, const struct bench_options *o, double read_gbs)
+{
+	double frame_gb = 2e-9 * o->width * o->height;
+	unsigned cpu = cpu_detect();
+	struct pass_limit pass;
+
+	if (pass_limit_open(&pass, o->width, o->height, machine_cores()))
+		return -ENOMEM;
+	for (const struct cpu_level *level = cpu_levels; level->name; level++) {
+		struct pass_figures figures;
+
+		if (level->flags & ~cpu)
+			continue;
+		if (pass_limit_measure(&pass, level->flags, o->full ? 9 : 5, o->full ? 2.0 : 0.5,
+		                       &figures))
+			add_pass(r, level->name, &pass, &figures, frame_gb, read_gbs);
+	}
+	pass_limit_close(&pass);
+	return 0;
+}
+
+/* What all cores read from memory together at their best, GB/s: it is a limit. */
+static int add_read_limit(struct results *r, const struct bench_options *o, double *ret_gbs)
+{
+	struct samples read = { 0 };
+	struct memory_limit m;
+
+	if (memory_limit_open(&m, machine_cores()))
+		return -ENOMEM;
+	memory_limit_read(&m, o->full ? 21 : 7, &read);
+	memory_limit_close(&m);
+	results_add(r, &(struct result){ .name = "memory-read", .unit = "GB/s", .samples = &read });
+	*ret_gbs = samples_max(&read);
+	return 0;
+}
+
+int bench_kernels(const struct bench_options *o, struct results *r, char why[512])
+{
+	struct stage stage;
+	double read_gbs;
+	int err = add_read_limit(r, o, &read_gbs);
+
+	if (!err)
+		err = add_passes(r, o, read_gbs);
+	if (!err)
+		err = open_stage(&stage, o);
+	if (!err) {
+		add_kernels(r, &stage, o, read_gbs);
+		close_stage(&stage);
+	}
+	if (err)
+		snprintf(why, 512, "no memory for the frames: use a smaller --size");
+	return err ? EX_OSERR : 0;
+}

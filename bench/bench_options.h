@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_BENCH_OPTIONS_H
+#define BENCH_BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* What openbeam-bench was asked to do. */
+
+enum bench_action { BENCH_RUN, BENCH_HELP, BENCH_VERSION };
+
+struct bench_options {
+	enum bench_action action;
+	const char *benchmark;  /* BENCH_RUN: a name in bench_rows */
+	const char *json;       /* path or NULL */
+	const char *directory;  /* where files are written */
+	uint32_t width, height; /* pixels of a frame */
+	bool full;              /* longer runs, more of them */
+};
+
+struct results;
+
+/* A benchmark: adds its results. 0, or an exit status of sysexits with why. */
+typedef int bench_fn(const struct bench_options *o, struct results *r, char why[512]);
+
+struct bench_row {
+	const char *name, *summary;
+	bench_fn *run;
+};
+
+/* Every benchmark of this version, ended by a row with name NULL. */
+extern const struct bench_row bench_rows[];
+
+bench_fn bench_limits, bench_kernels, bench_stream;
+
+/* Read the command line. 0, or -EINVAL with why: which word, what is accepted. */
+int bench_options_parse(struct bench_options *ret, int argc, char **argv, char why[512]);
+
+/* Print the usage. */
+void bench_options_help(FILE *out);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/bench_options.h"
+#include "bench/child.h"
+#include "bench/clock.h"
+#include "bench/crew.h"
+#include "bench/results.h"
+#include "bench/scratch_folder.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int parse(struct bench_options *o, char *line, char why[512])
+{
+	char *argv[12] = { "openbeam-bench" };
+	int argc = 1;
+
+	why[0] = '\0';
+	for (char *word = strtok(line, " "); word && argc < 11; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	return bench_options_parse(o, argc, argv, why);
+}
+
+Test(bench, reads_its_options)
+{
+	struct bench_options o;
+	char line[] = "stream --json x.json --size 640x480 --directory /data --full", why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_assert_str_eq(o.benchmark, "stream");
+	cr_assert_str_eq(o.json, "x.json");
+	cr_assert_str_eq(o.directory, "/data");
+	cr_assert(o.width == 640 && o.height == 480 && o.full && o.action == BENCH_RUN);
+}
+
+Test(bench, refuses_what_it_does_not_know_or_does_not_have_yet)
+{
+	static const char *const rows[][2] = {
+		{ "", "limits, kernels or stream" },
+		{ "pipeline", "not in this version" },
+		{ "soak", "not in this version" },
+		{ "everything", "unknown" },
+		{ "limits kernels", "one benchmark at a time" },
+		{ "limits --size 10x10", "--size 10x10" },
+		{ "limits --nonsense", "--nonsense" },
+		{ "limits --json", "--json" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct bench_options o;
+		char line[64], why[512];
+
+		snprintf(line, sizeof line, "%s", rows[i][0]);
+		cr_assert_eq(parse(&o, line, why), -EINVAL, "\"%s\" was taken", rows[i][0]);
+		cr_assert(strstr(why, rows[i][1]), "\"%s\": %s", rows[i][0], why);
+	}
+}
+
+Test(bench, help_needs_no_benchmark)
+{
+	struct bench_options o;
+	char line[] = "--help", why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0);
+	cr_assert_eq(o.action, BENCH_HELP);
+}
+
+Test(bench, median_is_the_value_in_the_middle)
+{
+	struct samples s = { 0 };
+
+	cr_assert_eq(samples_median(&s), 0);
+	samples_add(&s, 5);
+	cr_assert_eq(samples_median(&s), 5);
+	samples_add(&s, 1);
+	cr_assert_eq(samples_median(&s), 3);
+	samples_add(&s, 100);
+	cr_assert_eq(samples_median(&s), 5);
+	cr_assert(samples_min(&s) == 1 && samples_max(&s) == 100);
+	for (int i = 0; i < 2 * SAMPLES_MAX; i++)
+		samples_add(&s, 0);
+	cr_assert_eq(s.count, SAMPLES_MAX);
+}
+
+static double real(json_t *object, const char *name)
+{
+	cr_assert(json_is_number(json_object_get(object, name)), "%s", name);
+	return json_number_value(json_object_get(object, name));
+}
+
+Test(bench, writes_json_of_the_agreed_shape)
+{
+	char path[] = "/tmp/openbeam-bench-XXXXXX";
+	struct samples rate = { 3, { 9, 7, 8 } };
+	struct results r;
+	json_t *all, *row;
+
+	close(mkstemp(path));
+	cr_assert_eq(results_open(&r, "stream"), 0);
+	results_add(&r, &(struct result){ .name = "tcp-disk",
+	                                  .unit = "frames/s",
+	                                  .samples = &rate,
+	                                  .limit = 16,
+	                                  .counts_lost = true,
+	                                  .lost = 2,
+	                                  .more = json_pack("{s:i}", "frames", 500) });
+	results_add(&r, &(struct result){ .name = "plain", .unit = "GB/s", .samples = &rate });
+	cr_assert_eq(results_write(&r, path), 0);
+	results_close(&r);
+
+	all = json_load_file(path, 0, NULL);
+	unlink(path);
+	cr_assert_not_null(all);
+	cr_assert_str_eq(json_string_value(json_object_get(all, "benchmark")), "stream");
+	cr_assert(json_is_string(json_object_get(all, "version")));
+	cr_assert_gt(real(json_object_get(all, "machine"), "cores"), 0);
+	row = json_array_get(json_object_get(all, "results"), 0);
+	cr_assert_str_eq(json_string_value(json_object_get(row, "name")), "tcp-disk");
+	cr_assert(real(row, "median") == 8 && real(row, "min") == 7 && real(row, "max") == 9);
+	cr_assert(real(row, "runs") == 3 && real(row, "limit") == 16 && real(row, "ratio") == 0.5);
+	cr_assert(real(row, "lost") == 2 && real(row, "frames") == 500);
+	row = json_array_get(json_object_get(all, "results"), 1);
+	cr_assert(json_is_null(json_object_get(row, "limit")));
+	cr_assert(json_is_null(json_object_get(row, "lost")));
+	json_decref(all);
+	cr_assert_eq(results_open(&r, "x"), 0);
+	cr_assert_eq(results_write(&r, "/nowhere/x.json"), -ENOENT);
+	results_close(&r);
+}
+
+static void count_member(void *user, unsigned member)
+{
+	_Atomic unsigned *seen = user;
+
+	atomic_fetch_or(seen, 1u << member);
+	usleep(20000);
+}
+
+Test(bench, a_crew_works_side_by_side_and_is_timed_to_the_last)
+{
+	_Atomic unsigned seen = 0;
+	uint64_t ns = crew_time_ns(5, count_member, &seen);
+
+	cr_assert_eq(atomic_load(&seen), 31);
+	cr_assert_geq(ns, 20000000);
+	cr_assert_lt(ns, 5 * NS_PER_S);
+}
+
+Test(bench, a_child_is_waited_for_timed_out_and_ended)
+{
+	static const volatile sig_atomic_t never = 0, now = 1;
+	const char *const seven[] = { "/bin/sh", "-c", "exit 7", NULL };
+	const char *const slow[] = { "/bin/sleep", "60", NULL };
+	const char *const absent[] = { "/nowhere/program", NULL };
+	uint64_t soon = clock_now_ns() + 10 * NS_PER_S;
+	struct child c;
+
+	cr_assert_eq(child_start(&c, seven, "/dev/null"), 0);
+	cr_assert_eq(child_wait(&c, soon, &never), 7);
+	cr_assert_eq(c.pid, 0);
+	cr_assert_eq(child_start(&c, absent, "/dev/null"), 0);
+	cr_assert_eq(child_wait(&c, soon, &never), 127);
+	cr_assert_eq(child_start(&c, slow, "/dev/null"), 0);
+	cr_assert_eq(child_wait(&c, clock_now_ns(), &never), -ETIMEDOUT);
+	cr_assert_eq(child_wait(&c, soon, &now), -EINTR);
+	child_end(&c);
+	cr_assert_eq(c.pid, 0);
+	child_end(&c);
+}
+
+Test(bench, a_scratch_folder_leaves_nothing)
+{
+	struct scratch_folder f;
+	char path[SCRATCH_PATH_MAX + 32];
+	struct stat status;
+	FILE *out;
+
+	cr_assert_eq(scratch_folder_open(&f, "/tmp"), 0);
+	snprintf(path, sizeof path, "%s/out", f.path);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	snprintf(path, sizeof path, "%s/out/file", f.path);
+	out = fopen(path, "w");
+	cr_assert_not_null(out);
+	fclose(out);
+	scratch_folder_remove(&f, "out");
+	cr_assert_neq(stat(path, &status), 0);
+	snprintf(path, sizeof path, "%s", f.path);
+	cr_assert_eq(stat(path, &status), 0);
+	scratch_folder_close(&f);
+	cr_assert_neq(stat(path, &status), 0);
+	cr_assert_eq(scratch_folder_open(&f, "/nowhere"), -ENOENT);
+	scratch_folder_close(&f);
+}
