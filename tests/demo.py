@@ -100,8 +100,9 @@ def prepare(folder, scratch):
         return 2
     print(f"in {folder}:")
     print("\n".join(describe(found)))
-    height, width, _ = kinds[found["sample"][0]]
+    height, width, pixel = kinds[found["sample"][0]]
     (scratch / "size").write_text(f"{width}x{height}\n")
+    (scratch / "type").write_text(f"{pixel}\n")
     (scratch / "samples").write_text("".join(f"{p}\n" for p in found["sample"]))
     for role in ROLES:
         (scratch / role).write_text(f"{combined(found[role], scratch / f'{role}.tif')}\n")
