@@ -50,6 +50,8 @@ int lost_add(struct lost_list *l, const struct loss *loss)
 
 void lost_drop(struct lost_list *l, size_t count)
 {
+	if (count == 0)
+		return;
 	l->count -= count;
 	memmove(l->at, l->at + count, l->count * sizeof *l->at);
 }
