@@ -56,16 +56,6 @@ blame(struct loading *l, int sink, const char *const *paths, const char *sentenc
 	problems_add(&l->problems, &given_of(l, sink, path)->place, key, "%s", text);
 }
 
-/* The default of reduce.normalise is transmission, but with nothing to normalise by, and nobody
- * asking, it is none: a daemon without calibration runs. */
-static void settle_normalise(struct loading *l)
-{
-	const struct config_calibration *c = &l->config.calibration;
-
-	if (!is_given(l, "reduce.normalise") && !c->dark[0] && !c->flat[0])
-		l->config.reduce.normalise = NORMALISE_NONE;
-}
-
 static void check_normalise(struct loading *l)
 {
 	static const char *const keys[] = { "reduce.normalise", "calibration.dark",
@@ -74,7 +64,11 @@ static void check_normalise(struct loading *l)
 
 	if (!all_accepted(l, -1, keys))
 		return;
-	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !c->calibration.flat[0])
+	/* Without calibration the default leaves counts as they are: a daemon runs as installed.
+	 * Whoever asks for transmission must give a flat, or write that there is none. */
+	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !c->calibration.flat[0] &&
+	    (c->calibration.dark[0] ||
+	     (is_given(l, "reduce.normalise") && !is_given(l, "calibration.flat"))))
 		blame(l, -1, keys,
 		      "transmission%s needs calibration.flat; give one, or set reduce.normalise to "
 		      "dark or none",
@@ -82,6 +76,11 @@ static void check_normalise(struct loading *l)
 	if (c->reduce.normalise == NORMALISE_DARK && !c->calibration.dark[0])
 		blame(l, -1, keys,
 		      "dark needs calibration.dark; give one, or set reduce.normalise to none");
+}
+
+static bool has_calibration(const struct loading *l)
+{
+	return l->config.calibration.dark[0] || l->config.calibration.flat[0];
 }
 
 static void check_source_type(struct loading *l)
@@ -92,7 +91,8 @@ static void check_source_type(struct loading *l)
 
 	if (r->type != REDUCE_SOURCE)
 		return;
-	if (all_accepted(l, -1, normalise) && r->normalise != NORMALISE_NONE)
+	if (all_accepted(l, -1, normalise) && r->normalise != NORMALISE_NONE &&
+	    !(r->normalise == NORMALISE_TRANSMISSION && !has_calibration(l)))
 		blame(l, -1, normalise,
 		      "source keeps the pixels as they came; it needs reduce.normalise: none, "
 		      "which "
@@ -194,7 +194,6 @@ static void check_file_size(struct loading *l, unsigned sink)
 
 void checks_run(struct loading *l)
 {
-	settle_normalise(l);
 	check_frame(l);
 	check_bits(l);
 	check_normalise(l);

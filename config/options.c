@@ -392,16 +392,14 @@ const struct option options[] = {
 	  .high = 4095,
 	  .rule = &rule_path,
 	  .fallback = "\"\"",
-	  .help = "Image without beam, the dark. Empty: none. A reduce.normalise that is written "
-	          "out must ask for it." },
+	  .help = "Image without beam, the dark. Empty: none." },
 	{ .path = "calibration.flat",
 	  .kind = OPTION_TEXT,
 	  MEMBER(calibration.flat),
 	  .high = 4095,
 	  .rule = &rule_path,
 	  .fallback = "\"\"",
-	  .help = "Image with beam and without sample, the open beam. Empty: none. A "
-	          "reduce.normalise that is written out must ask for it." },
+	  .help = "Image with beam and without sample, the open beam. Empty: none." },
 	{ .path = "calibration.mask",
 	  .kind = OPTION_TEXT,
 	  MEMBER(calibration.mask),
@@ -412,14 +410,12 @@ const struct option options[] = {
 
 	{ .path = "reduce.normalise",
 	  .kind = OPTION_CHOICE,
-	  .flags = OPTION_SETTLED,
 	  MEMBER(reduce.normalise),
 	  .choices = normalisations,
 	  .fallback = "transmission",
 	  .help = "none: the counts as they came. dark: image - dark, needs a dark. transmission: "
-	          "(image - dark) / (flat - dark), needs a flat; without a dark, dark is 0. When "
-	          "this key is left out, it is transmission with a dark or a flat, and none "
-	          "without." },
+	          "(image - dark) / (flat - dark), needs a flat; without a dark, dark is 0. With "
+	          "neither of them the counts stay as they came, as with none." },
 	{ .path = "reduce.bad_pixels",
 	  .kind = OPTION_CHOICE,
 	  MEMBER(reduce.bad_pixels),

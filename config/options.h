@@ -33,9 +33,8 @@ enum option_kind {
 enum option_flag {
 	OPTION_AUTO = 1u << 0,  /* `auto` is accepted: CONFIG_AUTO, or for a real the bool `also` */
 	OPTION_BUILT = 1u << 1, /* in this version only up to `built`, whatever `high` says */
-	OPTION_NUMBER = 1u << 2,  /* the words of `choices` are numbers */
-	OPTION_FILLED = 1u << 3,  /* a list that must not be empty */
-	OPTION_SETTLED = 1u << 4, /* the default depends on other keys: config_checks.c */
+	OPTION_NUMBER = 1u << 2, /* the words of `choices` are numbers */
+	OPTION_FILLED = 1u << 3, /* a list that must not be empty */
 };
 
 /* One accepted word. */

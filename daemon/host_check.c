@@ -55,7 +55,8 @@ static void check_calibration(struct check *k)
 		return;
 	}
 	if (k->planes.file_count == 0)
-		find(k, "ok", "calibration", "none needed");
+		find(k, k->planes.note[0] ? "warning" : "ok", "calibration", "%s",
+		     k->planes.note[0] ? k->planes.note : "none needed");
 	else
 		find(k, k->planes.note[0] ? "warning" : "ok", "calibration",
 		     "%u x %u pixels, %llu bad%s%s", k->planes.width, k->planes.height,

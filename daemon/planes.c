@@ -106,8 +106,7 @@ static int make_planes(struct planes *p, const struct config *c, const struct im
 {
 	size_t pixels = (size_t)p->width * p->height;
 	size_t bytes = (pixels * sizeof(float) + 4095) / 4096 * 4096;
-	bool scale = c->reduce.normalise == NORMALISE_TRANSMISSION ||
-	             c->reduce.normalise == NORMALISE_ATTENUATION;
+	bool scale = i->flat.pixels != NULL;
 
 	p->offset = aligned_alloc(4096, bytes);
 	p->gain = aligned_alloc(4096, bytes);
@@ -135,6 +134,20 @@ static int make_planes(struct planes *p, const struct config *c, const struct im
 	return 0;
 }
 
+static void note_what_is_not_done(struct planes *p, const struct config *c)
+{
+	bool given = c->calibration.dark[0] || c->calibration.flat[0];
+
+	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !given)
+		snprintf(p->note, sizeof p->note,
+		         "no calibration is configured: frames keep their counts, as with "
+		         "reduce.normalise none");
+	if (c->reduce.normalise == NORMALISE_NONE && given)
+		snprintf(p->note, sizeof p->note,
+		         "reduce.normalise is none: calibration.dark and calibration.flat are not "
+		         "used");
+}
+
 int planes_open(struct planes *p, const struct config *c)
 {
 	struct images images = { 0 };
@@ -151,6 +164,8 @@ int planes_open(struct planes *p, const struct config *c)
 		err = make_planes(p, c, &images);
 	if (err == 0 && p->file_count == 0)
 		p->width = p->height = 0;
+	if (err == 0)
+		note_what_is_not_done(p, c);
 	image_done(&images.dark);
 	image_done(&images.flat);
 	image_done(&images.mask);

@@ -138,8 +138,7 @@ static void publish_frame(struct receiver *r, struct slot *s, struct payload *pa
 		.slot = s,
 	};
 
-	s->payload = *payload;
-	s->raw = frame->pixels;
+	s->raw = payload_move(&s->payload, payload, frame->pixels);
 	s->number = frame->number;
 	s->timestamp_ns = frame->timestamp_ns;
 	s->received_ns = frame->received_ns;

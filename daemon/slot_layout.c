@@ -10,9 +10,11 @@
 
 #define PAGE              4096u
 #define PIECE_BYTES       ((size_t)512 << 20) /* the kernel registers at most 1 GiB at once */
-#define SLOTS_LEAST       8u                  /* of each receiver */
-#define SLOTS_MOST        8192u               /* of each receiver */
-#define QUEUE_MOST        1000
+#define SLOTS_LEAST       4u                  /* of each receiver, like all of these */
+#define PAYLOADS_LEAST    2u
+#define QUEUE_LEAST       1u
+#define SLOTS_MOST        8192u /* of each receiver */
+#define QUEUE_MOST        1000u
 #define PAYLOADS_PER_HAND 2u
 
 struct frame_shape shape_of_frame(const struct frame *f)
@@ -182,38 +184,44 @@ static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
 }
 
 /* Payloads live from reception to reduction, products until they are on disk: more of the
- * latter are needed, above all while numbers out of order wait for each other. */
+ * latter are needed, above all while numbers out of order wait for each other. Everybody gets
+ * the least it can work with; of the rest payloads take up to a third, queues an eighth, and
+ * products what remains. */
 static int share_out(struct layout *l, const struct layout_needs *n, char why[320])
 {
 	struct layout_budget *b = &l->budget;
 	uint64_t buffer = n->config->ingest.buffer, receivers = n->receivers;
-	uint64_t hands = (uint64_t)PAYLOADS_PER_HAND * l->plan.hand * n->workers;
+	uint64_t hands = (uint64_t)PAYLOADS_PER_HAND * l->plan.hand * n->workers / receivers;
 
 	b->frame_bytes = raw_layout_bytes(l->plan.layout, (size_t)l->plan.width * l->plan.height);
 	b->slot_bytes = slot_bytes_of(l);
 	b->sinks_bytes = sinks_memory_bytes(n->config, &l->geometry);
-	b->queue_messages = (int)clamp(buffer / 8 / receivers / b->frame_bytes, 1, QUEUE_MOST);
-	b->payloads = (unsigned)clamp(buffer / 3 / receivers / b->frame_bytes, 2,
-	                              clamp(hands / receivers, 4, SLOTS_MOST));
 	/* One more message is being put together by libzmq on each endpoint. */
-	uint64_t payloads = receivers * (b->payloads + (uint64_t)b->queue_messages + 1);
-	uint64_t fixed = payloads * b->frame_bytes + b->sinks_bytes;
-	uint64_t least = fixed + receivers * SLOTS_LEAST * b->slot_bytes;
-
+	uint64_t least =
+		b->sinks_bytes + receivers * ((PAYLOADS_LEAST + QUEUE_LEAST + 1) * b->frame_bytes +
+	                                      SLOTS_LEAST * b->slot_bytes);
 	if (least > buffer) {
 		snprintf(why, 320,
 		         "ingest.buffer of %llu bytes is too small for frames of %zu bytes and "
 		         "products "
-		         "of %zu: it takes at least %llu bytes",
+		         "of %zu: set it to at least %llu",
 		         (unsigned long long)buffer, b->frame_bytes, b->slot_bytes,
 		         (unsigned long long)least);
 		return -EINVAL;
 	}
-	l->slots_per_receiver = (unsigned)clamp((buffer - fixed) / receivers / b->slot_bytes,
-	                                        SLOTS_LEAST, SLOTS_MOST);
+	uint64_t share = (buffer - least) / receivers;
+	uint64_t payloads = clamp(share / 3 / b->frame_bytes, 0, clamp(hands, 2, SLOTS_MOST));
+	uint64_t queue = clamp(share / 8 / b->frame_bytes, 0, QUEUE_MOST - QUEUE_LEAST);
+	uint64_t slots = (share - (payloads + queue) * b->frame_bytes) / b->slot_bytes;
+
+	b->payloads = (unsigned)(PAYLOADS_LEAST + payloads);
+	b->queue_messages = (int)(QUEUE_LEAST + queue);
+	l->slots_per_receiver = (unsigned)clamp(SLOTS_LEAST + slots, SLOTS_LEAST, SLOTS_MOST);
 	l->slot_count = l->slots_per_receiver * n->receivers;
 	b->slots = l->slot_count;
-	b->total_bytes = fixed + (uint64_t)l->slot_count * b->slot_bytes;
+	b->total_bytes =
+		least + receivers * ((payloads + queue) * b->frame_bytes +
+	                             (l->slots_per_receiver - SLOTS_LEAST) * b->slot_bytes);
 	return 0;
 }
 

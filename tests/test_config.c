@@ -343,19 +343,21 @@ Test(config, says_everything_that_is_wrong_at_once_in_order)
 
 Test(config, runs_without_any_calibration)
 {
-	struct config c = loaded(NULL, NULL, 0);
+	static const char *const texts[] = {
+		NULL,
+		"calibration: {dark: \"\", flat: \"\"}",
+		"calibration: {mask: m.tif}",
+		"reduce: {normalise: transmission}\ncalibration: {dark: \"\", flat: \"\"}",
+		"reduce: {type: source}",
+	};
 
-	cr_expect_eq(c.reduce.normalise, NORMALISE_NONE);
-	config_done(&c);
-	c = loaded("calibration: {dark: \"\", flat: \"\"}", NULL, 0);
-	cr_expect_eq(c.reduce.normalise, NORMALISE_NONE);
-	config_done(&c);
-	c = loaded("calibration: {mask: m.tif}", NULL, 0);
-	cr_expect_eq(c.reduce.normalise, NORMALISE_NONE);
-	config_done(&c);
-	c = loaded("calibration: {flat: f.tif}", NULL, 0);
-	cr_expect_eq(c.reduce.normalise, NORMALISE_TRANSMISSION);
-	config_done(&c);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct config c = loaded(texts[i], NULL, 0);
+
+		cr_expect_eq(c.reduce.normalise, NORMALISE_TRANSMISSION);
+		cr_expect_str_empty(c.calibration.flat);
+		config_done(&c);
+	}
 }
 
 /* Write a file of its own; the caller unlinks it. */
