@@ -331,6 +331,10 @@ int sinks_lay_out(struct sinks *s, const struct sink_geometry *g)
 {
 	assert(!s->running);
 	writer_register(s->writer, NULL, 0);
+	if (g->reduced.bytes == 0) {
+		s->laid_out = false;
+		return 0;
+	}
 	for (unsigned i = 0; i < s->lane_count; i++) {
 		int err = lane_lay_out(&s->lanes[i], shape_of(s->lanes[i].config, g));
 

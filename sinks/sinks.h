@@ -125,7 +125,8 @@ void sinks_close(struct sinks *s);
 /* "io_uring, O_DIRECT, 4 registered buffers" or "pwrite (io_uring refused: ...)"; for the log. */
 const char *sinks_writer_summary(const struct sinks *s);
 
-/* Between series. 0 or negative errno (-ENOMEM). */
+/* Between series. A geometry without pixels (reduced.bytes 0) only lets go of the memory given
+ * before. 0 or negative errno (-ENOMEM). */
 int sinks_lay_out(struct sinks *s, const struct sink_geometry *g);
 
 /* Make the series folders, the journal and a manifest in state `running`. The running number is

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sinks/writer.h"
+#include "sinks/registered.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,13 +15,11 @@
  * (EAGAIN; back to waiting after a millisecond), or under way in the kernel. At most DEPTH are
  * under way, so a submission entry is always free and the completion queue cannot overflow. */
 
-#define DEPTH            64
-#define WORKERS          8          /* kernel threads for writes that cannot run inline */
-#define ATTEMPT_MAX      (1u << 30) /* bytes; the kernel takes 2 GiB less a page at once */
-#define REGISTERED_MAX   ((size_t)1 << 30)
-#define REGISTERED_COUNT 16384
-#define RETRY_NS         1000000u
-#define RETRY_FOR_NS     10000000000u
+#define DEPTH        64
+#define WORKERS      8          /* kernel threads for writes that cannot run inline */
+#define ATTEMPT_MAX  (1u << 30) /* bytes; the kernel takes 2 GiB less a page at once */
+#define RETRY_NS     1000000u
+#define RETRY_FOR_NS 10000000000u
 
 struct op_queue {
 	struct writer_op *first, *last;
@@ -39,11 +35,8 @@ struct writer {
 	unsigned under_way; /* seen or not, without a completion */
 	unsigned busy;
 	struct op_queue waiting, retrying;
-	struct writer_memory *wanted; /* what writer_register() was given */
-	unsigned wanted_count;
-	struct iovec *registered; /* sorted by address */
-	unsigned registered_count;
-	char engine[160], buffers[160];
+	struct registered registered;
+	char engine[160];
 	struct writer_figures figures;
 };
 
@@ -244,34 +237,12 @@ static void wake(const struct writer *w)
 
 /* io_uring. */
 
-/* Index of the registered buffer that holds all of it, or -1. */
-static int registered_index(const struct writer *w, const void *data, uint64_t length)
-{
-	unsigned low = 0, high = w->registered_count;
-	uintptr_t at = (uintptr_t)data;
-
-	while (low < high) {
-		unsigned middle = low + (high - low) / 2;
-		uintptr_t start = (uintptr_t)w->registered[middle].iov_base;
-
-		if (at < start)
-			high = middle;
-		else if (at >= start + w->registered[middle].iov_len)
-			low = middle + 1;
-		else if (at + length <= start + w->registered[middle].iov_len)
-			return (int)middle;
-		else
-			return -1;
-	}
-	return -1;
-}
-
 static void prepare_write(struct writer *w, struct io_uring_sqe *sqe, const struct writer_op *op,
                           uint64_t attempt)
 {
 	const char *data = (const char *)op->data + op->finished;
 	uint64_t offset = op->offset + op->finished;
-	int index = registered_index(w, data, attempt);
+	int index = registered_find(&w->registered, data, attempt);
 
 	if (index >= 0)
 		io_uring_prep_write_fixed(sqe, op->fd, data, (unsigned)attempt, offset, index);
@@ -419,9 +390,7 @@ static void ring_close(struct writer *w)
 	if (w->ring_open)
 		io_uring_queue_exit(&w->ring);
 	w->ring_open = false;
-	w->registered_count = 0;
-	free(w->registered);
-	w->registered = NULL;
+	registered_disable(&w->registered, NULL);
 }
 
 /* What the kernel still has must end before its memory is given back. A thread that is gone has
@@ -438,88 +407,6 @@ static void drain(struct writer *w)
 		io_uring_cqe_seen(&w->ring, cqe);
 		w->under_way--;
 	}
-}
-
-static int by_address(const void *a, const void *b)
-{
-	uintptr_t left = (uintptr_t)((const struct iovec *)a)->iov_base;
-	uintptr_t right = (uintptr_t)((const struct iovec *)b)->iov_base;
-
-	return left < right ? -1 : left > right;
-}
-
-static size_t piece_count(const struct writer *w)
-{
-	size_t pieces = 0;
-
-	for (unsigned i = 0; i < w->wanted_count; i++)
-		pieces += (w->wanted[i].bytes + REGISTERED_MAX - 1) / REGISTERED_MAX;
-	return pieces;
-}
-
-static unsigned split_pieces(const struct writer *w, struct iovec *pieces)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < w->wanted_count; i++) {
-		for (size_t at = 0; at < w->wanted[i].bytes; at += REGISTERED_MAX) {
-			size_t left = w->wanted[i].bytes - at;
-
-			pieces[n].iov_base = (char *)w->wanted[i].at + at;
-			pieces[n++].iov_len = left < REGISTERED_MAX ? left : REGISTERED_MAX;
-		}
-	}
-	qsort(pieces, n, sizeof *pieces, by_address);
-	return n;
-}
-
-static void describe_plain_buffers(struct writer *w, int error)
-{
-	struct rlimit limit = { 0 };
-
-	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (error == -ENOMEM)
-		snprintf(w->buffers, sizeof w->buffers,
-		         "plain buffers (RLIMIT_MEMLOCK is %llu KiB; raise it to register them)",
-		         (unsigned long long)limit.rlim_cur / 1024);
-	else
-		snprintf(w->buffers, sizeof w->buffers, "plain buffers (not registered: %s)",
-		         strerror(-error));
-}
-
-static void register_wanted(struct writer *w)
-{
-	size_t pieces = piece_count(w);
-	int err = -E2BIG;
-
-	w->buffers[0] = '\0';
-	if (!w->ring_open || pieces == 0)
-		return;
-	if (pieces <= REGISTERED_COUNT) {
-		w->registered = calloc(pieces, sizeof *w->registered);
-		err = w->registered ? 0 : -ENOMEM;
-	}
-	if (!err)
-		err = io_uring_register_buffers(&w->ring, w->registered,
-		                                split_pieces(w, w->registered));
-	if (err) {
-		free(w->registered);
-		w->registered = NULL;
-		describe_plain_buffers(w, err);
-		return;
-	}
-	w->registered_count = (unsigned)pieces;
-	snprintf(w->buffers, sizeof w->buffers, "%u registered buffer%s", w->registered_count,
-	         w->registered_count == 1 ? "" : "s");
-}
-
-static void unregister(struct writer *w)
-{
-	if (w->registered_count)
-		(void)io_uring_unregister_buffers(&w->ring);
-	w->registered_count = 0;
-	free(w->registered);
-	w->registered = NULL;
 }
 
 static void sleep_ns(uint64_t ns)
@@ -549,7 +436,7 @@ void writer_close(struct writer *w)
 		return;
 	drain(w);
 	ring_close(w);
-	free(w->wanted);
+	registered_done(&w->registered);
 	free(w);
 }
 
@@ -560,21 +447,17 @@ void writer_adopt(struct writer *w)
 		return;
 	ring_close(w);
 	ring_open(w);
-	register_wanted(w);
+	if (w->ring_open)
+		registered_enable(&w->registered, &w->ring);
 }
 
 void writer_register(struct writer *w, const struct writer_memory *memory, unsigned count)
 {
-	struct writer_memory *copy = count ? malloc(count * sizeof *copy) : NULL;
-
 	writer_adopt(w);
-	unregister(w);
-	free(w->wanted);
-	w->wanted = copy;
-	w->wanted_count = copy ? count : 0;
-	if (copy)
-		memcpy(copy, memory, count * sizeof *copy);
-	register_wanted(w);
+	registered_disable(&w->registered, w->ring_open ? &w->ring : NULL);
+	registered_want(&w->registered, memory, count);
+	if (w->ring_open)
+		registered_enable(&w->registered, &w->ring);
 }
 
 int writer_open_file(struct writer *w, int directory, const char *name, int flags, mode_t mode)
@@ -667,7 +550,7 @@ const char *writer_engine(const struct writer *w)
 
 const char *writer_buffers(const struct writer *w)
 {
-	return w->buffers;
+	return w->registered.summary;
 }
 
 void writer_figures(const struct writer *w, struct writer_figures *ret)
