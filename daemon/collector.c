@@ -172,6 +172,7 @@ static void collect_usable(struct collector *k, const struct entry *e)
 		k->held[s->home]++;
 	enum series_answer answer = answer_for(k, e);
 	if (answer == SERIES_ACCEPTED) {
+		closing_begin(k);
 		k->totals.received++;
 		k->totals.flagged += (e->frame.flags & FRAME_INCOMPLETE) != 0;
 		k->odd_count = 0;

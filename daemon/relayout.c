@@ -224,6 +224,9 @@ static void lay_out(struct collector *k, struct receiver *r, const struct entry 
 		log_line(LOG_ERROR, "layout", "%s", why);
 		refuse(k, r, e->frame.number, REJECT_SHAPE, why);
 	} else {
+		/* The frame that changed the geometry is the first of a series of its own. */
+		if (k->series.state == SERIES_CLOSED && closing_may_begin(k))
+			series_begin(&k->series, 0);
 		answer(r, ASK_ACCEPTED);
 	}
 	answer_waiting(k);

@@ -247,6 +247,14 @@ static bool all_lanes(const struct sinks *s, bool (*is)(const struct lane *l))
 	return true;
 }
 
+static bool any_lane_is_ready(const struct sinks *s)
+{
+	for (unsigned i = 0; i < s->lane_count; i++)
+		if (lane_next_ns(&s->lanes[i]) == 0)
+			return true;
+	return false;
+}
+
 void sinks_run_until(struct sinks *s, void (*urge)(struct lane *l),
                      bool (*is)(const struct lane *l))
 {
@@ -257,7 +265,10 @@ void sinks_run_until(struct sinks *s, void (*urge)(struct lane *l),
 		step_lanes(s);
 		if (all_lanes(s, is))
 			return;
-		(void)writer_wait(s->writer, WAIT_NS);
+		if (any_lane_is_ready(s))
+			(void)writer_reap(s->writer);
+		else
+			(void)writer_wait(s->writer, WAIT_NS);
 	}
 }
 
@@ -275,7 +286,7 @@ void sinks_close(struct sinks *s)
 {
 	if (!s)
 		return;
-	if (s->running) /* given up: what was put is finished, the reports are left to recovery */
+	if (s->running && writer_adopt(s->writer))
 		sinks_run_until(s, lane_end, lane_is_ended);
 	for (unsigned i = 0; i < s->lane_count; i++)
 		lane_close(&s->lanes[i]);

@@ -119,7 +119,8 @@ uint64_t sinks_memory_bytes(const struct config *c, const struct sink_geometry *
 int sinks_open(struct sinks **ret, const struct config *c, const struct sink_program *program,
                const struct sink_callbacks *callbacks, int wake_fd, char why[256]);
 
-/* Accepts NULL. Outstanding writes are waited for. */
+/* Accepts NULL. Outstanding writes are waited for. In mid-series the files are finished, the
+ * reports are left to recovery; that is for the thread that began the series. */
 void sinks_close(struct sinks *s);
 
 /* "io_uring, O_DIRECT, 4 registered buffers" or "pwrite (io_uring refused: ...)"; for the log. */
