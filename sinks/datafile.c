@@ -544,6 +544,15 @@ void datafile_step(struct datafile *d)
 	} while (d->state != before);
 }
 
+bool datafile_is_ready(const struct datafile *d)
+{
+	const struct staging_block *b = d->stack.block;
+
+	if (d->state != DATAFILE_TAIL)
+		return false;
+	return b ? !b->locked : d->stack.staging->free_blocks != NULL;
+}
+
 void datafile_name(const struct datafile *d, char ret[PART_NAME_MAX])
 {
 	bool final = d->state == DATAFILE_NAMED;

@@ -131,6 +131,9 @@ struct datafile_frame *datafile_pop_durable(struct datafile *d);
 /* Go as far as possible without waiting. */
 void datafile_step(struct datafile *d);
 
+/* Whether datafile_step() has more to do at once: composing a long tail takes several calls. */
+bool datafile_is_ready(const struct datafile *d);
+
 /* File name in its present state, with .part when it has it. */
 void datafile_name(const struct datafile *d, char ret[PART_NAME_MAX]);
 

@@ -25,12 +25,14 @@ uint64_t format_frames(const struct config_sink *c, uint64_t frame_bytes, uint64
 {
 	bool counted = c->frames_per_file != CONFIG_AUTO;
 	uint64_t frames = counted ? (uint64_t)c->frames_per_file : FRAMES_AUTO;
-	uint64_t sized;
+	uint64_t sized, most; /* offsets are signed, indices have 32 bits */
 
 	if (c->file_size) {
 		sized = frames_in(c->file_size, frame_bytes, head, tail_bytes, large);
 		frames = counted && frames < sized ? frames : sized;
 	}
-	frames = frames < UINT32_MAX ? frames : UINT32_MAX;
+	most = INT64_MAX / 2 / (frame_bytes + tail_bytes(1, large));
+	most = most < UINT32_MAX ? most : UINT32_MAX;
+	frames = frames < most ? frames : most;
 	return frames ? frames : 1;
 }

@@ -101,6 +101,7 @@ static void note_full(struct lane *l)
 			l, SINK_ERROR, name,
 			"disk full: frames are dropped until there is space, free some; the file "
 			"is closed");
+	l->space_index = l->current->placed ? l->next_index : l->current->index;
 	end_current(l);
 	lane_wait(l, DROPPED_NO_SPACE);
 }
@@ -258,6 +259,8 @@ static bool is_zero_copy(bool direct, size_t bytes)
 
 int lane_lay_out(struct lane *l, const struct sink_shape *shape)
 {
+	if (l->format->suffix && shape->bytes == 0)
+		return -EINVAL; /* a source sink without source frames */
 	l->shape = *shape;
 	staging_close(&l->staging);
 	if (!l->format->suffix)
@@ -286,7 +289,7 @@ static void reset_series(struct lane *l)
 	lost_done(&l->lost);
 	l->stopped = l->draining = l->lost_due = l->ledger_damaged = l->head_reserved = false;
 	l->retry_ns = l->journal_retry_ns = l->sync_ns = 0;
-	l->next_index = 0;
+	l->next_index = l->space_index = 0;
 	l->written = l->durable = l->short_of_space = 0;
 	memset(l->dropped, 0, sizeof l->dropped);
 	l->ended_count = 0;
@@ -393,6 +396,9 @@ void lane_step(struct lane *l, uint64_t now_ns)
 
 uint64_t lane_next_ns(const struct lane *l)
 {
+	for (unsigned i = 0; i < LANE_FILES; i++)
+		if (datafile_is_ready(&l->files[i]))
+			return 0;
 	if (l->undurable == 0 && l->lost.count == 0)
 		return UINT64_MAX;
 	return l->journal_retry_ns > l->sync_ns ? l->journal_retry_ns : l->sync_ns;

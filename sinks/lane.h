@@ -77,6 +77,7 @@ struct lane {
 	uint64_t undurable; /* frames in files or handed, without a record */
 	uint64_t written, durable, dropped[DROPPED_COUNT];
 	uint64_t short_of_space; /* frames dropped since the disk became full */
+	uint32_t space_index;    /* a frame that lands in this file or a later one: space again */
 	struct lane_file *ended;
 	size_t ended_count, ended_capacity;
 };
@@ -88,7 +89,7 @@ void lane_open(struct lane *l, const struct lane_host *host, struct writer *w,
 /* Accepts a zeroed one. Nothing may be under way. */
 void lane_close(struct lane *l);
 
-/* 0 or -ENOMEM. Between series. */
+/* 0, -ENOMEM, or -EINVAL for frames without pixels. Between series. */
 int lane_lay_out(struct lane *l, const struct sink_shape *shape);
 
 /* Bytes that lane_lay_out() allocates, and frames without a record at most. */
@@ -123,7 +124,7 @@ void lane_lose(struct lane *l, const struct loss *loss);
 /* Go as far as possible without waiting. now_ns: monotonic. */
 void lane_step(struct lane *l, uint64_t now_ns);
 
-/* When lane_step() is due at the latest. */
+/* When lane_step() is due at the latest; 0: at once, it stopped only to return soon. */
 uint64_t lane_next_ns(const struct lane *l);
 
 /* Sync and journal what is there, without waiting for the interval, until lane_is_drained(). */

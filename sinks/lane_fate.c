@@ -94,7 +94,8 @@ static void on_landed(void *user, struct datafile_frame *f)
 	struct lane *l = user;
 
 	l->written++;
-	note_space(l);
+	if (f->record.file >= l->space_index)
+		note_space(l);
 	l->host->settled(l->host->user, l, f->record.number, FRAME_WRITTEN, 0, false);
 }
 
@@ -147,6 +148,8 @@ static void on_failed(void *user, struct datafile *d, const char *operation, int
 	lane_forget_current(l, d);
 	if (!full && l->config->on_error == ON_ERROR_STOP)
 		lane_stop(l, DROPPED_WRITE);
+	if (full)
+		l->space_index = d->placed ? d->index + 1 : d->index;
 	if (full || d->landed == 0)
 		lane_wait(l, lane_reason_of(error));
 	datafile_name(d, name);

@@ -131,7 +131,7 @@ int sinks_begin(struct sinks *s, const char *name)
 	int err, first = 0;
 
 	assert(s->laid_out && !s->running);
-	writer_adopt(s->writer);
+	(void)writer_adopt(s->writer);
 	if (folder_clean_name(s->name, name)) {
 		char text[320];
 

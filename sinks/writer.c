@@ -440,20 +440,23 @@ void writer_close(struct writer *w)
 	free(w);
 }
 
-void writer_adopt(struct writer *w)
+bool writer_adopt(struct writer *w)
 {
 	/* SINGLE_ISSUER ties the ring to the thread that made it. */
-	if (w->owner == gettid() || w->busy)
-		return;
+	if (w->owner == gettid())
+		return true;
+	if (w->busy)
+		return false;
 	ring_close(w);
 	ring_open(w);
 	if (w->ring_open)
 		registered_enable(&w->registered, &w->ring);
+	return true;
 }
 
 void writer_register(struct writer *w, const struct writer_memory *memory, unsigned count)
 {
-	writer_adopt(w);
+	(void)writer_adopt(w);
 	registered_disable(&w->registered, w->ring_open ? &w->ring : NULL);
 	registered_want(&w->registered, memory, count);
 	if (w->ring_open)

@@ -77,8 +77,9 @@ int writer_open(struct writer **ret, const struct writer_io *io, int wake_fd);
 /* Accepts NULL. Waits for what is under way; done() is no longer called. */
 void writer_close(struct writer *w);
 
-/* Make the calling thread the owner. Only with nothing under way. */
-void writer_adopt(struct writer *w);
+/* Make the calling thread the owner. False when it is not and operations are under way, which
+ * only the owner can end. */
+bool writer_adopt(struct writer *w);
 
 /* Memory that writes will come from, registered with the kernel when it allows. Only with
  * nothing under way; replaces what was registered before. The table is copied. */
