@@ -15,8 +15,10 @@
 
 #define EX_GOOD          0
 #define EX_BAD_USAGE     2
-#define CALIBRATION_MEAN 16 /* exposures */
-#define PUB_QUEUE        1000
+#define CALIBRATION_MEAN 16   /* exposures */
+#define PUB_QUEUE        1000 /* messages */
+#define PUSH_QUEUE_MIN   6
+#define PUSH_QUEUE_MAX   1000
 #define PUSH_QUEUE_BYTES ((size_t)64 << 20)
 
 static volatile sig_atomic_t stop;
@@ -119,19 +121,27 @@ static int open_pattern(struct pattern *p, struct send_options *o)
 	return EX_GOOD;
 }
 
-static int open_wire(struct wire *w, const struct send_options *o, size_t frame_bytes)
+/* Messages that each endpoint may queue. Pages of files are held in memory until sent. */
+static int queue_length(const struct send_options *o)
+{
+	size_t frame_bytes = (size_t)o->width * o->height * pixel_bytes(o->format->type);
+	size_t queue = PUSH_QUEUE_BYTES / frame_bytes;
+
+	if (o->queue_messages)
+		return o->queue_messages;
+	if (o->publish)
+		return PUB_QUEUE;
+	if (o->pattern == PATTERN_TIFF || queue < PUSH_QUEUE_MIN)
+		return PUSH_QUEUE_MIN;
+	return queue < PUSH_QUEUE_MAX ? (int)queue : PUSH_QUEUE_MAX;
+}
+
+static int open_wire(struct wire *w, const struct send_options *o)
 {
 	struct wire_options wanted = { o->endpoint_count, o->endpoints, o->bind, o->publish,
-		                       o->queue_messages };
-	size_t queue = PUSH_QUEUE_BYTES / frame_bytes;
-	int err;
+		                       queue_length(o) };
+	int err = wire_open(w, &wanted);
 
-	if (wanted.queue_messages == 0)
-		wanted.queue_messages = o->publish          ? PUB_QUEUE
-		                        : queue < 4         ? 4
-		                        : queue > PUB_QUEUE ? PUB_QUEUE
-		                                            : (int)queue;
-	err = wire_open(w, &wanted);
 	if (!err)
 		return EX_GOOD;
 	return complain(err == -EINVAL ? EX_BAD_USAGE : EX_UNAVAILABLE, w->why);
@@ -177,23 +187,27 @@ static int stream(struct send_options *o, struct pattern *p, struct wire *w)
 
 	if (!o->quiet)
 		send_report_print(&report, stderr);
+	if (status == EX_GOOD && sender.gave_up && !stop)
+		status = complain(EX_IOERR, "not everything was delivered within --linger");
 	send_report_done(&report);
 	return status ? status : report_status;
 }
 
+/* The endpoints come first: what is wrong with them is said at once, and a receiver finds its
+ * detector there while frames are still prepared. */
 static int send_frames(struct send_options *o)
 {
 	struct pattern pattern = { 0 };
 	struct wire wire = { 0 };
 	int status = try_report(o);
 
+	if (status == EX_GOOD)
+		status = open_wire(&wire, o);
 	if (status == EX_GOOD && !o->quiet)
 		fprintf(stderr, "openbeam-send: preparing frames of pattern %s\n",
 		        pattern_name(o->pattern));
 	if (status == EX_GOOD)
 		status = open_pattern(&pattern, o);
-	if (status == EX_GOOD)
-		status = open_wire(&wire, o, pattern.frame_bytes);
 	if (status == EX_GOOD)
 		status = stream(o, &pattern, &wire);
 	wire_close(&wire);

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WHY_BYTES 512
+#define WHY_BYTES  512
+#define PIXELS_MAX ((uint64_t)1 << 28)
 
 enum option_id {
 	OPTION_TO = 256,
@@ -449,12 +450,25 @@ static int check_together(struct reading *r)
 	return 0;
 }
 
+static int check_size(const struct reading *r)
+{
+	const struct send_options *o = r->o;
+
+	if ((uint64_t)o->width * o->height <= PIXELS_MAX)
+		return 0;
+	snprintf(r->why, WHY_BYTES, "--size %ux%u: a frame has at most 2^28 pixels, 16384x16384",
+	         o->width, o->height);
+	return -EINVAL;
+}
+
 static int check_all(struct reading *r)
 {
 	int err = check_files(r);
 
 	if (!err)
 		err = apply_profile(r);
+	if (!err)
+		err = check_size(r);
 	if (!err)
 		err = check_length(r);
 	if (!err)

@@ -277,7 +277,7 @@ static uint64_t deliver(struct sender *s)
 	uint64_t now = clock_now_ns(), empty_ns = 0, stopped_ns = 0;
 
 	s->step_ns = now;
-	while (!gives_up(s, now, &stopped_ns)) {
+	while (!(s->gave_up = gives_up(s, now, &stopped_ns))) {
 		if (!wire_drained(s->wire))
 			empty_ns = 0;
 		else if (!empty_ns)

@@ -24,6 +24,7 @@ struct sender {
 	uint64_t start_ns; /* when slot 0 is due, CLOCK_MONOTONIC */
 	uint64_t newest;   /* 1 + the highest index that was come to */
 	uint64_t step_ns;  /* when the step in work began */
+	bool gave_up;      /* the linger time was over, or the patience after a stop */
 	char why[512];     /* after an error: one sentence */
 };
 

@@ -9,19 +9,30 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+static const char *remedy_for(int err)
+{
+	switch (err) {
+	case EADDRINUSE:
+		return "; another program is bound to it";
+	case EINVAL:
+	case EPROTONOSUPPORT:
+		return "; write tcp://HOST:PORT or ipc://PATH";
+	case ENODEV:
+	case EADDRNOTAVAIL:
+		return "; bind to an address of this host, or to tcp://*:PORT";
+	case ENOENT:
+		return "; the folder of an ipc path must be there";
+	default:
+		return "";
+	}
+}
+
 static int refuse(struct wire *w, const char *what, const char *endpoint)
 {
 	int err = errno;
-	const char *remedy = "";
 
-	if (err == EADDRINUSE)
-		remedy = "; another program is bound to it";
-	if (err == EINVAL || err == EPROTONOSUPPORT)
-		remedy = "; write tcp://HOST:PORT or ipc://PATH";
-	if (err == ENODEV)
-		remedy = "; bind to an address of this host, or to tcp://*:PORT";
 	snprintf(w->why, sizeof w->why, "cannot %s %s: %s%s", what, endpoint, zmq_strerror(err),
-	         remedy);
+	         remedy_for(err));
 	return err == EPROTONOSUPPORT ? -EINVAL : -err;
 }
 

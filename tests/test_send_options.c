@@ -66,6 +66,7 @@ Test(send_options, refuses_with_the_option_the_value_and_the_remedy)
 		{ "--to tcp://h:1 --size 2560", "--size 2560", "WIDTHxHEIGHT" },
 		{ "--to tcp://h:1 --size 70000x5", "--size 70000x5", "65535" },
 		{ "--to tcp://h:1 --size 5x5x5", "--size 5x5x5", "WIDTHxHEIGHT" },
+		{ "--to tcp://h:1 --size 65535x65535", "--size 65535x65535", "2^28" },
 		{ "--to tcp://h:1 --rate -1", "--rate -1", "0 to" },
 		{ "--to tcp://h:1 --rate nan", "--rate nan", "0 to" },
 		{ "--to tcp://h:1 --rate 5Hz", "--rate 5Hz", "number" },
