@@ -38,7 +38,7 @@ void bin_rows_scalar(float *out, const float *restrict t, float *sum, float *res
 		fold_pairs(count, columns);
 	}
 	for (size_t i = 0; i < columns; i++)
-		out[i] = count[i] > 0 ? sum[i] / count[i] : NAN;
+		out[i] = sum[i] / count[i];
 }
 
 bin_rows_fn *binning_for(unsigned cpu)

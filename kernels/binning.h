@@ -8,7 +8,7 @@
  *
  *   sum[x]   = t[0][x] + t[1][x] + ... in order, NaN left out;   count[x] likewise
  *   then log2(b) times: sum[i] = sum[2i] + sum[2i + 1], count[i] likewise
- *   out[i]   = sum[i] / count[i], NaN where count is 0
+ *   out[i]   = sum[i] / count[i]; 0 / 0 is NaN, of any bits
  *
  * out     mean                                       [width / b]
  * t       flattened pixels, NaN is bad               [b][width]

@@ -71,13 +71,9 @@ void bin_rows_avx2(float *out, const float *restrict t, float *sum, float *restr
 		fold_pairs(sum, columns);
 		fold_pairs(count, columns);
 	}
-	for (; i + 8 <= columns; i += 8) {
-		__m256 c = _mm256_loadu_ps(count + i);
-		__m256 mean = _mm256_div_ps(_mm256_loadu_ps(sum + i), c);
-		__m256 some = _mm256_cmp_ps(c, _mm256_setzero_ps(), _CMP_GT_OQ);
-
-		_mm256_storeu_ps(out + i, _mm256_blendv_ps(_mm256_set1_ps(NAN), mean, some));
-	}
+	for (; i + 8 <= columns; i += 8)
+		_mm256_storeu_ps(out + i, _mm256_div_ps(_mm256_loadu_ps(sum + i),
+		                                        _mm256_loadu_ps(count + i)));
 	for (; i < columns; i++)
-		out[i] = count[i] > 0 ? sum[i] / count[i] : NAN;
+		out[i] = sum[i] / count[i];
 }

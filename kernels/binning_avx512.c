@@ -2,7 +2,6 @@
 #include "kernels/binning.h"
 
 #include <immintrin.h>
-#include <math.h>
 
 static inline __mmask16 lanes_left(size_t n)
 {
@@ -63,11 +62,9 @@ void bin_rows_avx512(float *out, const float *restrict t, float *sum, float *res
 	}
 	for (size_t i = 0; i < columns; i += 16) {
 		__mmask16 k = lanes_left(columns - i);
-		__m512 c = _mm512_maskz_loadu_ps(k, count + i);
-		__mmask16 some = _mm512_cmp_ps_mask(c, _mm512_setzero_ps(), _CMP_GT_OQ);
 		__m512 s = _mm512_maskz_loadu_ps(k, sum + i);
+		__m512 c = _mm512_maskz_loadu_ps(k, count + i);
 
-		_mm512_mask_storeu_ps(out + i, k,
-		                      _mm512_mask_div_ps(_mm512_set1_ps(NAN), some, s, c));
+		_mm512_mask_storeu_ps(out + i, k, _mm512_div_ps(s, c));
 	}
 }

@@ -56,7 +56,7 @@ static void compare_flatten(struct arrays *a, const struct flatten_impl *row,
 
 	pixels_raw(raw, type, n, style, n + gap);
 	pixels_flat(offset, n, style == PIXELS_TOP ? PIXELS_USUAL : style, n + gap + 1);
-	pixels_flat(gain, n, style, n + gap + 2);
+	pixels_flat(gain, n, style == PIXELS_TOP ? PIXELS_USUAL : style, n + gap + 2);
 	flatten_impls[0].fn[type](expected, raw, offset, gain, n);
 	row->fn[type](t, raw, offset, gain, n);
 	cr_assert(floats_equal(t, expected, n), "%s, type %d, n %zu, gap %zu, style %d", row->name,

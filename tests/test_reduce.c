@@ -465,6 +465,25 @@ Test(reduce, counts_saturated_pixels_of_any_threshold)
 	cr_assert_gt(count_saturated(RAW_UINT16, 150), count_saturated(RAW_UINT16, 151));
 }
 
+Test(reduce, takes_a_threshold_between_two_floats_for_the_upper_one)
+{
+	const float raw[] = { 0.1f, nextafterf(0.1f, 1), 0.2f };
+	struct reduce_plan p = usual_plan(3, 1, RAW_FLOAT32);
+	_Alignas(64) float reduced[16];
+	uint32_t raw_counts[128], counts[256];
+	struct reduction r;
+	struct reduce_job job = { raw, reduced, NULL, raw_counts, counts, &r };
+	void *scratch;
+
+	p.offset = p.gain = NULL;
+	p.saturation = (double)0.1f + 1e-12; /* rounds to 0.1f */
+	cr_assert(reduce_plan_init(&p));
+	scratch = aligned_alloc(64, p.scratch_bytes);
+	reduce_hand(&p, scratch, &job, 1);
+	free(scratch);
+	cr_assert_eq(r.saturated, 2);
+}
+
 Test(reduce, refuses_plans_that_make_no_sense)
 {
 	const struct reduce_plan good = usual_plan(64, 48, RAW_UINT16);
