@@ -165,7 +165,7 @@ Test(journal, is_valid_up_to_the_first_torn_record, .init = make, .fini = done)
 
 		cr_assert_eq(ftruncate(fd, JOURNAL_HEADER_BYTES + cut), 0);
 		close(fd);
-		cr_assert_eq(valid_records(), cut / JOURNAL_RECORD_BYTES);
+		cr_assert_eq(valid_records(), (uint32_t)(cut / JOURNAL_RECORD_BYTES));
 	}
 }
 
