@@ -15,7 +15,14 @@
  *
  * The primary sink is the first that keeps pixels; with only `null`, the first. The ledger is
  * about it: its events alone reach settled(). Each further pixel-keeping sink has a journal and
- * a sink-<n>.csv of its own; its losses make the series incomplete. */
+ * a sink-<n>.csv of its own, n being its index in the configuration; its losses make the series
+ * incomplete. For a primary `null`, written means handed over and durable that the ledger is.
+ *
+ * Callbacks come from within sinks_put, _poll, _drain, _begin, _end and _close, and must not call
+ * back into the sinks. A sync or journal that fails is one of the reasons for `revoked`.
+ *
+ * <directory>/<name>-<number>/<name>-<number>_<file>.tif: the number has at least four digits,
+ * the file six. */
 
 enum sink_say { SINK_INFO, SINK_WARNING, SINK_ERROR };
 
