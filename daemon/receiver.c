@@ -7,6 +7,7 @@
 #include "daemon/pipeline.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,7 +301,9 @@ static bool reopen(struct receiver *r)
 	         "memory passed the ceiling: closing %s and what its peers have not finished "
 	         "sending",
 	         r->source.endpoint);
-	if (source_reopen(&r->source) == 0)
+	int err = source_reopen(&r->source);
+	malloc_trim(0); /* the allocator is told to keep what it has: not this */
+	if (err == 0)
 		return true;
 	pipeline_fail(r->pipeline, 69, r->source.why);
 	return false;

@@ -23,6 +23,7 @@
 #define PROGRESS_LINE_NS   ((uint64_t)5 * 1000000000u)
 #define PROGRESS_REDRAW_NS ((uint64_t)250 * 1000000u)
 #define ABORT_PATIENCE_MS  10000
+#define JOIN_PATIENCE_MS   1000 /* for each thread, once the collector has ended */
 
 struct run {
 	struct pipeline pipeline;
@@ -269,7 +270,7 @@ static void loop(struct run *r)
 		watch_stages(r, now_ns);
 		watch_memory(r, now_ns);
 		show_progress(r, now_ns);
-		if (r->stuck && deadline_ns == 0)
+		if ((r->stuck || r->signals >= 2) && deadline_ns == 0)
 			deadline_ns = now_ns + (uint64_t)ABORT_PATIENCE_MS * 1000000u;
 		if (deadline_ns != 0 && now_ns > deadline_ns)
 			return;
@@ -285,7 +286,7 @@ static int finish(struct run *r)
 	bool failed = atomic_load_explicit(&p->failed, memory_order_acquire);
 	if (failed)
 		log_line(LOG_ERROR, "daemon", "%s", p->failure);
-	if (!pipeline_join(p, ABORT_PATIENCE_MS)) {
+	if (!pipeline_join(p, JOIN_PATIENCE_MS)) {
 		log_line(LOG_ERROR, "daemon",
 		         "threads that do not end: leaving without closing the "
 		         "series; its journal has every durable frame");
