@@ -95,8 +95,7 @@ Test(config_manual, names_every_key_with_its_default_in_order)
 		/* Its comment says the default; its value is it, but for the settled one. */
 		snprintf(wanted, sizeof wanted, "Default: %s\n", o->fallback);
 		cr_expect(strstr(at, wanted) && strstr(at, wanted) < line, "%s", o->path);
-		snprintf(wanted, sizeof wanted, "%s: %s\n", option_name(o),
-		         o->fallback);
+		snprintf(wanted, sizeof wanted, "%s: %s\n", option_name(o), o->fallback);
 		cr_expect_eq(strncmp(line, wanted, strlen(wanted)), 0, "%s", o->path);
 		at = line;
 	}
