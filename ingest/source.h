@@ -55,7 +55,7 @@ struct source {
 	char endpoint[256]; /* as bound: with the port that tcp://...:0 or :* was given */
 	void *context, *socket, *monitor;
 	struct source_events events;
-	char last_event[200]; /* one sentence about the last connect, disconnect or refusal */
+	char last_event[320]; /* one sentence about the last connect, disconnect or refusal */
 	char why[200];        /* after an error: the library's text with the endpoint */
 
 	/* Of source_watch(). */

@@ -122,12 +122,12 @@ static void note_disconnection(struct source *s, int fd)
 
 	if (s->refusal[0]) {
 		count(&s->events.handshake_failed);
-		snprintf(s->last_event, sizeof s->last_event, "%s at %.80s is no ZeroMQ peer: %s",
-		         name, s->endpoint, s->refusal);
+		snprintf(s->last_event, sizeof s->last_event,
+		         "%.60s at %.80s is no ZeroMQ peer: %.100s", name, s->endpoint, s->refusal);
 	} else {
 		count(&s->events.disconnected);
 		snprintf(s->last_event, sizeof s->last_event,
-		         "%s disconnected from %.60s: it ended, or sent what is no ZeroMQ or a "
+		         "%.60s disconnected from %.60s: it ended, or sent what is no ZeroMQ or a "
 		         "part above %lld bytes",
 		         name, s->endpoint, (long long)s->options.max_message_bytes);
 	}
