@@ -46,14 +46,12 @@ def kind_of(path):
 
 
 def sort_folder(folder):
-    """{role: [path]} and {path: kind} of the TIFFs in a folder."""
-    tiffs = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".tif", ".tiff"))
-    if not tiffs:
-        raise Misfit(f"no .tif or .tiff among its {len(list(folder.iterdir()))} entries")
+    """{role: [path]} of the TIFFs in a folder."""
     found = {"flat": [], "dark": [], "sample": []}
-    for path in tiffs:
-        found[role_of(path)].append(path)
-    return found, {path: kind_of(path) for path in tiffs}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in (".tif", ".tiff"):
+            found[role_of(path)].append(path)
+    return found
 
 
 def describe(found):
@@ -62,11 +60,15 @@ def describe(found):
         yield f"  {role:7} {len(paths):4}  {names or '-'}"
 
 
-def require_fit(found, kinds):
+def require_fit(folder, found):
+    """The size and type of the samples, when the folder can be streamed."""
+    if not any(found.values()):
+        raise Misfit(f"no .tif or .tiff among its {len(list(folder.iterdir()))} entries")
     for role in ("sample", "flat"):
         if not found[role]:
             names = " or ".join(ROLES.get(role, ("any other name",)))
             raise Misfit(f"no {role} ({names})")
+    kinds = {path: kind_of(path) for paths in found.values() for path in paths}
     sizes = {kind[:2] for kind in kinds.values()}
     if len(sizes) != 1:
         lines = [f"{p.name} {k[1]}x{k[0]}" for p, k in kinds.items()]
@@ -74,6 +76,7 @@ def require_fit(found, kinds):
     types = {kinds[p][2] for p in found["sample"]}
     if len(types) != 1 or not types <= set(PIXELS):
         raise Misfit(f"samples are {', '.join(sorted(types))}; one of {', '.join(PIXELS)} is streamed")
+    return kinds[found["sample"][0]]
 
 
 def combined(paths, combined_path):
@@ -91,16 +94,15 @@ def prepare(folder, scratch):
     folder = folder.resolve()
     found = {}
     try:
-        found, kinds = sort_folder(folder)
-        require_fit(found, kinds)
-    except Misfit as misfit:
-        print(f"run: --real {folder}: {misfit}", file=sys.stderr)
+        found = sort_folder(folder)
+        height, width, pixel = require_fit(folder, found)
+    except (Misfit, OSError) as misfit:
+        print(f"run: --real {folder}: {getattr(misfit, 'strerror', misfit)}", file=sys.stderr)
         for line in describe(found):
             print(line, file=sys.stderr)
         return 2
     print(f"in {folder}:")
     print("\n".join(describe(found)))
-    height, width, pixel = kinds[found["sample"][0]]
     (scratch / "size").write_text(f"{width}x{height}\n")
     (scratch / "type").write_text(f"{pixel}\n")
     (scratch / "samples").write_text("".join(f"{p}\n" for p in found["sample"]))
