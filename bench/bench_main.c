@@ -34,12 +34,29 @@ static int write_json(const struct results *r, const char *path)
 	return err == -EACCES ? EX_NOPERM : EX_CANTCREAT;
 }
 
+/* A file that cannot be written is known before a minute of measuring. */
+static int try_json(const char *path)
+{
+	FILE *out = path ? fopen(path, "a") : NULL;
+
+	if (!path)
+		return 0;
+	if (out) {
+		fclose(out);
+		return 0;
+	}
+	fprintf(stderr, "openbeam-bench: cannot write %s: %s\n", path, strerror(errno));
+	return errno == EACCES ? EX_NOPERM : EX_CANTCREAT;
+}
+
 static int measure(const struct bench_options *o)
 {
 	struct results results;
 	char why[512] = "";
-	int status, json_status;
+	int status = try_json(o->json), json_status;
 
+	if (status)
+		return status;
 	if (results_open(&results, o->benchmark))
 		return complain(EX_OSERR, "no memory");
 	status = find(o->benchmark)(o, &results, why);

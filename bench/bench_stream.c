@@ -53,10 +53,14 @@ static double reduced_bytes(const struct bench_options *o)
 	return 2.0 * (o->width / 2) * (o->height / 2);
 }
 
-static void add_cost(struct results *r, const char *name, double seconds, const char *note)
+/* `scale` makes milliseconds a frame of the samples. */
+static void add_cost(struct results *r, const char *name, const struct samples *cost, double scale,
+                     const char *note)
 {
-	struct samples ms = { .count = 1, .at = { seconds * 1e3 } };
+	struct samples ms = { 0 };
 
+	for (unsigned i = 0; i < cost->count; i++)
+		samples_add(&ms, cost->at[i] * scale);
 	results_add(r, &(struct result){
 			       .name = name, .unit = "ms/frame", .samples = &ms, .note = note });
 }
@@ -70,7 +74,8 @@ static int measure_zmq(struct measuring *m, char why[512])
 	if (err)
 		return EX_UNAVAILABLE;
 	m->costs.zmq = samples_median(&limit.cpu_s_per_frame);
-	add_cost(m->results, "cost-zmq", m->costs.zmq, "CPU of bare send and receive over tcp");
+	add_cost(m->results, "cost-zmq", &limit.cpu_s_per_frame, 1e3,
+	         "CPU of bare send and receive over tcp");
 	return 0;
 }
 
@@ -92,7 +97,8 @@ static int measure_pass(struct measuring *m, char why[512])
 		return EX_OSERR;
 	}
 	m->costs.pass = samples_median(&figures.cpu_s_per_frame);
-	add_cost(m->results, "cost-pass", m->costs.pass, "CPU of the pass, all cores busy");
+	add_cost(m->results, "cost-pass", &figures.cpu_s_per_frame, 1e3,
+	         "CPU of the pass, all cores busy");
 	return 0;
 }
 
@@ -104,7 +110,8 @@ static int measure_write(struct measuring *m, char why[512])
 	if (err)
 		return err == -EACCES ? EX_NOPERM : EX_CANTCREAT;
 	m->costs.write = samples_median(&limit.cpu_s_per_gb) * reduced_bytes(m->options) * 1e-9;
-	add_cost(m->results, "cost-write", m->costs.write, "CPU of writing the reduced frame");
+	add_cost(m->results, "cost-write", &limit.cpu_s_per_gb, reduced_bytes(m->options) * 1e-6,
+	         "CPU of writing the reduced frame");
 	return 0;
 }
 

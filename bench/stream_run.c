@@ -204,11 +204,9 @@ static int start_sender(const struct stream_setup *s, uint64_t frames, unsigned 
                         struct child *ret)
 {
 	struct path send = program(s, "openbeam-send"), log = in_scratch(s, "send.log");
-	struct path report = in_scratch(s, "sent.json");
 	char size[32], count[32], endpoint[64];
-	const char *argv[] = { send.text,  "--to",      endpoint,  "--size",   size,
-		               "--frames", count,       "--quiet", "--memory", "256",
-		               "--report", report.text, NULL };
+	const char *argv[] = { send.text, "--to",    endpoint,   "--size", size, "--frames",
+		               count,     "--quiet", "--memory", "256",    NULL };
 
 	snprintf(size, sizeof size, "%" PRIu32 "x%" PRIu32, s->width, s->height);
 	snprintf(count, sizeof count, "%" PRIu64, frames);
@@ -238,33 +236,22 @@ static int read_manifest(const struct stream_setup *s, struct stream_figures *re
 		snprintf(why, WHY_BYTES, "openbeamd left no manifest with totals in its series");
 		return EX_SOFTWARE;
 	}
+	ret->seconds =
+		(double)(read_integer(manifest, "end_ns") - read_integer(manifest, "start_ns")) *
+		1e-9;
 	ret->expected = read_integer(totals, "expected");
 	ret->written = read_integer(totals, "written");
 	json_decref(manifest);
 	return 0;
 }
 
-static int read_start(const struct stream_setup *s, uint64_t *ret_ns, char why[512])
-{
-	struct path path = in_scratch(s, "sent.json");
-	json_t *report = json_load_file(path.text, 0, NULL);
-
-	*ret_ns = read_integer(report, "started_ns");
-	json_decref(report);
-	if (*ret_ns)
-		return 0;
-	snprintf(why, WHY_BYTES, "openbeam-send left no report");
-	return EX_SOFTWARE;
-}
-
 /* Both run; wait for the daemon, then for the sender. Status 1 of the daemon is a series with
  * losses: a result, not an error. */
 static int await_both(const struct stream_setup *s, struct child *daemon, struct child *sender,
-                      uint64_t deadline_ns, uint64_t *ret_end_ns, char why[512])
+                      uint64_t deadline_ns, char why[512])
 {
 	int status = child_wait(daemon, deadline_ns, s->stop);
 
-	*ret_end_ns = clock_read_ns(CLOCK_REALTIME);
 	if (status != 0 && status != 1)
 		return refuse(s, "openbeamd", "daemon.log", status, why);
 	status = child_wait(sender, deadline_ns, s->stop);
@@ -272,7 +259,7 @@ static int await_both(const struct stream_setup *s, struct child *daemon, struct
 }
 
 static int run_both(const struct stream_setup *s, uint64_t frames, unsigned port,
-                    uint64_t deadline_ns, uint64_t *ret_end_ns, char why[512])
+                    uint64_t deadline_ns, char why[512])
 {
 	struct child daemon = { 0 }, sender = { 0 };
 	int status = 0, err = start_daemon(s, &daemon);
@@ -284,7 +271,7 @@ static int run_both(const struct stream_setup *s, uint64_t frames, unsigned port
 		status = EX_UNAVAILABLE;
 	}
 	if (!status)
-		status = await_both(s, &daemon, &sender, deadline_ns, ret_end_ns, why);
+		status = await_both(s, &daemon, &sender, deadline_ns, why);
 	child_end(&sender);
 	child_end(&daemon);
 	return status;
@@ -296,7 +283,6 @@ int stream_run(const struct stream_setup *s, const char *format, uint64_t frames
 	uint64_t deadline_ns = clock_now_ns() + (uint64_t)(timeout_s * 1e9);
 	struct path out = in_scratch(s, "out");
 	unsigned port = free_port();
-	uint64_t start_ns = 0, end_ns = 0;
 	int status = 0;
 
 	if (mkdir(out.text, 0700) || !port || write_configuration(s, format, frames, port)) {
@@ -305,13 +291,9 @@ int stream_run(const struct stream_setup *s, const char *format, uint64_t frames
 		status = EX_CANTCREAT;
 	}
 	if (!status)
-		status = run_both(s, frames, port, deadline_ns, &end_ns, why);
-	if (!status)
-		status = read_start(s, &start_ns, why);
+		status = run_both(s, frames, port, deadline_ns, why);
 	if (!status)
 		status = read_manifest(s, ret, why);
-	if (!status)
-		ret->seconds = (double)(end_ns - start_ns) * 1e-9;
 	scratch_folder_remove(&s->scratch, "out");
 	return status;
 }

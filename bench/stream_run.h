@@ -17,7 +17,7 @@ struct stream_setup {
 };
 
 struct stream_figures {
-	double seconds; /* from the first message to the end of the daemon: all on disk, closed */
+	double seconds; /* from the first frame until the files are closed, by the manifest */
 	uint64_t expected, written; /* frames, by the manifest */
 };
 
