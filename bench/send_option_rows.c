@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/send_option_rows.h"
+
+#include "bench/send_options.h"
+
+#include <stddef.h>
+
+void send_options_help(FILE *out)
+{
+	fputs("usage: openbeam-send --to ENDPOINT [options]\n"
+	      "       openbeam-send --write-dark FILE --write-flat FILE [options]\n"
+	      "A simulated detector: streams frames over ZeroMQ, with faults when asked.\n\n",
+	      out);
+	for (const struct option_row *r = send_option_rows; r->name; r++) {
+		char left[64];
+
+		snprintf(left, sizeof left, "--%s %s", r->name, r->value ? r->value : "");
+		fprintf(out, "  %-25s %s\n", left, r->help);
+	}
+	fputs("\nprofiles (--size, --pixel-format, --rate and --seconds at once; each can still be "
+	      "given):\n",
+	      out);
+	for (const struct send_profile *p = send_profiles; p->name; p++)
+		if (pixel_format_find(p->format)->built)
+			fprintf(out, "  %-12s %4ux%-4u %-7s %6g Hz  %5g s  %s\n", p->name, p->width,
+			        p->height, p->format, p->rate_hz, p->seconds, p->summary);
+	fputs("\nexit status: 0 done or stopped by TERM or INT, 2 usage, 66 a file is not there,\n"
+	      "65 a file is no usable TIFF, 69 cannot bind or connect, 71 no memory, 73 cannot\n"
+	      "write a file, 74 input or output failed\n",
+	      out);
+}
+
+const struct option_row send_option_rows[] = {
+	{ "to", "ENDPOINT", "tcp://HOST:PORT or ipc://PATH; repeated: frames go round", OPTION_TO },
+	{ "attach", "HOW", "bind (default) or connect", OPTION_ATTACH },
+	{ "socket", "KIND", "push (default; waits for the receiver) or pub (drops)",
+	  OPTION_SOCKET },
+	{ "hwm", "MESSAGES", "queue per endpoint; default 64 MiB of frames, pub 1000", OPTION_HWM },
+	{ "wait", "S", "pub: wait so long for a subscriber (default 10)", OPTION_WAIT },
+	{ "linger", "S", "give up delivering S seconds after the end (default: never)",
+	  OPTION_LINGER },
+	{ "protocol", "NAME", "array-1.0", OPTION_PROTOCOL },
+	{ "profile", "NAME", "one of the sources below", OPTION_PROFILE },
+	{ "size", "WxH", "pixels (default 2560x2160)", OPTION_SIZE },
+	{ "pixel-format", "NAME",
+	  "Mono8 Mono10 Mono12 Mono14 Mono16 (default) uint8 uint16 uint32 float32",
+	  OPTION_PIXEL_FORMAT },
+	{ "big-endian", NULL, "send pixels most significant byte first", OPTION_BIG_ENDIAN },
+	{ "pattern", "NAME", "phantom (default), flat, dark, counter or noise", OPTION_PATTERN },
+	{ "tiff", "FILE...", "send the pages of TIFF files, again and again", OPTION_TIFF },
+	{ "memory", "MIB", "prepared frames take at most this (default 512)", OPTION_MEMORY },
+	{ "seed", "N", "of the picture and of the faults (default 1)", OPTION_SEED },
+	{ "rate", "HZ", "numbers a second; 0 (default): as fast as possible", OPTION_RATE },
+	{ "frames", "N",
+	  "frame numbers, lost ones included (default 1000, of files: each page once); 0: until "
+	  "stopped",
+	  OPTION_FRAMES },
+	{ "seconds", "S", "length at the given rate, instead of --frames", OPTION_SECONDS },
+	{ "first", "N", "number of the first frame (default 0)", OPTION_FIRST },
+	{ "step", "N", "from one frame number to the next (default 1)", OPTION_STEP },
+	{ "lose", "P", "chance that a number is never sent", OPTION_LOSE },
+	{ "duplicate", "P", "chance that a usable frame is sent twice", OPTION_DUPLICATE },
+	{ "reorder", "P", "chance that it changes places with one up to 7 later", OPTION_REORDER },
+	{ "corrupt", "P", "chance that a message is unusable", OPTION_CORRUPT },
+	{ "truncate", "P", "chance that a message has too few pixels", OPTION_TRUNCATE },
+	{ "stall", "MS", "stop once, in the middle, for so long", OPTION_STALL },
+	{ "report", "FILE", "write what was sent, lost, damaged as JSON", OPTION_REPORT },
+	{ "write-dark", "FILE", "write the phantom's dark as TIFF (float32, mean of 16)",
+	  OPTION_WRITE_DARK },
+	{ "write-flat", "FILE", "write its open beam, with the dark in it, likewise",
+	  OPTION_WRITE_FLAT },
+	{ "quiet", NULL, "no progress, no summary", OPTION_QUIET },
+	{ "verbose", NULL, "name every fault as it is sent", OPTION_VERBOSE },
+	{ "help", NULL, "print this", OPTION_HELP },
+	{ "version", NULL, "print the version", OPTION_VERSION },
+	{ 0 },
+};
