@@ -136,17 +136,19 @@ static void write_ledger(struct collector *k)
 {
 	struct reasons reasons = { 0 };
 	struct sink_summary summary;
+	struct bins raw, normalised;
 
 	sinks_drain(k->sinks);
 	count_expected(k);
 	find_reasons(&k->totals, &reasons);
+	layout_bins(k->pipeline->config, k->layout ? &k->layout->shape : NULL, &raw, &normalised);
 	summary = (struct sink_summary){
 		.totals = &k->totals,
 		.expected_from = series_expected_from(&k->series),
 		.reasons = reasons.at,
 		.reason_count = reasons.count,
-		.raw_bins = k->layout->plan.raw_bins,
-		.normalised_bins = k->layout->plan.normalised_bins,
+		.raw_bins = raw,
+		.normalised_bins = normalised,
 		.raw_counts = k->raw_counts,
 		.normalised_counts = k->normalised_counts,
 		.raw_tails = k->raw_tails,
@@ -162,8 +164,7 @@ void closing_finish(struct collector *k)
 {
 	if (k->series.state != SERIES_OPEN)
 		return;
-	/* relaxed: tells the watchdog that a still loop is the disk's. */
-	atomic_store_explicit(&k->stage.on_disk, true, memory_order_relaxed);
+	collector_on_disk(k, true);
 	series_finish(&k->series);
 	if (k->begun) {
 		write_ledger(k);
@@ -171,7 +172,7 @@ void closing_finish(struct collector *k)
 		k->totals = (struct totals){ 0 };
 	}
 	k->begun = k->announced = false;
-	atomic_store_explicit(&k->stage.on_disk, false, memory_order_relaxed);
+	collector_on_disk(k, false);
 	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
 		pipeline_phase(k->pipeline, PHASE_END);
 }

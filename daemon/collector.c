@@ -97,7 +97,6 @@ static void place(void *user, uint64_t number, void *held)
 
 	k->held[s->home]--;
 	closing_begin(k);
-	closing_count(k, s);
 	if (phase_of(k) == PHASE_ABORT) {
 		k->totals.dropped[DROPPED_ABORTED]++;
 		sinks_lose(k->sinks, number, FRAME_DROPPED, DROPPED_ABORTED, s->flags,
@@ -105,6 +104,7 @@ static void place(void *user, uint64_t number, void *held)
 		give_back(k, s);
 		return;
 	}
+	closing_count(k, s);
 	sinks_put(k->sinks, &f);
 }
 
@@ -269,6 +269,12 @@ static void relieve(struct collector *k, unsigned home)
 	}
 }
 
+void collector_on_disk(struct collector *k, bool on_disk)
+{
+	/* relaxed: tells the watchdog that a still loop is the disk's. */
+	atomic_store_explicit(&k->stage.on_disk, on_disk, memory_order_relaxed);
+}
+
 unsigned collector_take(struct collector *k)
 {
 	unsigned taken = 0;
@@ -356,9 +362,9 @@ static void show_figures(struct collector *k)
 static bool receivers_ended(const struct collector *k)
 {
 	for (unsigned i = 0; i < k->pipeline->receiver_count; i++)
-		/* acquire pairs with receiver_run(): what it published is visible. */
-		if (!atomic_load_explicit(&k->pipeline->receivers[i].stage.ended,
-		                          memory_order_acquire))
+		/* seq_cst (an acquire) pairs with receiver_run(): what it published is visible;
+		 * ordered after our word that we sleep. */
+		if (!atomic_load(&k->pipeline->receivers[i].stage.ended))
 			return false;
 	return true;
 }
@@ -406,7 +412,9 @@ void *collector_run(void *argument)
 		bool ended = receivers_ended(k);
 		unsigned taken = collector_take(k);
 		uint64_t now_ns = clock_monotonic_ns();
+		collector_on_disk(k, true);
 		uint64_t wanted_ns = sinks_poll(k->sinks, now_ns);
+		collector_on_disk(k, false);
 
 		show_figures(k);
 		if (taken > 0) {

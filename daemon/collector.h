@@ -64,6 +64,9 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 /* Accepts a zeroed or half-open one. The thread must have ended. */
 void collector_close(struct collector *k);
 
+/* Say that what follows may wait for the disk, so that the watchdog knows. Collector. */
+void collector_on_disk(struct collector *k, bool on_disk);
+
 /* The thread's body; `argument` is the collector. */
 void *collector_run(void *argument);
 

@@ -52,7 +52,7 @@ static int open_workers(struct pipeline *p)
 	memset(p->workers, 0, p->worker_count * sizeof *p->workers);
 	for (unsigned i = 0; i < p->worker_count; i++) {
 		p->workers[i].pipeline = p;
-		p->workers[i].index = i;
+		p->workers[i].index = p->workers[i].turn = i;
 	}
 	return 0;
 }
@@ -109,6 +109,10 @@ int pipeline_start(struct pipeline *p)
 		err = stage_start(&p->receivers[i].stage, name, receiver_run, &p->receivers[i],
 		                  cpu_for(p, i));
 	}
+	/* The collector waits for every receiver to end: those that never ran have. */
+	for (unsigned i = 0; err < 0 && i < p->receiver_count; i++)
+		if (!p->receivers[i].stage.started)
+			atomic_store(&p->receivers[i].stage.ended, true);
 	return err;
 }
 
@@ -156,9 +160,10 @@ bool pipeline_join(struct pipeline *p, unsigned timeout_ms)
 
 void pipeline_close(struct pipeline *p)
 {
+	/* The sinks give slots back to the receivers' rings to the last. */
+	collector_close(&p->collector);
 	for (unsigned i = 0; i < p->receiver_count; i++)
 		receiver_close(&p->receivers[i]);
-	collector_close(&p->collector);
 	bell_close(&p->collect);
 	free(p->receivers);
 	free(p->workers);

@@ -373,8 +373,9 @@ void *receiver_run(void *argument)
 		stage_turn(&r->stage);
 	watch_peers(r);
 	atomic_store_explicit(&r->quiet, true, memory_order_relaxed);
-	/* release pairs with the collector's acquire: everything was published before. */
-	atomic_store_explicit(&r->stage.ended, true, memory_order_release);
+	/* seq_cst (a release) pairs with the collector's load: everything was published before;
+	 * ordered before the look whether it sleeps. */
+	atomic_store(&r->stage.ended, true);
 	bell_ring(&r->pipeline->collect);
 	return NULL;
 }

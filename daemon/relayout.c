@@ -152,13 +152,18 @@ static void stand_still(struct collector *k)
 		bell_ring(&p->receivers[i].bell);
 	while (!all_still(k)) {
 		stage_turn(&k->stage);
-		if (collector_take(k) == 0)
+		if (collector_take(k) == 0) {
 			bell_sleep(&p->collect, STANDSTILL_POLL_MS);
+			bell_leave(&p->collect);
+		}
 		sinks_poll(k->sinks, clock_monotonic_ns());
 	}
-	/* What was still in the rings may have begun a series of the old geometry. */
-	closing_finish(k);
+	/* A series of the old geometry ends; one that has no frame yet goes on in the new one. */
+	if (k->begun || k->series.any)
+		closing_finish(k);
+	collector_on_disk(k, true);
 	sinks_drain(k->sinks);
+	collector_on_disk(k, false);
 }
 
 static void go_on(struct collector *k)

@@ -10,6 +10,8 @@ int sequence_open(struct sequence *q, uint64_t capacity)
 	*q = (struct sequence){ .capacity = capacity };
 	if (capacity == 0 || (capacity & (capacity - 1)) != 0)
 		return -EINVAL;
+	if (capacity > SIZE_MAX / sizeof *q->entries)
+		return -ENOMEM;
 	q->entries = aligned_alloc(64, capacity * sizeof *q->entries);
 	if (!q->entries)
 		return -ENOMEM;

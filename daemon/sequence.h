@@ -83,9 +83,9 @@ static inline struct entry *sequence_next(struct sequence *q)
 	uint64_t number = atomic_load_explicit(&q->published, memory_order_relaxed); /* ours */
 	struct sequence_entry *e = sequence_at(q, number);
 
-	/* acquire pairs with release in sequence_recycle(): the collector is done reading it. */
-	if (atomic_load_explicit(&e->stamp, memory_order_acquire) !=
-	    sequence_stamp(number, ENTRY_SPARE))
+	/* seq_cst (an acquire) pairs with sequence_recycle(): the collector is done reading it;
+	 * ordered after the receiver's word that it is going to sleep. */
+	if (atomic_load(&e->stamp) != sequence_stamp(number, ENTRY_SPARE))
 		return NULL;
 	return &e->entry;
 }
@@ -106,8 +106,9 @@ static inline void sequence_publish(struct sequence *q)
  * Lock-free: a worker fails only because another one succeeded. Any worker. */
 static inline unsigned sequence_claim(struct sequence *q, unsigned most, uint64_t *ret_first)
 {
-	/* relaxed: a stale value fails in the exchange, which loads it anew. */
-	uint64_t first = atomic_load_explicit(&q->claimed, memory_order_relaxed);
+	/* acquire pairs with the release of the exchange: what the last claimer saw published, we
+	 * see too, so that the difference below is never negative. */
+	uint64_t first = atomic_load_explicit(&q->claimed, memory_order_acquire);
 
 	for (;;) {
 		/* seq_cst pairs with sequence_publish(): what it counts is visible, and a worker
@@ -117,10 +118,9 @@ static inline unsigned sequence_claim(struct sequence *q, unsigned most, uint64_
 
 		if (count == 0)
 			return 0;
-		/* relaxed: entries are handed over by their stamps, not by this counter. */
 		if (atomic_compare_exchange_weak_explicit(&q->claimed, &first, first + count,
-		                                          memory_order_relaxed,
-		                                          memory_order_relaxed)) {
+		                                          memory_order_acq_rel,
+		                                          memory_order_acquire)) {
 			*ret_first = first;
 			return count;
 		}
@@ -169,10 +169,10 @@ static inline void sequence_recycle(struct sequence *q)
 {
 	uint64_t number = atomic_load_explicit(&q->collected, memory_order_relaxed); /* ours */
 
-	/* release pairs with acquire in sequence_next(): we are done reading the entry. */
-	atomic_store_explicit(&sequence_at(q, number)->stamp,
-	                      sequence_stamp(number + q->capacity, ENTRY_SPARE),
-	                      memory_order_release);
+	/* seq_cst (a release) pairs with acquire in sequence_next(): we are done reading the entry;
+	 * ordered before the look whether the receiver sleeps. */
+	atomic_store(&sequence_at(q, number)->stamp,
+	             sequence_stamp(number + q->capacity, ENTRY_SPARE));
 	/* relaxed: only a figure for others. */
 	atomic_store_explicit(&q->collected, number + 1, memory_order_relaxed);
 }

@@ -16,6 +16,7 @@
 #define SLOTS_MOST        8192u /* of each receiver */
 #define QUEUE_MOST        1000u
 #define PAYLOADS_PER_HAND 2u
+#define NORMALISED_HIGH   1.5
 
 struct frame_shape shape_of_frame(const struct frame *f)
 {
@@ -72,9 +73,16 @@ static struct bins bins_of(const struct config_bins *b, double auto_high)
 
 static double raw_high(const struct config *c, const struct frame_shape *s)
 {
-	unsigned bits = significant_bits(c, s);
+	unsigned bits = s && s->type != PIXEL_FLOAT32 ? significant_bits(c, s) : 32;
 
-	return s->type == PIXEL_FLOAT32 || bits > 16 ? 65536.0 : ldexp(1.0, (int)bits);
+	return bits > 16 ? 65536.0 : ldexp(1.0, (int)bits);
+}
+
+void layout_bins(const struct config *c, const struct frame_shape *s, struct bins *ret_raw,
+                 struct bins *ret_normalised)
+{
+	*ret_raw = bins_of(&c->histogram.raw, raw_high(c, s));
+	*ret_normalised = bins_of(&c->histogram.normalised, NORMALISED_HIGH);
 }
 
 static enum product_type reduced_type(const struct config *c, enum raw_layout raw)
@@ -129,7 +137,9 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 	const struct config *c = n->config;
 	enum raw_layout raw = raw_layout_of(s);
 	bool offset = c->reduce.normalise != NORMALISE_NONE;
+	struct bins raw_bins, normalised_bins;
 
+	layout_bins(c, s, &raw_bins, &normalised_bins);
 	return (struct reduce_plan){
 		.width = s->width,
 		.height = s->height,
@@ -144,8 +154,8 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 		.window_high = (float)c->reduce.window_high,
 		.bad_zero = c->reduce.bad_pixels == BAD_ZERO,
 		.keep_source = wants_source(c),
-		.raw_bins = bins_of(&c->histogram.raw, raw_high(c, s)),
-		.normalised_bins = bins_of(&c->histogram.normalised, 1.5),
+		.raw_bins = raw_bins,
+		.normalised_bins = normalised_bins,
 		.batch = c->daemon.batch,
 		.cpu = n->cpu,
 	};

@@ -57,6 +57,11 @@ struct layout {
 	void **scratch; /* [workers], one each */
 };
 
+/* The histograms that the configuration asks for; `auto` depends on the pixels, `s` may be NULL
+ * while nothing is known of them. */
+void layout_bins(const struct config *c, const struct frame_shape *s, struct bins *ret_raw,
+                 struct bins *ret_normalised);
+
 /* Complete the plan and the budget for `shape` without taking memory. 0, or -EINVAL with `why`:
  * a shape the configuration does not allow, or a buffer that is too small (with the size it
  * needs). */

@@ -40,14 +40,14 @@ bool stage_join(struct stage *s, unsigned timeout_ms)
 
 	if (!s->started)
 		return true;
-	clock_gettime(CLOCK_REALTIME, &limit);
+	clock_gettime(CLOCK_MONOTONIC, &limit);
 	limit.tv_sec += timeout_ms / 1000;
 	limit.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
 	if (limit.tv_nsec >= 1000000000) {
 		limit.tv_sec++;
 		limit.tv_nsec -= 1000000000;
 	}
-	if (pthread_timedjoin_np(s->thread, NULL, &limit) != 0)
+	if (pthread_clockjoin_np(s->thread, NULL, CLOCK_MONOTONIC, &limit) != 0)
 		return false;
 	s->started = false;
 	return true;

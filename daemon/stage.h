@@ -16,7 +16,7 @@ struct stage {
 	_Atomic bool on_disk; /* the thread: waiting for the disk, which may take its time */
 	_Atomic bool ended;   /* the thread: returned */
 
-	/* Main thread: what stage_stuck() last saw, and when. */
+	/* Main thread: what stage_still_ns() last saw, and when. */
 	uint64_t turns_seen, seen_ns;
 };
 

@@ -30,8 +30,9 @@ static bool claim(struct worker *w, struct hand *ret)
 {
 	struct pipeline *p = w->pipeline;
 
+	w->turn++; /* no ring is always last */
 	for (unsigned i = 0; i < p->receiver_count; i++) {
-		struct receiver *r = &p->receivers[(w->index + i) % p->receiver_count];
+		struct receiver *r = &p->receivers[(w->turn + i) % p->receiver_count];
 
 		ret->receiver = r;
 		ret->count = sequence_claim(&r->ring, hand_size(p, r), &ret->first);

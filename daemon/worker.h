@@ -11,6 +11,7 @@ struct worker {
 	struct stage stage;
 	struct pipeline *pipeline;
 	unsigned index;
+	unsigned turn; /* of the rings: which is looked at first; the worker's own */
 };
 
 /* The thread's body; `argument` is the worker. */
