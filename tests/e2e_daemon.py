@@ -350,6 +350,13 @@ class Bench:
         until(lambda: len(list((output or self.output).glob("*/manifest.json"))) >= count,
               f"{count} series begun")
 
+    def wait_for_end(self, count, output=None):
+        """Wait until so many series are closed: their ledgers are the last that is written."""
+        def closed():
+            manifests = (output or self.output).glob("*/manifest.json")
+            return sum('"running"' not in m.read_text() for m in manifests) >= count
+        until(closed, f"{count} series closed")
+
     def shared(self, *path):
         """Test data outside the repository, which may not be there."""
         from e2e_case import Skip

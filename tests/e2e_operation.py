@@ -88,18 +88,40 @@ def a_detector_may_restart(bench):
 
 @case(quick=True)
 def term_and_int_drain_and_finish(bench):
+    sent, running = images(200), []
     for number in (signal.SIGTERM, signal.SIGINT):
         folder = signal.Signals(number).name
         camera = bench.camera()
-        daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.first": "auto",
-                                                "sinks": [bench.sink(folder=folder)]}, series=None)
-        sent = images(200)
+        daemon = bench.daemon(camera.endpoint, {
+            **SOURCE, "series.first": "auto",
+            "sinks": [{**bench.sink(folder=folder), "sync": "60s"}]}, series=None)
         camera.send_all(sent)
-        bench.wait_for_series(1, bench.folder / folder)
-        time.sleep(0.5)
+        running.append((daemon, number, folder))
+    for daemon, number, folder in running:
+        until(lambda d=daemon: "received 200 " in d.log, "the progress line tells of all frames")
         daemon.stop(0, number)
         series = bench.series(bench.folder / folder).require_complete(200)
         same_pixels(series.images()[199], sent[199], "the last frame")
+
+
+@case
+def a_signal_in_the_middle_of_the_stream_leaves_a_closed_ledger(bench):
+    for delay in (0, 0.05, 0.2):
+        folder = f"after-{delay}"
+        camera = bench.camera()
+        camera.socket.linger = 0
+        daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.first": "auto",
+                                                "sinks": [bench.sink(folder=folder)]}, series=None)
+        sent = images(8, (64, 256))
+        for number in range(400):
+            camera.send(number, sent[number % 8])
+        bench.wait_for_series(1, bench.folder / folder)
+        time.sleep(delay)
+        daemon.stop(0)
+        series = bench.series(bench.folder / folder)
+        series.require_complete(series.totals["written"])
+        for number, found in series.images().items():
+            same_pixels(found, sent[number % 8], f"frame {number}")
 
 
 @case
@@ -131,10 +153,10 @@ def several_series_end_the_daemon_with_the_worst_status(bench):
     daemon = bench.daemon(camera.endpoint, {**SOURCE, "series.idle_end": "300ms", "series.first": "auto"},
                           series=3)
     sent = images(10)
-    for numbers in (range(5), (0, 1, 3), range(4)):
+    for count, numbers in enumerate((range(5), (0, 1, 3), range(4)), 1):
         for number in numbers:
             camera.send(number, sent[number])
-        time.sleep(1.2)
+        bench.wait_for_end(count)
     daemon.wait(1)
     equal([s.require_closed().state for s in bench.all_series()],
           ["complete", "incomplete", "complete"], "states")

@@ -107,7 +107,7 @@ def silence_ends_a_series_and_the_next_frame_begins_another(bench):
                           series=2)
     for number in range(5):
         camera.send(number, image(number))
-    time.sleep(1.2)
+    bench.wait_for_end(1)
     daemon.require_running()
     for number in range(5, 9):
         camera.send(number, image(number))
@@ -131,7 +131,8 @@ def messages_after_the_last_frame_belong_to_no_series(bench):
     daemon = bench.daemon(camera.endpoint, {"series.frames": 3, "series.idle_end": "700ms"}, series=2)
     for number in range(6):
         camera.send(number, image(number))
-    time.sleep(1.5)
+    bench.wait_for_end(1)
+    time.sleep(1.5)  # silence, after which numbers count anew
     for number in range(3):
         camera.send(number, image(100 + number))
     daemon.wait()
@@ -180,7 +181,7 @@ def a_new_size_after_silence_begins_a_new_series(bench):
                           series=2)
     for number in range(4):
         camera.send(number, image(number))
-    time.sleep(1.2)
+    bench.wait_for_end(1)
     for number in range(4):
         camera.send(number, reference.noise_image((31, 7), number, 0, 99, "uint8"))
     daemon.wait()
