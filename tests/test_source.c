@@ -132,6 +132,25 @@ static struct source_options options_for(enum attach attach, enum socket_kind so
 	return o;
 }
 
+/* A subscription travels without an acknowledgement: send until something arrives, then take
+ * what else is on its way. */
+static void await_subscription(struct source *s, struct peer *p)
+{
+	struct payload payload = { 0 };
+	struct message m;
+	uint64_t end = now_ms() + PATIENT;
+	bool heard = false;
+
+	while (!heard && now_ms() < end) {
+		send_text(p, "is anybody there");
+		heard = receive_within(s, 50, &payload, &m);
+		payload_release(&payload);
+	}
+	cr_assert(heard, "no subscription: %s", s->last_event);
+	while (receive_within(s, 300, &payload, &m))
+		payload_release(&payload);
+}
+
 /* A source and a sender that reach each other, over `endpoint`. */
 static void open_pair(struct source *s, struct peer *p, enum attach attach, enum socket_kind socket,
                       const char *endpoint)
@@ -149,7 +168,7 @@ static void open_pair(struct source *s, struct peer *p, enum attach attach, enum
 	}
 	await_count(s, &s->events.connected, 1);
 	if (socket == SOCKET_SUB)
-		usleep(200000); /* the subscription travels without an acknowledgement */
+		await_subscription(s, p);
 }
 
 static const struct {
