@@ -23,7 +23,7 @@
 #define PROGRESS_LINE_NS   ((uint64_t)5 * 1000000000u)
 #define PROGRESS_REDRAW_NS ((uint64_t)250 * 1000000u)
 #define ABORT_PATIENCE_MS  10000
-#define JOIN_PATIENCE_MS   1000 /* for each thread, once the collector has ended */
+#define JOIN_PATIENCE_MS   10000 /* for each thread, once the collector has ended */
 
 struct run {
 	struct pipeline pipeline;
