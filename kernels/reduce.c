@@ -24,7 +24,7 @@ struct frame_run {
  * The arrays of a tile are used by one frame after the other. */
 struct scratch_layout {
 	size_t t;          /* flattened pixels         float [tile] */
-	size_t native;     /* raw pixels in the machine's order     [tile], big-endian layouts */
+	size_t native;     /* raw pixels in the machine's order     [tile], other layouts */
 	size_t screened;   /* good raw pixels          float [tile], float layouts */
 	size_t index;      /* bin numbers              uint16 [tile] */
 	size_t offset;     /* zeros                    float [tile], without a dark */
@@ -53,9 +53,10 @@ struct tile {
 	uint32_t row, rows;
 };
 
-static bool is_swapped(enum raw_layout l)
+/* Whether the payload's pixels can be worked on where they are. */
+static bool is_native(enum raw_layout l)
 {
-	return l == RAW_UINT16_BE || l == RAW_UINT32_BE || l == RAW_FLOAT32_BE;
+	return l == RAW_UINT8 || l == RAW_UINT16 || l == RAW_UINT32 || l == RAW_FLOAT32;
 }
 
 static size_t tables_per_frame(const struct reduce_plan *p)
@@ -74,11 +75,12 @@ static size_t take(size_t *at, size_t bytes)
 static void scratch_lay_out(const struct reduce_plan *p, struct scratch_layout *ret)
 {
 	size_t tile = (size_t)p->tile_rows * p->width, at = 0;
-	bool is_float = product_of_layout(p->layout) == PRODUCT_FLOAT32;
+	enum product_type raw = product_of_layout(p->layout);
+	bool is_float = raw == PRODUCT_FLOAT32;
 	size_t columns = p->bin > 1 ? p->width : 0;
 
 	ret->t = take(&at, tile * sizeof(float));
-	ret->native = take(&at, is_swapped(p->layout) ? raw_layout_bytes(p->layout, tile) : 0);
+	ret->native = take(&at, is_native(p->layout) ? 0 : tile * product_bytes(raw));
 	ret->screened = take(&at, is_float ? tile * sizeof(float) : 0);
 	ret->index = take(&at, tile * sizeof(uint16_t));
 	ret->offset = take(&at, p->offset ? 0 : tile * sizeof(float));
@@ -215,17 +217,16 @@ static void aim(struct scratch *s, const struct reduce_plan *p, const struct red
 static const void *unpack_tile(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
                                const struct reduce_job *job, const struct tile *tile)
 {
-	size_t from = raw_layout_bytes(p->layout, tile->first);
-	size_t bytes = raw_layout_bytes(p->layout, tile->pixels);
-	const void *raw = (const char *)job->raw + from;
+	size_t pixel = product_bytes(product_of_layout(p->layout));
+	size_t from = tile->first * pixel, bytes = tile->pixels * pixel;
 	void *unpacked = p->source_only          ? (char *)job->reduced + from
 	                 : p->keep_source        ? (char *)job->source + from
-	                 : is_swapped(p->layout) ? s->native
+	                 : !is_native(p->layout) ? s->native
 	                                         : NULL;
 
 	if (!unpacked)
-		return raw;
-	p->kernels.unpack(unpacked, raw, tile->pixels);
+		return (const char *)job->raw + from;
+	p->kernels.unpack(unpacked, job->raw, tile->first, tile->pixels);
 	if (p->source_only || p->keep_source)
 		f->source_crc32c = p->kernels.crc32c(f->source_crc32c, unpacked, bytes);
 	if (p->source_only && p->keep_source)

@@ -15,7 +15,7 @@ static const struct bins flat_bins = { 256, 0.0, 1.5 };
 
 static void run_unpack(const struct kernel_bench *self, const struct kernel_bench_args *a, size_t n)
 {
-	((unpack_fn *)self->fn)(a->out, a->raw, n);
+	((unpack_fn *)self->fn)(a->out, a->raw, 0, n);
 }
 
 static int unpack_family(unsigned which, unsigned impl, struct kernel_bench *ret)
@@ -23,20 +23,28 @@ static int unpack_family(unsigned which, unsigned impl, struct kernel_bench *ret
 	static const struct {
 		const char *name;
 		enum raw_layout layout;
-	} kernels[] = { { "swap uint16", RAW_UINT16_BE }, { "swap uint32", RAW_UINT32_BE } };
+	} kernels[] = {
+		{ "swap uint16", RAW_UINT16_BE },  { "swap uint32", RAW_UINT32_BE },
+		{ "unpack Mono10p", RAW_MONO10P }, { "unpack Mono10Packed", RAW_MONO10_PACKED },
+		{ "unpack Mono12p", RAW_MONO12P }, { "unpack Mono12Packed", RAW_MONO12_PACKED },
+		{ "unpack Mono14p", RAW_MONO14P }
+	};
 	const struct unpack_impl *row = &unpack_impls[impl];
+	enum raw_layout layout;
 
 	if (which >= sizeof kernels / sizeof *kernels)
 		return NO_KERNEL;
 	if (!row->name)
 		return NO_IMPL;
+	layout = kernels[which].layout;
 	*ret = (struct kernel_bench){
 		.kernel = kernels[which].name,
 		.isa = row->name,
 		.needs = row->needs,
-		.bytes_per_pixel = (unsigned)(2 * raw_layout_bytes(kernels[which].layout, 1)),
+		.bytes_per_pixel =
+			raw_layout_bits(layout) / 8.0 + product_bytes(product_of_layout(layout)),
 		.run = run_unpack,
-		.fn = (void (*)(void))row->fn[kernels[which].layout],
+		.fn = (void (*)(void))row->fn[layout],
 	};
 	return FOUND;
 }
@@ -272,8 +280,7 @@ static void run_convert(const struct kernel_bench *self, const struct kernel_ben
 {
 	struct window w;
 
-	window_init(&w, self->bytes_per_pixel == 5 ? PRODUCT_UINT8 : PRODUCT_UINT16, 0, 1.5f,
-	            false);
+	window_init(&w, self->bytes_per_pixel < 6 ? PRODUCT_UINT8 : PRODUCT_UINT16, 0, 1.5f, false);
 	*(uint64_t *)a->scratch = ((convert_fn *)self->fn)(a->out, a->t, n, &w);
 }
 

@@ -23,10 +23,10 @@ struct kernel_bench_args {
 #define KERNEL_BENCH_SCRATCH ((size_t)1 << 20) /* bytes */
 
 struct kernel_bench {
-	const char *kernel;       /* "flatten uint16" */
-	const char *isa;          /* "scalar", "avx2", ... */
-	unsigned needs;           /* enum cpu_flag; do not run where cpu_detect() lacks one */
-	unsigned bytes_per_pixel; /* read and written, for bandwidth; without scratch */
+	const char *kernel;     /* "flatten uint16" */
+	const char *isa;        /* "scalar", "avx2", ... */
+	unsigned needs;         /* enum cpu_flag; do not run where cpu_detect() lacks one */
+	double bytes_per_pixel; /* read and written, for bandwidth; without scratch */
 
 	/* Run it once over `pixels` pixels, a multiple of 4096. */
 	void (*run)(const struct kernel_bench *self, const struct kernel_bench_args *args,

@@ -16,18 +16,20 @@ static inline size_t swap(char *restrict out, const char *restrict raw, size_t b
 	return i;
 }
 
-void swap16_avx2(void *restrict out, const void *restrict raw, size_t n)
+void swap16_avx2(void *restrict out, const void *restrict raw, size_t first, size_t n)
 {
 	__m128i order = _mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
-	size_t done = swap(out, raw, 2 * n, _mm256_broadcastsi128_si256(order));
+	size_t done =
+		swap(out, (const char *)raw + 2 * first, 2 * n, _mm256_broadcastsi128_si256(order));
 
-	swap16_scalar((char *)out + done, (const char *)raw + done, n - done / 2);
+	swap16_scalar((char *)out + done, raw, first + done / 2, n - done / 2);
 }
 
-void swap32_avx2(void *restrict out, const void *restrict raw, size_t n)
+void swap32_avx2(void *restrict out, const void *restrict raw, size_t first, size_t n)
 {
 	__m128i order = _mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
-	size_t done = swap(out, raw, 4 * n, _mm256_broadcastsi128_si256(order));
+	size_t done =
+		swap(out, (const char *)raw + 4 * first, 4 * n, _mm256_broadcastsi128_si256(order));
 
-	swap32_scalar((char *)out + done, (const char *)raw + done, n - done / 4);
+	swap32_scalar((char *)out + done, raw, first + done / 4, n - done / 4);
 }

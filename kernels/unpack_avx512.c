@@ -19,16 +19,16 @@ static inline void swap(char *restrict out, const char *restrict raw, size_t byt
 	}
 }
 
-void swap16_avx512(void *restrict out, const void *restrict raw, size_t n)
+void swap16_avx512(void *restrict out, const void *restrict raw, size_t first, size_t n)
 {
 	__m128i order = _mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
 
-	swap(out, raw, 2 * n, _mm512_broadcast_i32x4(order));
+	swap(out, (const char *)raw + 2 * first, 2 * n, _mm512_broadcast_i32x4(order));
 }
 
-void swap32_avx512(void *restrict out, const void *restrict raw, size_t n)
+void swap32_avx512(void *restrict out, const void *restrict raw, size_t first, size_t n)
 {
 	__m128i order = _mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
 
-	swap(out, raw, 4 * n, _mm512_broadcast_i32x4(order));
+	swap(out, (const char *)raw + 4 * first, 4 * n, _mm512_broadcast_i32x4(order));
 }

@@ -2,7 +2,6 @@
 #include "kernels/coefficients.h"
 #include "kernels/cpu.h"
 #include "kernels/flatten.h"
-#include "kernels/unpack.h"
 #include "tests/fenced.h"
 #include "tests/pixels.h"
 
@@ -86,69 +85,6 @@ ParameterizedTest(unsigned *at, flatten, is_the_same_on_every_isa)
 			compare_flatten(&a, row, (enum product_type)type, 77, gap, PIXELS_EXTREME);
 	}
 	arrays_close(&a);
-}
-
-static void compare_unpack(struct arrays *a, const struct unpack_impl *row, enum raw_layout layout,
-                           size_t n, size_t gap)
-{
-	size_t bytes = raw_layout_bytes(layout, n);
-	void *raw = fence_place(&a->raw, bytes, gap);
-	void *out = fence_place(&a->t, bytes, gap * 13 % 64);
-	void *expected = fence_place(&a->expected, bytes, 0);
-
-	pixels_raw(raw, product_of_layout(layout), n, PIXELS_RANDOM, n + gap);
-	unpack_impls[0].fn[layout](expected, raw, n);
-	row->fn[layout](out, raw, n);
-	cr_assert(memcmp(out, expected, bytes) == 0, "%s, layout %d, n %zu, gap %zu", row->name,
-	          (int)layout, n, gap);
-	cr_assert(fence_intact(&a->t, out, bytes), "%s wrote outside, layout %d, n %zu", row->name,
-	          (int)layout, n);
-}
-
-ParameterizedTestParameters(unpack, is_the_same_on_every_isa)
-{
-	return cr_make_param_array(unsigned, rows, ROWS);
-}
-
-ParameterizedTest(unsigned *at, unpack, is_the_same_on_every_isa)
-{
-	const struct unpack_impl *row = &unpack_impls[*at];
-	struct arrays a;
-
-	skip_unless(row->needs);
-	arrays_open(&a, 140001);
-	for (int layout = 0; layout < RAW_LAYOUT_COUNT; layout++) {
-		for (unsigned i = 0; pixels_length(i) != SIZE_MAX; i++)
-			compare_unpack(&a, row, (enum raw_layout)layout, pixels_length(i), 0);
-		for (size_t gap = 0; gap < 64; gap++)
-			compare_unpack(&a, row, (enum raw_layout)layout, 99, gap);
-	}
-	arrays_close(&a);
-}
-
-Test(unpack, gives_the_values_of_big_endian_pixels)
-{
-	const unsigned char raw[] = { 0x12, 0x34, 0xff, 0x00, 0x3f, 0x80, 0x00, 0x00 };
-	uint16_t narrow[4];
-	uint32_t wide[2];
-	float pixels[2];
-
-	unpack_impls[0].fn[RAW_UINT16_BE](narrow, raw, 4);
-	unpack_impls[0].fn[RAW_UINT32_BE](wide, raw, 2);
-	unpack_impls[0].fn[RAW_FLOAT32_BE](pixels, raw, 2);
-	cr_assert_eq(narrow[0], 0x1234);
-	cr_assert_eq(narrow[1], 0xff00);
-	cr_assert_eq(wide[0], 0x1234ff00);
-	cr_assert_eq(pixels[1], 1.0f);
-}
-
-Test(unpack, leaves_native_pixels_as_they_are)
-{
-	const uint16_t raw[] = { 1, 0x1234, 65535 };
-	uint16_t out[3];
-
-	unpack_impls[0].fn[RAW_UINT16](out, raw, 3);
-	cr_assert(memcmp(out, raw, sizeof raw) == 0);
 }
 
 Test(flatten, gives_values_worked_by_hand)
