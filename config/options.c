@@ -45,9 +45,9 @@ static const struct option_choice protocols_known[] = {
 
 static const struct option_choice pixel_formats[] = {
 	{ "auto", 0, false },    { "Mono8", 0, false },        { "Mono10", 0, false },
-	{ "Mono10p", 0, LATER }, { "Mono10Packed", 0, LATER }, { "Mono12", 0, false },
-	{ "Mono12p", 0, LATER }, { "Mono12Packed", 0, LATER }, { "Mono14", 0, false },
-	{ "Mono14p", 0, LATER }, { "Mono16", 0, false },       { NULL, 0, false },
+	{ "Mono10p", 0, false }, { "Mono10Packed", 0, false }, { "Mono12", 0, false },
+	{ "Mono12p", 0, false }, { "Mono12Packed", 0, false }, { "Mono14", 0, false },
+	{ "Mono14p", 0, false }, { "Mono16", 0, false },       { NULL, 0, false },
 };
 
 static const struct option_choice frame_types[] = {

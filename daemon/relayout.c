@@ -31,9 +31,9 @@ static void describe(const struct layout *l, const struct sinks *sinks)
 	         "frames of %u x %u %s: %u slots, %u frames per endpoint in reduction, queue of %d "
 	         "messages per peer, hand=%u tile_rows=%u product=%u x %u buffer_bytes=%llu "
 	         "writer=%s",
-	         l->shape.width, l->shape.height, pixel_name(l->shape.type), b->slots, b->payloads,
-	         b->queue_messages, l->plan.hand, l->plan.tile_rows, l->plan.out_width,
-	         l->plan.out_height, (unsigned long long)b->total_bytes,
+	         l->shape.width, l->shape.height, wire_name(l->shape.type, l->shape.packing),
+	         b->slots, b->payloads, b->queue_messages, l->plan.hand, l->plan.tile_rows,
+	         l->plan.out_width, l->plan.out_height, (unsigned long long)b->total_bytes,
 	         sinks_writer_summary(sinks));
 }
 

@@ -20,13 +20,18 @@
 
 struct frame_shape shape_of_frame(const struct frame *f)
 {
-	return (struct frame_shape){ f->width, f->height, f->type, f->big_endian, f->bits };
+	return (struct frame_shape){ .width = f->width,
+		                     .height = f->height,
+		                     .type = f->type,
+		                     .packing = f->packing,
+		                     .big_endian = f->big_endian,
+		                     .bits = f->bits };
 }
 
 bool shape_equal(const struct frame_shape *a, const struct frame_shape *b)
 {
 	return a->width == b->width && a->height == b->height && a->type == b->type &&
-	       a->big_endian == b->big_endian && a->bits == b->bits;
+	       a->packing == b->packing && a->big_endian == b->big_endian && a->bits == b->bits;
 }
 
 static size_t round_up(size_t bytes, size_t to)
@@ -44,8 +49,13 @@ static enum raw_layout raw_layout_of(const struct frame_shape *s)
 		[PIXEL_UINT32] = { RAW_UINT32, RAW_UINT32_BE },
 		[PIXEL_FLOAT32] = { RAW_FLOAT32, RAW_FLOAT32_BE },
 	};
+	static const enum raw_layout packed[PACKING_COUNT] = {
+		[PACKING_MONO10P] = RAW_MONO10P, [PACKING_MONO10_PACKED] = RAW_MONO10_PACKED,
+		[PACKING_MONO12P] = RAW_MONO12P, [PACKING_MONO12_PACKED] = RAW_MONO12_PACKED,
+		[PACKING_MONO14P] = RAW_MONO14P,
+	};
 
-	return rows[s->type][s->big_endian];
+	return s->packing == PACKING_NONE ? rows[s->type][s->big_endian] : packed[s->packing];
 }
 
 static unsigned significant_bits(const struct config *c, const struct frame_shape *s)

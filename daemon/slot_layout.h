@@ -16,6 +16,7 @@
 struct frame_shape {
 	uint32_t width, height; /* pixels */
 	enum pixel_type type;
+	enum pixel_packing packing;
 	bool big_endian;
 	uint8_t bits; /* significant, 0: the type's */
 };

@@ -24,13 +24,14 @@ struct pixel_format {
 	bool taken;
 	enum pixel_type type;
 	uint8_t bits; /* significant; 0: the type's */
+	enum pixel_packing packing;
 };
 
 static const struct pixel_format header_types[] = {
-	{ "uint8", true, PIXEL_UINT8, 0 },
-	{ "uint16", true, PIXEL_UINT16, 0 },
-	{ "uint32", true, PIXEL_UINT32, 0 },
-	{ "float32", true, PIXEL_FLOAT32, 0 },
+	{ "uint8", true, PIXEL_UINT8, 0, PACKING_NONE },
+	{ "uint16", true, PIXEL_UINT16, 0, PACKING_NONE },
+	{ "uint32", true, PIXEL_UINT32, 0, PACKING_NONE },
+	{ "float32", true, PIXEL_FLOAT32, 0, PACKING_NONE },
 	{ .name = "uint64" },
 	{ .name = "int8" },
 	{ .name = "int16" },
@@ -41,18 +42,18 @@ static const struct pixel_format header_types[] = {
 	{ 0 },
 };
 
-/* GenICam PFNC. The unpacked formats lie in 8 or 16 bits a pixel, value in the low bits. */
+/* GenICam PFNC. Those that are not packed lie in 8 or 16 bits a pixel, value in the low bits. */
 static const struct pixel_format genicam_formats[] = {
-	{ "Mono8", true, PIXEL_UINT8, 8 },
-	{ "Mono10", true, PIXEL_UINT16, 10 },
-	{ "Mono12", true, PIXEL_UINT16, 12 },
-	{ "Mono14", true, PIXEL_UINT16, 14 },
-	{ "Mono16", true, PIXEL_UINT16, 16 },
-	{ .name = "Mono10p" },
-	{ .name = "Mono10Packed" },
-	{ .name = "Mono12p" },
-	{ .name = "Mono12Packed" },
-	{ .name = "Mono14p" },
+	{ "Mono8", true, PIXEL_UINT8, 8, PACKING_NONE },
+	{ "Mono10", true, PIXEL_UINT16, 10, PACKING_NONE },
+	{ "Mono12", true, PIXEL_UINT16, 12, PACKING_NONE },
+	{ "Mono14", true, PIXEL_UINT16, 14, PACKING_NONE },
+	{ "Mono16", true, PIXEL_UINT16, 16, PACKING_NONE },
+	{ "Mono10p", true, PIXEL_UINT16, 10, PACKING_MONO10P },
+	{ "Mono10Packed", true, PIXEL_UINT16, 10, PACKING_MONO10_PACKED },
+	{ "Mono12p", true, PIXEL_UINT16, 12, PACKING_MONO12P },
+	{ "Mono12Packed", true, PIXEL_UINT16, 12, PACKING_MONO12_PACKED },
+	{ "Mono14p", true, PIXEL_UINT16, 14, PACKING_MONO14P },
 	{ 0 },
 };
 
@@ -208,6 +209,10 @@ static bool read_type(const struct decoder *d, const json_t *root, struct decode
 	}
 	ret->frame.type = format->type;
 	ret->frame.bits = format->bits;
+	ret->frame.packing = format->packing;
+	/* The order of their bytes is the format's own. */
+	if (format->packing != PACKING_NONE)
+		ret->frame.big_endian = false;
 	return true;
 }
 
@@ -261,43 +266,32 @@ static bool is_dummy(const struct decoder *d, const json_t *root, const struct f
 static bool check_length(const struct decoder *d, struct decoded *ret, size_t blob_bytes)
 {
 	struct frame *f = &ret->frame;
+	const char *name = wire_name(f->type, f->packing);
 	uint64_t bytes;
 
-	if (__builtin_mul_overflow((uint64_t)f->width * f->height, pixel_bytes(f->type), &bytes) ||
-	    bytes > d->frame_limit)
+	if (!wire_bytes(f->width, f->height, f->type, f->packing, &bytes) || bytes > d->frame_limit)
 		return reject(ret, REJECT_SHAPE,
 		              "shape [%u, %u] of %s is more than ingest.frame_limit, %llu bytes",
-		              f->height, f->width, pixel_name(f->type),
-		              (unsigned long long)d->frame_limit);
+		              f->height, f->width, name, (unsigned long long)d->frame_limit);
 	if (bytes != blob_bytes)
 		return reject(ret, REJECT_LENGTH,
 		              "the pixels have %zu bytes, shape [%u, %u] of %s has %llu",
-		              blob_bytes, f->height, f->width, pixel_name(f->type),
-		              (unsigned long long)bytes);
+		              blob_bytes, f->height, f->width, name, (unsigned long long)bytes);
 	f->bytes = blob_bytes;
 	return true;
-}
-
-static const char *find_why(const char *pixel_format)
-{
-	const struct pixel_format *format = format_find(genicam_formats, pixel_format);
-
-	if (!format)
-		return "is no GenICam mono format";
-	return format->taken ? NULL : "is not read by this version";
 }
 
 int array10_open(struct decoder **ret, const struct config_ingest *c, char why[160])
 {
 	bool automatic = strcmp(c->pixel_format, "auto") == 0;
-	const char *complaint = automatic ? NULL : find_why(c->pixel_format);
+	const struct pixel_format *format = format_find(genicam_formats, c->pixel_format);
 	struct decoder *d;
 
-	if (complaint) {
+	if (!automatic && !format) {
 		snprintf(why, 160,
-		         "ingest.pixel_format: %.20s %s; auto, Mono8, Mono10, Mono12, Mono14 "
-		         "and Mono16 are taken",
-		         c->pixel_format, complaint);
+		         "ingest.pixel_format: %.20s is not known; auto, Mono8, Mono16 and Mono10, "
+		         "Mono12, Mono14, also packed, such as Mono12p, are taken",
+		         c->pixel_format);
 		return -EINVAL;
 	}
 	d = calloc(1, sizeof *d);
@@ -309,7 +303,7 @@ int array10_open(struct decoder **ret, const struct config_ingest *c, char why[1
 	d->frame_limit = c->frame_limit;
 	d->width = c->width;
 	d->height = c->height;
-	d->pixel_format = automatic ? NULL : format_find(genicam_formats, c->pixel_format);
+	d->pixel_format = automatic ? NULL : format;
 	*ret = d;
 	return 0;
 }

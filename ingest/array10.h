@@ -11,9 +11,11 @@
  *
  * htype        "array-1.<n>" or a list of one such string; may be left out
  * shape        [height, width]
- * type         uint8 uint16 uint32 float32; ignored when ingest.pixel_format is given
+ * type         uint8 uint16 uint32 float32; ignored when ingest.pixel_format is given;
+ *              pixels of a packed one have as many bytes as all their bits fill
  * frame        0 to 2^64 - 2
- * endianness   "little" (default) or "big"; some senders spell it endianess
+ * endianness   "little" (default) or "big"; some senders spell it endianess; packed pixels have
+ *              an order of their own
  * encoding     empty, if there
  * image_attributes.image_is_complete, is_good_frame
  *              false or 0: the sender calls the frame damaged; FRAME_INCOMPLETE

@@ -20,6 +20,28 @@ static inline unsigned pixel_bytes(enum pixel_type t)
 /* "uint8", "uint16", "uint32", "float32". */
 const char *pixel_name(enum pixel_type t);
 
+/* GenICam's formats that put pixels of PIXEL_UINT16 into fewer bits. Rows are not padded: one can
+ * begin inside a byte. */
+enum pixel_packing {
+	PACKING_NONE,
+	PACKING_MONO10P,
+	PACKING_MONO10_PACKED,
+	PACKING_MONO12P,
+	PACKING_MONO12_PACKED,
+	PACKING_MONO14P,
+	PACKING_COUNT
+};
+
+/* Bits of one pixel in the message. */
+unsigned wire_bits(enum pixel_type t, enum pixel_packing p);
+
+/* Bytes of the message's pixels. False, *ret untouched, where they are more than 2^61. */
+bool wire_bytes(uint32_t width, uint32_t height, enum pixel_type t, enum pixel_packing p,
+                uint64_t *ret);
+
+/* As pixel_name(), or GenICam's name of the packing. */
+const char *wire_name(enum pixel_type t, enum pixel_packing p);
+
 /* Why a message is no usable frame; each is a counter of that name (design: `rejected`).
  * The decoder gives the first group, the series the second. */
 enum reject {
@@ -50,9 +72,10 @@ struct frame {
 	uint32_t width;        /* pixels */
 	uint32_t height;       /* pixels */
 	enum pixel_type type;
-	bool big_endian;
-	uint8_t bits;       /* significant bits; 0: not said, the type's */
-	uint32_t flags;     /* enum frame_flag */
+	enum pixel_packing packing; /* other than PACKING_NONE: type is PIXEL_UINT16 */
+	bool big_endian;            /* never with a packing */
+	uint8_t bits;               /* significant bits; 0: not said, the type's */
+	uint32_t flags;             /* enum frame_flag */
 	const void *pixels; /* row-major [height][width], any alignment; the message owns it */
 	size_t bytes;
 };

@@ -152,7 +152,7 @@ def a_configuration_that_cannot_be_read_is_named(bench):
 
 @case
 def what_a_later_version_will_have_is_refused_with_its_line(bench):
-    for key, value in (("ingest.pixel_format", "Mono12p"), ("reduce.normalise", "attenuation"),
+    for key, value in (("reduce.normalise", "attenuation"),
                        ("reduce.average", "4"), ("reduce.bad_pixels", "median"),
                        ("ingest.protocol", "dectris-v2")):
         status, _, said = bench.run("openbeamd", "--check", "--set", f"{key}={value}")
@@ -205,7 +205,7 @@ def options_that_only_tell_end_with_0(bench):
     status, out, _ = bench.run("openbeamd", "--list")
     equal(status, 0, "--list")
     contains(out, "array-1.0", "tiff", "raw", "null", "scalar")
-    for later in ("hdf5", "dectris", "bsread", "stins", "Mono12p"):
+    for later in ("hdf5", "dectris", "bsread", "stins"):
         check(later not in out, f"--list names {later}, which is not built")
 
 

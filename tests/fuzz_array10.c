@@ -2,7 +2,7 @@
 /* Input: one byte of choices, two bytes of blob length (little-endian), the header.
  *
  *   bits 0..1 of the choices   parts: 2, 2, 1, 5
- *   bits 2..3                  pixel_format: auto, Mono8, Mono12, Mono16
+ *   bits 2..3                  pixel_format: auto, Mono8, Mono10p, Mono16
  *   bits 4..5                  configured frame: none, 2 x 2, 3 x 2, none
  *   bit 6                      a good frame of 3 x 2 comes first */
 #include "ingest/array10.h"
@@ -16,7 +16,7 @@ static const char good[] = "{\"frame\":1,\"type\":\"uint8\",\"shape\":[2,3]}";
 
 static struct decoder *open_decoder(unsigned choices)
 {
-	static char formats[][8] = { "auto", "Mono8", "Mono12", "Mono16" };
+	static char formats[][8] = { "auto", "Mono8", "Mono10p", "Mono16" };
 	static const uint32_t widths[] = { 0, 2, 3, 0 };
 	unsigned shape = choices >> 4 & 3;
 	struct config_ingest c = {
@@ -37,6 +37,7 @@ static struct decoder *open_decoder(unsigned choices)
 static void check(const struct decoded *d, const uint8_t *blob, size_t blob_bytes)
 {
 	const struct frame *f = &d->frame;
+	uint64_t bytes = 0;
 
 	if (d->verdict == VERDICT_REJECTED) {
 		if (d->reason > REJECT_ENCODING || !d->why[0] ||
@@ -52,7 +53,7 @@ static void check(const struct decoded *d, const uint8_t *blob, size_t blob_byte
 	if (d->verdict == VERDICT_DUMMY)
 		return;
 	if (d->verdict != VERDICT_FRAME || f->pixels != blob || f->bytes != blob_bytes ||
-	    f->bytes != (uint64_t)f->width * f->height * pixel_bytes(f->type))
+	    !wire_bytes(f->width, f->height, f->type, f->packing, &bytes) || f->bytes != bytes)
 		abort();
 }
 

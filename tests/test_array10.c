@@ -468,10 +468,47 @@ Test(array10, lets_the_pixel_format_overrule_the_type)
 	}
 }
 
-Test(array10, refuses_pixel_formats_that_are_not_built)
+Test(array10, takes_packed_pixels_of_exactly_their_bytes)
 {
-	static const char *const formats[] = { "Mono10p", "Mono12p",      "Mono14p", "Mono12Packed",
-		                               "RGB8",    "Mono10Packed", "mono8",   "" };
+	static const struct {
+		const char *format;
+		enum pixel_packing packing;
+		uint8_t bits;
+		size_t bytes; /* of 5 x 3 pixels */
+	} rows[] = {
+		{ "Mono10p", PACKING_MONO10P, 10, 19 },
+		{ "Mono10Packed", PACKING_MONO10_PACKED, 10, 23 },
+		{ "Mono12p", PACKING_MONO12P, 12, 23 },
+		{ "Mono12Packed", PACKING_MONO12_PACKED, 12, 23 },
+		{ "Mono14p", PACKING_MONO14P, 14, 27 },
+	};
+	static const char header[] =
+		"{\"shape\":[3,5],\"type\":\"uint8\",\"frame\":7,\"endianness\":\"big\"}";
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct decoder *d = open_decoder(rows[i].format, 0, 0);
+		struct decoded ret = decode(d, header, rows[i].bytes);
+
+		cr_expect_eq(ret.verdict, VERDICT_FRAME, "%s: %s", rows[i].format, ret.why);
+		cr_expect_eq(ret.frame.type, PIXEL_UINT16);
+		cr_expect_eq(ret.frame.packing, rows[i].packing);
+		cr_expect_eq(ret.frame.bits, rows[i].bits);
+		cr_expect_eq(ret.frame.bytes, rows[i].bytes);
+		cr_expect_not(ret.frame.big_endian, "the format has its own order");
+		ret = decode(d, header, rows[i].bytes + 1);
+		EXPECT_REJECTED(ret, "length");
+		cr_expect(strstr(ret.why, rows[i].format), "%s", ret.why);
+		EXPECT_REJECTED(decode(d, header, rows[i].bytes - 1), "length");
+		EXPECT_REJECTED(decode(d, header, 30), "length");
+		EXPECT_REJECTED(decode(d, "{\"shape\":[4294967295,4294967295],\"frame\":7}", 19),
+		                "shape");
+		array10_close(d);
+	}
+}
+
+Test(array10, refuses_pixel_formats_that_it_does_not_know)
+{
+	static const char *const formats[] = { "Mono12g", "RGB8", "mono8", "" };
 
 	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
 		struct config_ingest c = { .pixel_format = (char *)(uintptr_t)formats[i] };

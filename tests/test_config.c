@@ -170,7 +170,6 @@ static const struct refusal {
 	{ "sinks: [{compression: bslz4}]\n", { "bslz4 is not in this version; accepted: none" } },
 	{ "ingest: {curve: {role: client}}\n", { "client is not in this version" } },
 	{ "ingest: {curve: {secret_key_file: k}}\n", { "is not in this version", "\"\"" } },
-	{ "ingest: {pixel_format: Mono12p}\n", { "Mono12p is not in this version", "Mono12 |" } },
 	{ "ingest: {protocol: bsread}\n", { "bsread is not in this version" } },
 	{ "series: {start: armed}\n", { "armed is not in this version" } },
 
@@ -244,6 +243,7 @@ static const char *const accepted[] = {
 	"ingest: {bits: 8, frame: {type: uint8}}",
 	"ingest: {frame: {width: 8192, height: 8192}}",
 	"ingest: {pixel_format: Mono14, saturation: 16000}",
+	"ingest: {pixel_format: Mono12p}",
 	"ingest: {buffer: 1.5GiB, frame_limit: \n 64 MiB}",
 	"series: {idle_end: 0.5s, end_timeout: 1.5 h}",
 	"calibration: {mask: 12}",
