@@ -24,7 +24,10 @@ void closing_begin(struct collector *k)
 	memset(k->normalised_counts, 0,
 	       k->pipeline->config->histogram.normalised.bins * sizeof *k->normalised_counts);
 	k->raw_tails = k->normalised_tails = (struct histogram_tails){ 0 };
-	if (sinks_begin(k->sinks, k->pipeline->config->series.name) == 0)
+	collector_on_disk(k, true);
+	int err = sinks_begin(k->sinks, k->pipeline->config->series.name);
+	collector_on_disk(k, false);
+	if (err == 0)
 		log_line(LOG_INFO, "series", "series begins path=%s", sinks_series_path(k->sinks));
 }
 
@@ -164,6 +167,11 @@ void closing_finish(struct collector *k)
 {
 	if (k->series.state != SERIES_OPEN)
 		return;
+	if (!k->layout) {
+		/* Nothing was ever received in it, and nothing says what its files would hold. */
+		k->series.state = SERIES_CLOSED;
+		return;
+	}
 	collector_on_disk(k, true);
 	series_finish(&k->series);
 	if (k->begun) {

@@ -3,7 +3,8 @@
  * until the sinks release it.
  * It waits on one bell: workers ring it for finished entries, io_uring for completions.
  * It ends when every receiver has ended and every ring is empty: then it closes the series, and
- * the workers may end. Nothing here waits for the disk but the end of a series. */
+ * the workers may end. Pixels are written while it goes on; it waits for the disk where a folder
+ * or a file begins and ends. */
 #include "daemon/collector.h"
 #include "daemon/arrival.h"
 #include "daemon/closing.h"
@@ -105,13 +106,16 @@ static void place(void *user, uint64_t number, void *held)
 		return;
 	}
 	closing_count(k, s);
+	collector_on_disk(k, true); /* a full file is closed and the next one opened here */
 	sinks_put(k->sinks, &f);
+	collector_on_disk(k, false);
 }
 
 static void lose(void *user, uint64_t number, enum frame_state state, unsigned reason)
 {
 	struct collector *k = user;
 
+	stage_turn(&k->stage); /* a gap may be a million numbers long */
 	closing_begin(k);
 	if (state == FRAME_DROPPED)
 		k->totals.dropped[reason]++;
@@ -271,8 +275,12 @@ static void relieve(struct collector *k, unsigned home)
 
 void collector_on_disk(struct collector *k, bool on_disk)
 {
+	if (on_disk)
+		k->disk_depth++;
+	else
+		k->disk_depth--;
 	/* relaxed: tells the watchdog that a still loop is the disk's. */
-	atomic_store_explicit(&k->stage.on_disk, on_disk, memory_order_relaxed);
+	atomic_store_explicit(&k->stage.on_disk, k->disk_depth > 0, memory_order_relaxed);
 }
 
 unsigned collector_take(struct collector *k)

@@ -34,6 +34,7 @@ struct collector {
 	uint64_t series_closed;
 	int status;             /* worst of the series: 0 or 1 */
 	bool begun;             /* the running series has its folder */
+	unsigned disk_depth;    /* of collector_on_disk() */
 	bool announced;         /* the log has said that the buffer cuts series.reorder */
 	uint64_t began_ns;      /* CLOCK_MONOTONIC */
 	uint64_t last_entry_ns; /* CLOCK_MONOTONIC of the last message or of waiting receivers */
@@ -64,7 +65,8 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 /* Accepts a zeroed or half-open one. The thread must have ended. */
 void collector_close(struct collector *k);
 
-/* Say that what follows may wait for the disk, so that the watchdog knows. Collector. */
+/* Say that what follows may wait for the disk (or no longer), so that the watchdog knows. Nests.
+ * Collector. */
 void collector_on_disk(struct collector *k, bool on_disk);
 
 /* The thread's body; `argument` is the collector. */

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 /* Lines on standard error, `level area: sentence key=value`, one write each, any thread. Not for
- * the data path: it locks. */
+ * the data path: it locks. A reader that stalls loses lines, which are counted, and holds nobody
+ * up. */
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_LEVEL_COUNT };
 
@@ -28,9 +29,11 @@ void log_progress_end(void);
 /* True when standard error is a terminal: progress is redrawn rather than repeated. */
 bool log_is_terminal(void);
 
-/* Repeats of one kind of line: the first is written at once, then one summary a second. Belongs
- * to one thread. */
+/* Repeats of one kind of line: the first (or the first `burst` of a second) are written at once,
+ * then one summary a second. Belongs to one thread. */
 struct log_limit {
+	unsigned burst;   /* set by the owner; 0: 1 */
+	unsigned written; /* in the last second */
 	uint64_t last_ns; /* CLOCK_MONOTONIC of the last line */
 	uint64_t held;    /* repeats since */
 	char text[256];   /* the latest repeat */

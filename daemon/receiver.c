@@ -16,6 +16,7 @@
 #define SPARE_CAPACITY 16384u /* above the slots one receiver may have */
 #define SLEEP_MS       200
 #define DRAIN_NS       2000000000u
+#define PEER_LINES     8    /* a second, about peers that come and go */
 #define WATCH_EVERY    256u /* messages */
 
 static enum phase phase_of(const struct receiver *r)
@@ -271,7 +272,9 @@ static void watch_peers(struct receiver *r)
 	uint64_t now = clock_monotonic_ns();
 
 	while (source_watch(&r->source))
-		log_line(LOG_INFO, r->stage.name, "%s", r->source.last_event);
+		if (log_limit_take(&r->peers, now, r->source.last_event))
+			log_line(LOG_INFO, r->stage.name, "%s", r->source.last_event);
+	log_limit_flush(&r->peers, now, LOG_INFO, r->stage.name);
 	for (unsigned i = 0; i < REJECT_COUNT; i++)
 		log_limit_flush(&r->rejections[i], now, LOG_WARNING, r->stage.name);
 }
@@ -406,6 +409,7 @@ int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, const 
 
 	r->pipeline = p;
 	r->index = index;
+	r->peers.burst = PEER_LINES;
 	r->protocol = protocol_find(c->protocol);
 	if (!r->protocol) {
 		snprintf(why, 400, "ingest.protocol: %s is not in this version", c->protocol);

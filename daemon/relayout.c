@@ -221,7 +221,9 @@ static void lay_out(struct collector *k, struct receiver *r, const struct entry 
 
 	k->laying_out = true;
 	stand_still(k);
+	collector_on_disk(k, true);
 	int err = replace(k, next, why);
+	collector_on_disk(k, false);
 	k->laying_out = false;
 	k->odd_count = 0;
 	if (err < 0) {

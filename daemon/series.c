@@ -35,11 +35,11 @@ static uint64_t number_of(const struct series *s, uint64_t position)
 /* The last position of a series whose length is known; else NOTHING. */
 static uint64_t last_position(const struct series *s)
 {
-	if (!s->first_known || s->rules.frames == 0)
+	if (!s->first_known || s->frames == 0)
 		return NOTHING;
-	if (s->rules.frames - 1 > NOTHING - 1 - s->first)
+	if (s->frames - 1 > NOTHING - 1 - s->first)
 		return NOTHING;
-	return s->first + s->rules.frames - 1;
+	return s->first + s->frames - 1;
 }
 
 /* ---- what was declared missing ---- */
@@ -158,7 +158,7 @@ static void look_for_first(struct series *s)
 	if (s->first_known)
 		return;
 	if (s->accepted >= s->rules.reorder || span >= s->rules.reorder ||
-	    (s->rules.frames && span + 1 >= s->rules.frames))
+	    (s->frames && span + 1 >= s->frames))
 		fix_first(s, smallest_seen(s));
 }
 
@@ -210,8 +210,7 @@ static enum series_answer ask_ahead(struct series *s, uint64_t position, uint64_
 {
 	if (distance > s->rules.max_gap)
 		return jumped(s, position);
-	if (!s->first_known && s->rules.frames && s->any &&
-	    position - smallest_seen(s) >= s->rules.frames)
+	if (!s->first_known && s->frames && s->any && position - smallest_seen(s) >= s->frames)
 		fix_first(s, smallest_seen(s));
 	if (position <= last_position(s))
 		return SERIES_ACCEPTED;
@@ -388,7 +387,7 @@ static uint64_t end_position(const struct series *s)
 
 bool series_complete(const struct series *s)
 {
-	return s->state == SERIES_OPEN && s->first_known && s->rules.frames > 0 &&
+	return s->state == SERIES_OPEN && s->first_known && s->frames > 0 &&
 	       s->next > last_position(s);
 }
 
@@ -398,7 +397,7 @@ void series_finish(struct series *s)
 		return;
 	if (s->any && !s->first_known)
 		fix_first(s, smallest_seen(s));
-	if (s->first_known && (s->any || s->rules.frames))
+	if (s->first_known && (s->any || s->frames))
 		while (s->next <= end_position(s))
 			decide_next(s);
 	s->state = SERIES_CLOSED;
@@ -414,8 +413,8 @@ void series_settle(struct series *s)
 
 uint64_t series_expected(const struct series *s)
 {
-	if (s->rules.frames)
-		return s->rules.frames;
+	if (s->frames)
+		return s->frames;
 	if (!s->any)
 		return 0;
 	return end_position(s) - (s->first_known ? s->first : smallest_seen(s)) + 1;
@@ -423,15 +422,15 @@ uint64_t series_expected(const struct series *s)
 
 const char *series_expected_from(const struct series *s)
 {
-	return s->rules.frames ? "config" : "seen";
+	return s->announced ? "protocol" : s->frames ? "config" : "seen";
 }
 
 /* ---- life ---- */
 
 void series_begin(struct series *s, uint64_t announced)
 {
-	if (announced)
-		s->rules.frames = announced;
+	s->announced = announced != 0;
+	s->frames = announced ? announced : s->rules.frames;
 	s->state = SERIES_OPEN;
 	s->any = false;
 	s->first_known = s->rules.first_given;

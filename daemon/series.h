@@ -20,7 +20,7 @@
 struct series_rules {
 	bool first_given; /* by the configuration, or the protocol counts from 0 */
 	uint64_t first;   /* with first_given */
-	uint64_t frames;  /* announced; 0: not known */
+	uint64_t frames;  /* of each series; 0: not known */
 	uint64_t step;    /* of the sender's counter, >= 1 */
 	uint64_t reorder; /* how many steps out of order a number may come, >= 1 */
 	uint64_t max_gap; /* steps; a larger jump must be confirmed */
@@ -55,7 +55,9 @@ struct series {
 
 	/* Numbers are counted in steps: position = number / step, number % step is fixed. */
 	uint64_t residue;
-	bool any; /* a frame was accepted */
+	uint64_t frames; /* of this series; 0: not known */
+	bool announced;  /* by the protocol, over the rules */
+	bool any;        /* a frame was accepted */
 	bool first_known;
 	uint64_t first, newest, smallest;     /* positions */
 	uint64_t next;                        /* position decided next, once first is known */
@@ -121,7 +123,7 @@ void series_settle(struct series *s);
  * nothing was accepted. */
 uint64_t series_expected(const struct series *s);
 
-/* "config", "seen": what series_expected() goes by. */
+/* "protocol", "config", "seen": what series_expected() goes by. */
 const char *series_expected_from(const struct series *s);
 
 #endif
