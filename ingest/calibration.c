@@ -30,11 +30,14 @@ struct reader {
 	uint64_t limit_bytes;
 	unsigned directories;  /* seen so far, thumbnails too */
 	struct page first;     /* every page has this shape */
-	unsigned planes;       /* images that the mean is of */
-	uint64_t block_bytes;  /* of the largest block */
+	unsigned pages;        /* surveyed, without thumbnails */
+	unsigned planes;       /* images that the mean is of; more than pages in ImageJ's stacks */
+	unsigned added;        /* planes in the sums */
+	uint32_t block_width;  /* of the widest block of any page */
+	uint64_t block_bytes;  /* of the largest block of any page */
 	float *pixels;         /* [height][width] */
 	double *sums;          /* [height][width], with more than one plane */
-	double *line;          /* one row of a block */
+	double *line;          /* [block_width], one row of a block */
 	void *block;           /* [block_bytes] */
 	char library_text[96]; /* libtiff's first complaint */
 	char why[256];
@@ -238,7 +241,7 @@ static int survey_page(struct reader *r)
 
 	if (err != 0)
 		return err;
-	if (r->planes == 0)
+	if (r->pages == 0)
 		r->first = page;
 	if (page.width != r->first.width || page.height != r->first.height)
 		return complain(r, -EINVAL,
@@ -246,9 +249,11 @@ static int survey_page(struct reader *r)
 		                "averaged must have one shape",
 		                r->directories, page.width, page.height, r->first.width,
 		                r->first.height);
+	if (page.block_width > r->block_width)
+		r->block_width = page.block_width;
 	if (page.block_bytes > r->block_bytes)
 		r->block_bytes = page.block_bytes;
-	r->planes++;
+	r->pages++;
 	return 0;
 }
 
@@ -320,6 +325,7 @@ static int survey_planes(struct reader *r)
 	uint64_t offset, bytes;
 	struct stat status;
 
+	r->planes = r->pages;
 	if (images == 1)
 		return 0;
 	if (!is_contiguous(r, &offset) || fstat(TIFFFileno(r->tif), &status) != 0 ||
@@ -339,7 +345,7 @@ static int survey(struct reader *r)
 
 	if (err != 0)
 		return err;
-	if (r->planes == 0)
+	if (r->pages == 0)
 		return complain(r, -EINVAL, "only thumbnails or masks are in it, no image");
 	return survey_planes(r);
 }
@@ -348,7 +354,7 @@ static int survey(struct reader *r)
 static int allocate(struct reader *r)
 {
 	uint64_t pixels = (uint64_t)r->first.width * r->first.height;
-	uint64_t line = (uint64_t)r->first.block_width * sizeof *r->line;
+	uint64_t line = (uint64_t)r->block_width * sizeof *r->line;
 	unsigned pixel = sizeof *r->pixels + (r->planes > 1 ? sizeof *r->sums : 0);
 	uint64_t bytes;
 
@@ -433,11 +439,31 @@ static int add_block(struct reader *r, const struct page *page, uint32_t row, ui
 	return 0;
 }
 
+static int complain_change(struct reader *r)
+{
+	return complain(r, -EINVAL,
+	                "page %u is not what it was a moment ago; read the file when it is no "
+	                "longer written",
+	                r->directories);
+}
+
+/* See that the page is within what was surveyed and allocated for: libtiff reads its tags from
+ * the file again. */
+static int check_surveyed(struct reader *r, const struct page *page)
+{
+	bool fits = page->width == r->first.width && page->height == r->first.height &&
+	            page->block_width <= r->block_width && page->block_bytes <= r->block_bytes;
+
+	return fits && r->added < r->pages ? 0 : complain_change(r);
+}
+
 static int add_page(struct reader *r)
 {
 	struct page page;
 	int err = read_page(r, &page);
 
+	if (err == 0)
+		err = check_surveyed(r, &page);
 	for (uint32_t row = 0; err == 0 && row < page.height;) {
 		for (uint32_t column = 0; err == 0 && column < page.width;) {
 			err = add_block(r, &page, row, column);
@@ -445,6 +471,7 @@ static int add_page(struct reader *r)
 		}
 		row += smaller(page.block_height, page.height - row);
 	}
+	r->added++;
 	return err;
 }
 
@@ -458,8 +485,8 @@ static void swap_bytes(void *raw, size_t n, unsigned sample_bytes)
 		TIFFSwabArrayOfLong8(raw, (tmsize_t)n);
 }
 
-/* Add one of the planes that lie behind ImageJ's page, a row at a time: a block has a row's
- * room at least. */
+/* Add one of the planes that lie behind ImageJ's page, a row at a time. That page is in strips,
+ * so a block and the line have a row's room at least. */
 static int add_plane(struct reader *r, uint64_t offset)
 {
 	const struct page *page = &r->first;
@@ -479,18 +506,31 @@ static int add_plane(struct reader *r, uint64_t offset)
 	return 0;
 }
 
+/* Add the planes for which there are no pages, if any. */
+static int add_planes(struct reader *r)
+{
+	uint64_t offset = 0;
+	int err = 0;
+
+	if (r->planes > r->pages && !is_contiguous(r, &offset))
+		return complain_change(r);
+	for (; err == 0 && r->added < r->planes; r->added++)
+		err = add_plane(r, offset + r->added * plane_bytes(r));
+	return err;
+}
+
 static int add_all(struct reader *r)
 {
-	uint64_t offset;
 	int err;
 
 	errno = 0;
 	if (!TIFFSetDirectory(r->tif, 0))
 		return complain_library(r, "cannot be read again");
 	err = visit_pages(r, add_page);
-	if (err == 0 && r->directories == 1 && r->planes > 1 && is_contiguous(r, &offset))
-		for (unsigned i = 1; err == 0 && i < r->planes; i++)
-			err = add_plane(r, offset + i * plane_bytes(r));
+	if (err == 0 && r->added < r->pages)
+		err = complain_change(r);
+	if (err == 0)
+		err = add_planes(r);
 	if (err == 0 && r->sums)
 		for (size_t i = 0; i < (size_t)r->first.width * r->first.height; i++)
 			r->pixels[i] = (float)(r->sums[i] / r->planes);

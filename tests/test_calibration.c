@@ -2,6 +2,7 @@
 #include "ingest/calibration.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -33,6 +34,21 @@ static void tear_down(void)
 	unlink(path);
 	rmdir(path);
 	rmdir(directory);
+}
+
+/* Called when the second reading of a file begins. */
+static void (*before_second_reading)(void);
+
+/* Stands in front of libtiff's, which image_read() calls between its two readings. */
+int TIFFSetDirectory(TIFF *tif, tdir_t number)
+{
+	int (*next)(TIFF *, tdir_t);
+	void *symbol = dlsym(RTLD_NEXT, "TIFFSetDirectory");
+
+	memcpy(&next, &symbol, sizeof next);
+	if (before_second_reading)
+		before_second_reading();
+	return next(tif, number);
 }
 
 TestSuite(calibration, .init = set_up, .fini = tear_down);
@@ -240,6 +256,22 @@ Test(calibration, averages_the_pages)
 		expect_mean(&layouts[i], 2);
 		write_file(&layouts[i], 7);
 		expect_mean(&layouts[i], 7);
+	}
+}
+
+Test(calibration, averages_pages_in_tiles_and_in_strips)
+{
+	struct layout tiled = plain, strips = plain;
+
+	tiled.tiled = true;
+	strips.block_rows = HEIGHT;
+	for (int strips_first = 0; strips_first < 2; strips_first++) {
+		TIFF *tif = TIFFOpen(path, "w");
+
+		write_page(tif, strips_first ? &strips : &tiled, WIDTH, HEIGHT, 0);
+		write_page(tif, strips_first ? &tiled : &strips, WIDTH, HEIGHT, 1);
+		TIFFClose(tif);
+		expect_mean(&plain, 2);
 	}
 }
 
@@ -455,6 +487,59 @@ Test(calibration, refuses_pages_of_different_shapes)
 	write_page(tif, &plain, WIDTH + 1, HEIGHT, 0);
 	TIFFClose(tif);
 	expect_refused(path, LIMIT, -EINVAL, "page 2 has 71 x 50");
+}
+
+/* 64 x 48 pixels take as many bytes in tiles as in strips, so that the tags lie at one place. */
+static void write_even(bool tiled, uint32_t width, unsigned pages)
+{
+	struct layout l = plain;
+	TIFF *tif = TIFFOpen(path, "w");
+
+	l.tiled = tiled;
+	for (unsigned page = 0; page < pages; page++)
+		write_page(tif, &l, width, 64 * 48 / width, page);
+	TIFFClose(tif);
+}
+
+static void write_wider_blocks(void)
+{
+	write_even(false, 64, 1);
+}
+
+static void write_wider_pages(void)
+{
+	write_even(false, 96, 1);
+}
+
+static void write_more_pages(void)
+{
+	write_even(false, 64, 2);
+}
+
+static void write_fewer_pages(void)
+{
+	write_even(false, 64, 1);
+}
+
+Test(calibration, refuses_a_file_that_changes_while_it_is_read)
+{
+	static const struct {
+		bool tiled;
+		unsigned pages;
+		void (*change)(void);
+	} rows[] = {
+		{ true, 1, write_wider_blocks },
+		{ false, 1, write_wider_pages },
+		{ false, 1, write_more_pages },
+		{ false, 2, write_fewer_pages },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		write_even(rows[i].tiled, 64, rows[i].pages);
+		before_second_reading = rows[i].change;
+		expect_refused(path, LIMIT, -EINVAL, "not what it was");
+		before_second_reading = NULL;
+	}
 }
 
 Test(calibration, allocates_within_the_limit)
