@@ -224,6 +224,7 @@ static int open_socket(struct source *s, const char *endpoint)
 static void forget_connections(struct source *s)
 {
 	memset(s->peers, 0, sizeof s->peers);
+	s->ahead_count = 0;
 	s->refusal[0] = '\0';
 	s->lost_ms = 0;
 }
@@ -376,6 +377,8 @@ int source_wait(struct source *s, int wake_fd, int timeout_ms)
 
 	if (!s->socket)
 		return complain(s, -ENOTCONN, "the socket is closed");
+	if (s->ahead_count > 0)
+		timeout_ms = 0;
 	if (s->lost_ms > 0 && (timeout_ms < 0 || timeout_ms > LOST_WAIT_MS))
 		timeout_ms = LOST_WAIT_MS;
 	if (zmq_poll(items, wake_fd < 0 ? 2 : 3, timeout_ms) < 0 && errno != EINTR)

@@ -50,6 +50,14 @@ struct source_peer {
 	char name[64];
 };
 
+#define SOURCE_LOOKAHEAD 32 /* monitor events read before their turn */
+
+/* What libzmq's monitor says. */
+struct source_event {
+	uint16_t event;
+	uint32_t value; /* a descriptor, an errno, by event */
+};
+
 struct source {
 	struct source_options options;
 	char endpoint[256]; /* as bound: with the port that tcp://...:0 or :* was given */
@@ -60,6 +68,8 @@ struct source {
 
 	/* Of source_watch(). */
 	struct source_peer peers[SOURCE_PEERS_MAX];
+	struct source_event ahead[SOURCE_LOOKAHEAD]; /* [ahead_count], the oldest first */
+	unsigned ahead_count;
 	char refusal[80]; /* why the handshake failed whose disconnect comes next; "": none */
 	bool retrying;    /* it was said that the peer does not answer */
 	uint64_t lost_ms; /* monotonic; since when an outgoing connection is gone; 0: it is not */

@@ -16,11 +16,6 @@
  * never will. */
 #define LOST_GRACE_MS 250
 
-struct monitor_event {
-	uint16_t event;
-	uint32_t value; /* a descriptor, an errno, by event */
-};
-
 static uint64_t now_ms(void)
 {
 	struct timespec t;
@@ -36,7 +31,7 @@ static void count(_Atomic uint64_t *counter)
 }
 
 /* Read one event: a part of 6 bytes and the endpoint, which is ours. False: none waits. */
-static bool read_event(struct source *s, struct monitor_event *ret)
+static bool read_event(struct source *s, struct source_event *ret)
 {
 	zmq_msg_t part;
 	bool got;
@@ -53,7 +48,31 @@ static bool read_event(struct source *s, struct monitor_event *ret)
 	return got;
 }
 
-/* Who is at the other end of `fd`. It is libzmq's and may be gone by now; then so is the name. */
+/* The next event in order, read ahead or not. False: none waits. */
+static bool take_event(struct source *s, struct source_event *ret)
+{
+	if (s->ahead_count == 0)
+		return read_event(s, ret);
+	*ret = s->ahead[0];
+	s->ahead_count--;
+	memmove(s->ahead, s->ahead + 1, s->ahead_count * sizeof s->ahead[0]);
+	return true;
+}
+
+/* True when the connection whose event was just taken certainly still has its descriptor: libzmq
+ * announces a disconnect before it closes the descriptor, and all that it announced so far is
+ * read and does not mention it. */
+static bool is_still_open(struct source *s, int fd)
+{
+	while (s->ahead_count < SOURCE_LOOKAHEAD && read_event(s, &s->ahead[s->ahead_count]))
+		s->ahead_count++;
+	for (unsigned i = 0; i < s->ahead_count; i++)
+		if (s->ahead[i].event == ZMQ_EVENT_DISCONNECTED && (int)s->ahead[i].value == fd)
+			return false;
+	return s->ahead_count < SOURCE_LOOKAHEAD;
+}
+
+/* Who is at the other end of `fd`, which is libzmq's and may be another connection's by now. */
 static void name_peer(int fd, char *ret_name, size_t size)
 {
 	struct sockaddr_storage address = { 0 };
@@ -100,6 +119,8 @@ static void note_connection(struct source *s, int fd)
 	char name[sizeof peer->name];
 
 	name_peer(fd, name, sizeof name);
+	if (!is_still_open(s, fd)) /* asked after the name, which it vouches for */
+		snprintf(name, sizeof name, "a peer");
 	if (!peer)
 		peer = find_peer(s, 0);
 	if (peer) {
@@ -152,7 +173,7 @@ static bool note_retry(struct source *s)
 }
 
 /* Take one event in. True when it is worth a log line. */
-static bool note_event(struct source *s, const struct monitor_event *e)
+static bool note_event(struct source *s, const struct source_event *e)
 {
 	switch (e->event) {
 	case ZMQ_EVENT_CONNECTED:
@@ -212,11 +233,11 @@ static void replace_lost_connection(struct source *s)
 
 bool source_watch(struct source *s)
 {
-	struct monitor_event e;
+	struct source_event e;
 
 	if (!s->monitor)
 		return false;
-	while (read_event(s, &e))
+	while (take_event(s, &e))
 		if (note_event(s, &e))
 			return true;
 	replace_lost_connection(s);

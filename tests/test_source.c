@@ -403,6 +403,73 @@ static int dial(const struct source *s)
 	return fd;
 }
 
+static unsigned port_of(int fd)
+{
+	struct sockaddr_in address;
+	socklen_t length = sizeof address;
+
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+	return ntohs(address.sin_port);
+}
+
+/* Read the greeting's first bytes: the connection is accepted and announced then. */
+static void await_greeting(int fd)
+{
+	char greeting[10];
+
+	cr_assert_eq(recv(fd, greeting, sizeof greeting, MSG_WAITALL), (ssize_t)sizeof greeting);
+}
+
+/* Hang up and see the other end hang up, so that its descriptor can be used again. */
+static void hang_up(int fd)
+{
+	char rest[64];
+
+	await_greeting(fd);
+	shutdown(fd, SHUT_WR);
+	while (recv(fd, rest, sizeof rest, 0) > 0)
+		;
+	close(fd);
+}
+
+/* `connections` that come and go before anybody watches, then one that stays: they all had the
+ * same descriptor, and only the last has its name. */
+static void expect_one_name(unsigned connections)
+{
+	unsigned came = 0, named = 0;
+	char last[32];
+	struct source s;
+	int fd;
+
+	cr_assert_eq(source_open(&s, &defaults), 0, "%s", s.why);
+	for (unsigned i = 0; i < connections; i++)
+		hang_up(dial(&s));
+	fd = dial(&s);
+	await_greeting(fd);
+	snprintf(last, sizeof last, "127.0.0.1:%u ", port_of(fd));
+	while (came <= connections && source_wait(&s, -1, PATIENT) == 0)
+		while (source_watch(&s)) {
+			bool is_last = strncmp(s.last_event, last, strlen(last)) == 0;
+
+			came += strstr(s.last_event, " connected to ") != NULL;
+			named += is_last;
+			cr_expect(is_last || strncmp(s.last_event, "a peer ", 7) == 0, "%s",
+			          s.last_event);
+		}
+	cr_expect_eq(came, connections + 1);
+	cr_expect_eq(named, 1, "%u of %u have the name of the last", named, came);
+	cr_expect_eq(atomic_load(&s.events.handshake_failed), connections);
+	close(fd);
+	source_close(&s);
+}
+
+Test(source, names_no_peer_after_another_that_has_its_descriptor)
+{
+	expect_one_name(1);
+	expect_one_name(8);
+	expect_one_name(60);
+}
+
 /* Take in whatever comes until `ms` have passed. Returns the number of messages. */
 static unsigned swallow(struct source *s, int ms)
 {
