@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/lane_parts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ static void drop_waiting(struct lane *l, enum dropped reason)
 {
 	struct datafile_frame *f = l->first;
 
+	assert(f->copied == 0);
 	pop_waiting(l, f->next);
 	lane_drop(l, f, reason);
 }
@@ -182,6 +184,9 @@ static bool handle_first(struct lane *l)
 {
 	struct datafile *d;
 
+	/* Half of a frame in the current file would shift every frame behind it. */
+	if (l->first->copied > 0)
+		return place_one(l);
 	if (l->stopped || is_waiting(l)) {
 		drop_waiting(l, l->stopped ? l->stopped_reason : l->retry_reason);
 		return true;

@@ -143,14 +143,14 @@ static void on_failed(void *user, struct datafile *d, const char *operation, int
 {
 	struct lane *l = user;
 	char name[PART_NAME_MAX], what[320];
-	bool full = lane_reason_of(error) == DROPPED_NO_SPACE;
+	bool full = lane_reason_of(error) == DROPPED_NO_SPACE, current = l->current == d;
 
 	lane_forget_current(l, d);
 	if (!full && l->config->on_error == ON_ERROR_STOP)
 		lane_stop(l, DROPPED_WRITE);
 	if (full)
 		l->space_index = d->placed ? d->index + 1 : d->index;
-	if (full || d->landed == 0)
+	if (current && (full || d->landed == 0))
 		lane_wait(l, lane_reason_of(error));
 	datafile_name(d, name);
 	snprintf(what, sizeof what, "%s%s failed: %s: %s", full ? "disk full: " : "", operation,
