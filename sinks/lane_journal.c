@@ -64,6 +64,8 @@ static void fail_batch(struct lane *l, int error)
 	                    : "dropped, free some space");
 	lane_say_file(l, SINK_ERROR, "", what);
 	fail_files(l, error);
+	if (l->stopped) /* no batch will come for the others */
+		l->handed_batched = l->handed_last;
 	for (f = take_handed(l); f;) {
 		struct datafile_frame *next = f->next;
 
