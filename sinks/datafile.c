@@ -8,14 +8,19 @@
 #include <string.h>
 #include <unistd.h>
 
+/* While a file waits to be cut a worse fault takes the place of the first: what a failed sync
+ * should have covered never counts, whatever ended the file before. */
 static void fail(struct datafile *d, enum datafile_fault fault, const char *operation, int error)
 {
-	if (d->state == DATAFILE_CUTTING || d->state == DATAFILE_FREE || d->state == DATAFILE_NAMED)
+	if (d->state == DATAFILE_FREE || d->state == DATAFILE_NAMED)
 		return;
+	if (d->state == DATAFILE_CUTTING && fault <= d->fault)
+		return;
+	if (d->state != DATAFILE_CUTTING)
+		d->faults++;
 	d->fault = fault;
 	d->error = error;
 	d->state = DATAFILE_CUTTING;
-	d->faults++;
 	d->events->failed(d->events->user, d, operation, error);
 }
 

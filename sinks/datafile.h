@@ -16,9 +16,10 @@
  * synced   a sync covered them          batched  their records are on the way to the journal
  * durable  the journal is synced too: forgotten here
  *
- * A file ends well: tail, head, one sync for all, journal, final name, directory synced. The
- * first failure cuts it: frames that are not good are dropped, and it ends with the others. A
- * second one leaves it as .part for recovery, with whatever is durable in it. */
+ * A file ends well: tail, head, one sync for all, journal, final name, directory synced. A
+ * failure cuts it: when nothing is under way any more, frames that are not good by the worst
+ * fault until then are dropped, and it ends with the others. A failure after that leaves it as
+ * .part for recovery, with whatever is durable in it. */
 
 struct datafile;
 struct frame_hold;
@@ -42,7 +43,7 @@ struct datafile_events {
 	void (*landed)(void *user, struct datafile_frame *f);
 	/* Never durable; takes the frame back. */
 	void (*dropped)(void *user, struct datafile_frame *f, enum dropped reason);
-	/* The first failure of the file; it takes no more frames. */
+	/* The file failed and takes no more frames; again when a worse fault joins the first. */
 	void (*failed)(void *user, struct datafile *d, const char *operation, int error);
 	/* It has ended; `kept` frames are in it, under its final name unless `unfinished`. */
 	void (*ended)(void *user, struct datafile *d, bool unfinished);
@@ -62,6 +63,7 @@ enum datafile_state {
 	DATAFILE_NAMED,   /* has its final name, directory being synced */
 };
 
+/* In the order of how little they leave: what landed, what was synced, what is durable. */
 enum datafile_fault { FAULT_NONE, FAULT_WRITE, FAULT_SYNC, FAULT_JOURNAL };
 
 struct datafile {

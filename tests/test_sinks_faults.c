@@ -148,6 +148,42 @@ Test(sinks_faults, a_failed_sync_takes_back_what_it_should_have_covered)
 	}
 }
 
+/* A write fails while a sync is under way that fails too: nothing it covered may count. */
+static void fail_write_then(enum writer_kind sync)
+{
+	make(SINK_TIFF, &layouts[0], false);
+	rig.config.sinks[0].sync_ns = 1000000;
+	rig.faults[0] = (struct rig_fault){
+		.kind = WRITER_WRITE, .on = "_000000", .from = 6, .to = 7, .error = -EIO
+	};
+	rig.faults[1] =
+		(struct rig_fault){ .kind = sync, .from = 1, .to = FOREVER, .error = -EAGAIN };
+	rig.faults[2] = (struct rig_fault){ .kind = sync, .from = 1, .to = 2, .error = -EIO };
+	cr_assert_eq(rig_open(&rig), 0);
+	rig_begin(&rig);
+	for (uint64_t i = 0; i < 5; i++)
+		rig_put(&rig, i);
+	rig_poll_for(&rig, 50);
+	cr_assert_gt(rig.faults[1].counted, 0);
+	rig_put(&rig, 5);
+	rig_poll_for(&rig, 50);
+	cr_assert_eq(rig.faults[0].counted, 6);
+	cr_assert_eq(rig.faults[2].counted, 0);
+	rig.faults[1].from = 0;
+	rig_end(&rig);
+	rig_check(&rig);
+	cr_assert_eq(rig.durable, 0, "%s", rig.said);
+	cr_assert_eq(rig_count(&rig, FRAME_DROPPED, DROPPED_WRITE), 6);
+	cr_assert_not_null(strstr(rig.said, "sync"), "%s", rig.said);
+	rig_done(&rig);
+}
+
+Test(sinks_faults, a_sync_that_fails_after_a_write_keeps_nothing_it_covered)
+{
+	fail_write_then(WRITER_SYNC_DATA);
+	fail_write_then(WRITER_SYNC); /* of the folder, where the file's entry is */
+}
+
 Test(sinks_faults, the_last_sync_of_a_file_can_fail_too)
 {
 	FOR_EACH_CASE
@@ -161,6 +197,46 @@ Test(sinks_faults, the_last_sync_of_a_file_can_fail_too)
 		cr_assert_not(rig.complete);
 		cr_assert_eq(rig_count(&rig, FRAME_DROPPED, DROPPED_WRITE), 20);
 		cr_assert_eq(rig_files(&rig, ".part"), 1); /* nothing in it is known to be good */
+		rig_done(&rig);
+	}
+}
+
+/* A frame is half in the staging blocks of one file when the file before it fails. */
+Test(sinks_faults, an_older_file_that_fails_leaves_the_current_one_whole)
+{
+	for (unsigned f = 0; f < 2; f++) {
+		make(kept[f], &layouts[1], false);
+		rig.config.sinks[0].frames_per_file = 60;
+		rig.config.sinks[0].sync_ns = UINT64_C(3600000000000);
+		rig.faults[0] = (struct rig_fault){ .kind = WRITER_WRITE,
+			                            .on = "_000001",
+			                            .from = 1,
+			                            .to = FOREVER,
+			                            .error = -EAGAIN };
+		rig.faults[1] = (struct rig_fault){ .kind = WRITER_SYNC,
+			                            .on = "_000000",
+			                            .from = 1,
+			                            .to = FOREVER,
+			                            .error = -EAGAIN };
+		rig.faults[2] = (struct rig_fault){
+			.kind = WRITER_SYNC, .on = "_000000", .from = 1, .to = 2, .error = -ENOSPC
+		};
+		cr_assert_eq(rig_open(&rig), 0);
+		rig_begin(&rig);
+		for (uint64_t i = 0; i < 90; i++) /* staging is short before the last */
+			rig_put(&rig, i);
+		rig_poll_for(&rig, 100);
+		cr_assert_gt(rig.faults[1].counted, 0);
+		rig.faults[1].from = 0;
+		rig_poll_for(&rig, 100);
+		cr_assert_geq(rig.faults[2].counted, 1);
+		rig.faults[0].from = 0;
+		for (uint64_t i = 90; i < 100; i++)
+			rig_put(&rig, i);
+		rig_end(&rig);
+		rig_check(&rig);
+		for (uint64_t i = 60; i < 100; i++)
+			cr_assert_eq(rig.state[i], FRAME_WRITTEN, "%s", rig.said);
 		rig_done(&rig);
 	}
 }
@@ -292,6 +368,34 @@ Test(sinks_faults, a_journal_that_fails_stops_the_series)
 			rig_done(&rig);
 		}
 	}
+}
+
+Test(sinks_faults, a_journal_that_fails_lets_a_sink_without_files_end, .timeout = 20)
+{
+	make(SINK_NULL, &layouts[2], false);
+	rig.faults[0] = (struct rig_fault){ .kind = WRITER_WRITE,
+		                            .on = "journal.bin",
+		                            .from = 1,
+		                            .to = FOREVER,
+		                            .error = -EAGAIN };
+	rig.faults[1] = (struct rig_fault){
+		.kind = WRITER_WRITE, .on = "journal.bin", .from = 1, .to = 2, .error = -EIO
+	};
+	cr_assert_eq(rig_open(&rig), 0);
+	rig_begin(&rig);
+	for (uint64_t i = 0; i < 5; i++)
+		rig_put(&rig, i);
+	rig_poll_for(&rig, 100);
+	cr_assert_gt(rig.faults[0].counted, 0);
+	for (uint64_t i = 5; i < 10; i++) /* behind the batch that will fail */
+		rig_put(&rig, i);
+	rig.faults[0].from = 0;
+	rig_poll_for(&rig, 50);
+	rig_end(&rig);
+	cr_assert_not(rig.complete);
+	cr_assert_eq(rig.durable, 0);
+	cr_assert_eq(rig_count(&rig, FRAME_DROPPED, DROPPED_WRITE), 10);
+	rig_done(&rig);
 }
 
 Test(sinks_faults, a_journal_without_space_goes_on_when_there_is_some)
