@@ -46,8 +46,6 @@ static bool fits_endpoint(const char *text)
 
 	if (strncmp(text, "ipc://", 6) == 0)
 		return text[6] != '\0';
-	if (strncmp(text, "inproc://", 9) == 0)
-		return text[9] != '\0';
 	if (strncmp(text, "tcp://", 6) != 0 || has_space(text))
 		return false;
 	port = strrchr(text + 6, ':');
@@ -78,7 +76,7 @@ const struct option_rule rule_path = {
 };
 
 const struct option_rule rule_endpoint = {
-	"tcp://HOST:PORT, ipc://PATH or inproc://NAME",
+	"tcp://HOST:PORT or ipc://PATH",
 	fits_endpoint,
 };
 
