@@ -5,6 +5,13 @@
 
 #include <string.h>
 
+static enum corruption corrupt(struct faults *f)
+{
+	enum corruption c = (enum corruption)prng_below(&f->state, CORRUPTION_COUNT);
+
+	return c == CORRUPT_UNKNOWN_TYPE && f->options.type_ignored ? CORRUPT_NO_SHAPE : c;
+}
+
 static enum shot_fate draw_fate(const struct fault_options *o, uint64_t *state)
 {
 	double u = prng_unit(state);
@@ -28,7 +35,7 @@ static unsigned draw_block(struct faults *f, struct shot *ret)
 			.number = o->first + f->planned * o->step,
 			.index = f->planned,
 			.fate = draw_fate(o, &f->state),
-			.corruption = (enum corruption)prng_below(&f->state, CORRUPTION_COUNT),
+			.corruption = corrupt(f),
 			.random = prng_next(&f->state),
 		};
 	return n;

@@ -17,11 +17,12 @@ struct fault_options {
 	uint64_t step;   /* from one number to the next, at least 1 */
 	uint64_t frames; /* numbers in the plan; UINT64_MAX for no end */
 	uint64_t seed;
-	double lose;      /* chance that a number is never sent */
-	double corrupt;   /* chance that its message is unusable; see enum corruption */
-	double truncate;  /* chance that its pixels are cut short */
-	double duplicate; /* chance that a usable frame is sent twice */
-	double reorder;   /* chance that a usable frame changes places with a later one */
+	double lose;       /* chance that a number is never sent */
+	double corrupt;    /* chance that its message is unusable; see enum corruption */
+	bool type_ignored; /* receivers do not read `type`: a wrong one is never sent */
+	double truncate;   /* chance that its pixels are cut short */
+	double duplicate;  /* chance that a usable frame is sent twice */
+	double reorder;    /* chance that a usable frame changes places with a later one */
 };
 
 enum shot_fate { SHOT_USABLE, SHOT_LOST, SHOT_CORRUPTED, SHOT_TRUNCATED, SHOT_FATE_COUNT };

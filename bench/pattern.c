@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/pattern.h"
 
+#include "bench/pack_pixels.h"
 #include "bench/prng.h"
 
 #include <errno.h>
@@ -40,6 +41,27 @@ static uint64_t frames_to_prepare(const struct pattern *p, uint64_t most)
 	return count ? count : 1;
 }
 
+static int expose(struct pattern *p, struct phantom *phantom, enum phantom_kind kind, uint64_t i)
+{
+	size_t pixels = (size_t)p->options.width * p->options.height;
+	uint8_t *frame = p->memory + i * p->frame_bytes;
+	uint16_t *unpacked;
+
+	if (p->options.packing == PACKING_NONE) {
+		phantom_frame(phantom, kind, i, frame);
+		return 0;
+	}
+	unpacked = malloc(pixels * sizeof *unpacked);
+	if (!unpacked) {
+		snprintf(p->why, sizeof p->why, "no memory for a frame: use a smaller --size");
+		return -ENOMEM;
+	}
+	phantom_frame(phantom, kind, i, unpacked);
+	pack_pixels(frame, unpacked, pixels, p->options.packing);
+	free(unpacked);
+	return 0;
+}
+
 static int prepare_phantom(struct pattern *p, enum phantom_kind kind, unsigned most)
 {
 	const struct pattern_options *o = &p->options;
@@ -66,11 +88,11 @@ static int prepare_phantom(struct pattern *p, enum phantom_kind kind, unsigned m
 		snprintf(p->why, sizeof p->why, "no memory for the phantom: use a smaller --size");
 		return -ENOMEM;
 	}
-	for (uint64_t i = 0; i < count; i++)
-		phantom_frame(phantom, kind, i, p->memory + i * p->frame_bytes);
+	for (uint64_t i = 0; i < count && !err; i++)
+		err = expose(p, phantom, kind, i);
 	phantom_close(phantom);
 	p->prepared = count;
-	return 0;
+	return err;
 }
 
 /* One pixel of an integer pattern; float32 holds values of up to 24 bits exactly. */
@@ -92,6 +114,17 @@ static void store_pixel(enum pixel_type type, void *pixels, size_t at, uint32_t 
 	}
 }
 
+/* Pack a plane that frames are windows of, where all of these begin on a byte. */
+static void pack_plane(struct pattern *p, size_t pixels, size_t window_step)
+{
+	if (p->options.packing == PACKING_NONE ||
+	    window_step * wire_bits(PIXEL_UINT16, p->options.packing) % 8 != 0)
+		return;
+	pack_pixels(p->memory, (const uint16_t *)(const void *)p->memory, pixels,
+	            p->options.packing);
+	p->packed = true;
+}
+
 static int prepare_counter(struct pattern *p)
 {
 	const struct pattern_options *o = &p->options;
@@ -107,16 +140,17 @@ static int prepare_counter(struct pattern *p)
 
 			store_pixel(o->type, p->memory, y * o->width + x, value & mask);
 		}
+	pack_plane(p, rows * o->width, o->width);
 	p->prepared = COUNTER_PERIOD;
 	return 0;
 }
 
 /* The row y of the tall image with y * 131 = f * 7919 (mod 4096); 3627 * 131 = 1 (mod 4096). */
-static size_t counter_offset(const struct pattern *p, uint64_t number)
+static size_t counter_first(const struct pattern *p, uint64_t number)
 {
 	uint64_t row = number % COUNTER_PERIOD * 7919 % COUNTER_PERIOD * 3627 % COUNTER_PERIOD;
 
-	return (size_t)row * p->options.width * pixel_bytes(p->options.type);
+	return (size_t)row * p->options.width;
 }
 
 static int prepare_noise(struct pattern *p)
@@ -130,15 +164,39 @@ static int prepare_noise(struct pattern *p)
 		return err;
 	for (size_t i = 0; i < pixels; i++)
 		store_pixel(o->type, p->memory, i, (uint32_t)(prng_next(&state) >> (64 - o->bits)));
+	pack_plane(p, pixels, 64);
 	p->prepared = NOISE_PLACES;
 	return 0;
 }
 
-static size_t noise_offset(const struct pattern *p, uint64_t number)
+static size_t noise_first(const struct pattern *p, uint64_t number)
 {
 	uint64_t state = prng_stream(p->options.seed, number);
 
-	return 64 * (size_t)prng_below(&state, NOISE_PLACES) * pixel_bytes(p->options.type);
+	return 64 * (size_t)prng_below(&state, NOISE_PLACES);
+}
+
+/* The frame that begins at pixel `first` of the plane. */
+static int take_window(struct pattern *p, size_t first, struct pattern_pixels *ret)
+{
+	enum pixel_packing packing = p->packed ? p->options.packing : PACKING_NONE;
+	void *window = p->memory + first * wire_bits(p->options.type, packing) / 8;
+	void *packed;
+
+	if (packing == p->options.packing) {
+		*ret = (struct pattern_pixels){ window, false };
+		return 0;
+	}
+	packed = malloc(p->frame_bytes);
+	if (!packed) {
+		snprintf(p->why, sizeof p->why, "no memory for a frame of %zu bytes",
+		         p->frame_bytes);
+		return -ENOMEM;
+	}
+	pack_pixels(packed, window, (size_t)p->options.width * p->options.height,
+	            p->options.packing);
+	*ret = (struct pattern_pixels){ packed, true };
+	return 0;
 }
 
 static int read_page(struct pattern *p, uint64_t page, void *ret_pixels)
@@ -244,7 +302,7 @@ int pattern_open(struct pattern *p, const struct pattern_options *o)
 	int err;
 
 	*p = (struct pattern){ .options = *o };
-	p->frame_bytes = (size_t)o->width * o->height * pixel_bytes(o->type);
+	p->frame_bytes = ((size_t)o->width * o->height * wire_bits(o->type, o->packing) + 7) / 8;
 	err = prepare(p);
 	if (err) {
 		pattern_close(p);
@@ -267,11 +325,9 @@ int pattern_take(struct pattern *p, uint64_t number, uint64_t index, struct patt
 {
 	switch (p->options.kind) {
 	case PATTERN_COUNTER:
-		*ret = (struct pattern_pixels){ p->memory + counter_offset(p, number), false };
-		return 0;
+		return take_window(p, counter_first(p, number), ret);
 	case PATTERN_NOISE:
-		*ret = (struct pattern_pixels){ p->memory + noise_offset(p, number), false };
-		return 0;
+		return take_window(p, noise_first(p, number), ret);
 	default:
 		break;
 	}

@@ -31,9 +31,10 @@ enum pattern_kind {
 
 struct pattern_options {
 	enum pattern_kind kind;
-	uint32_t width, height; /* pixels; not with PATTERN_TIFF */
-	enum pixel_type type;   /* not with PATTERN_TIFF */
-	unsigned bits;          /* significant bits, 1 to 24 */
+	uint32_t width, height;     /* pixels; not with PATTERN_TIFF */
+	enum pixel_type type;       /* not with PATTERN_TIFF */
+	unsigned bits;              /* significant bits, 1 to 24 */
+	enum pixel_packing packing; /* of PIXEL_UINT16, not with PATTERN_TIFF or big_endian */
 	bool big_endian;
 	uint64_t seed;
 	uint64_t frames;          /* no more than this many are needed; 0: unknown */
@@ -47,6 +48,7 @@ struct pattern {
 	size_t frame_bytes;
 	uint64_t prepared; /* frames or pages ready in memory; 0: pages are read when taken */
 	uint8_t *memory;
+	bool packed; /* the pixels in memory are */
 	size_t memory_bytes;
 	struct tiff_pages pages; /* PATTERN_TIFF */
 	char why[512];           /* after an error: one sentence */
@@ -55,7 +57,7 @@ struct pattern {
 /* Pixels of one frame: owned ones are malloc'd and the taker's to free(), the others stay until
  * pattern_close() and must not be written. */
 struct pattern_pixels {
-	void *data; /* [height][width] of type, in the byte order asked for */
+	void *data; /* [height][width] of type, packed and in the byte order as asked for */
 	bool owned;
 };
 
@@ -70,7 +72,8 @@ int pattern_open(struct pattern *p, const struct pattern_options *o);
 void pattern_close(struct pattern *p);
 
 /* The frame with this number, the index-th of the stream.
- * 0, or -ENOMEM, -EIO with why[]: only where pages are read when taken. */
+ * 0, or -ENOMEM, -EIO with why[]: only where pages are read when taken, and where frames of the
+ * counter pattern would begin inside a byte and are packed when taken. */
 int pattern_take(struct pattern *p, uint64_t number, uint64_t index, struct pattern_pixels *ret);
 
 /* Pages of the files, for PATTERN_TIFF; otherwise frames before the pattern repeats, 0 for a

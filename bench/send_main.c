@@ -105,6 +105,7 @@ static int open_pattern(struct pattern *p, struct send_options *o)
 		.height = o->height,
 		.type = o->format->type,
 		.bits = o->format->bits,
+		.packing = o->format->packing,
 		.big_endian = o->big_endian,
 		.seed = o->faults.seed,
 		.frames = o->frames,
@@ -124,7 +125,8 @@ static int open_pattern(struct pattern *p, struct send_options *o)
 /* Messages that each endpoint may queue. Pages of files are held in memory until sent. */
 static int queue_length(const struct send_options *o)
 {
-	size_t frame_bytes = (size_t)o->width * o->height * pixel_bytes(o->format->type);
+	size_t bits = wire_bits(o->format->type, o->format->packing);
+	size_t frame_bytes = ((size_t)o->width * o->height * bits + 7) / 8;
 	size_t queue = PUSH_QUEUE_BYTES / frame_bytes;
 
 	if (o->queue_messages)

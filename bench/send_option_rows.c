@@ -21,9 +21,8 @@ void send_options_help(FILE *out)
 	      "given):\n",
 	      out);
 	for (const struct send_profile *p = send_profiles; p->name; p++)
-		if (pixel_format_find(p->format)->built)
-			fprintf(out, "  %-12s %4ux%-4u %-7s %6g Hz  %5g s  %s\n", p->name, p->width,
-			        p->height, p->format, p->rate_hz, p->seconds, p->summary);
+		fprintf(out, "  %-12s %4ux%-4u %-7s %6g Hz  %5g s  %s\n", p->name, p->width,
+		        p->height, p->format, p->rate_hz, p->seconds, p->summary);
 	fputs("\nexit status: 0 done or stopped by TERM or INT, 2 usage, 66 a file is not there,\n"
 	      "65 a file is no usable TIFF, 69 cannot bind or connect, 71 no memory, 73 cannot\n"
 	      "write a file, 74 input or output failed\n",
@@ -43,7 +42,8 @@ const struct option_row send_option_rows[] = {
 	{ "profile", "NAME", "one of the sources below", OPTION_PROFILE },
 	{ "size", "WxH", "pixels (default 2560x2160)", OPTION_SIZE },
 	{ "pixel-format", "NAME",
-	  "Mono8 Mono10 Mono12 Mono14 Mono16 (default) uint8 uint16 uint32 float32",
+	  "Mono16 (default) Mono8 Mono10 Mono12 Mono14, packed Mono10p Mono12p Mono14p\n"
+	  "                            Mono10Packed Mono12Packed, or uint8 uint16 uint32 float32",
 	  OPTION_PIXEL_FORMAT },
 	{ "big-endian", NULL, "send pixels most significant byte first", OPTION_BIG_ENDIAN },
 	{ "pattern", "NAME", "phantom (default), flat, dark, counter or noise", OPTION_PATTERN },

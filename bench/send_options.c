@@ -101,12 +101,9 @@ static int read_format(const struct reading *r, const char *value)
 
 	if (!f)
 		return refuse(r, "pixel-format", value,
-		              "unknown; Mono8, Mono10, Mono12, Mono14, Mono16, uint8, uint16, "
-		              "uint32 and float32 can be sent");
-	if (!f->built)
-		return refuse(r, "pixel-format", value,
-		              "packed pixels are not in this version; the same bits in 16-bit "
-		              "words are Mono10, Mono12 or Mono14");
+		              "unknown; Mono8, Mono10, Mono12, Mono14, Mono16, Mono10p, Mono12p, "
+		              "Mono14p, Mono10Packed, Mono12Packed, uint8, uint16, uint32 and "
+		              "float32 can be sent");
 	r->o->format = f;
 	return 0;
 }
@@ -275,13 +272,6 @@ static int apply_profile(struct reading *r)
 
 	if (!p)
 		return 0;
-	if (!o->format && !pixel_format_find(p->format)->built) {
-		snprintf(r->why, WHY_BYTES,
-		         "--profile %s sends %s, and packed pixels are not in this version; add "
-		         "--pixel-format Mono12 for the same bits in 16-bit words",
-		         p->name, p->format);
-		return -EINVAL;
-	}
 	if (!o->format)
 		o->format = pixel_format_find(p->format);
 	if (!r->size_given) {
@@ -360,6 +350,13 @@ static int check_together(struct reading *r)
 	}
 	if (!o->format)
 		o->format = pixel_format_find("Mono16");
+	if (o->big_endian && o->format->packing != PACKING_NONE) {
+		snprintf(r->why, WHY_BYTES,
+		         "--big-endian: %s has an order of its own; leave out one of the two",
+		         o->format->name);
+		return -EINVAL;
+	}
+	o->faults.type_ignored = o->format->packing != PACKING_NONE;
 	return 0;
 }
 

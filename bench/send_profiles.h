@@ -4,15 +4,13 @@
 
 #include "ingest/frame.h"
 
-#include <stdbool.h>
-
 /* Names of pixel formats and of the sources people have. */
 
 struct pixel_format {
 	const char *name;
-	bool built;           /* can be sent by this version */
-	enum pixel_type type; /* one pixel in the message */
+	enum pixel_type type; /* one pixel, before it is packed */
 	unsigned bits;        /* full scale is 2^bits - 1 */
+	enum pixel_packing packing;
 };
 
 struct send_profile {

@@ -55,6 +55,26 @@ def every_pixel_format_of_the_sender_arrives(bench):
                 same_pixels(found, counter(number, (17, 31), bits).astype(dtype), f"{folder} {number}")
 
 
+@case
+def packed_pixels_of_the_sender_arrive(bench):
+    for name, bits in (("Mono10p", 10), ("Mono10Packed", 10), ("Mono12p", 12), ("Mono12Packed", 12),
+                       ("Mono14p", 14)):
+        for size in ("31x17", "32x17"):  # rows that begin inside a byte, and rows that do not
+            folder, (width, height) = f"{name}-{size}", map(int, size.split("x"))
+            endpoint = f"ipc://{bench.folder}/{folder}.socket"
+            daemon = bench.daemon(endpoint, {
+                **SOURCE, "ingest.pixel_format": name, "series.frames": 5,
+                "sinks": [bench.sink(folder=folder)]})
+            sender = bench.send(endpoint, "--frames", 5, "--size", size, "--pattern", "counter",
+                                "--pixel-format", name)
+            daemon.wait()
+            equal(sender.wait(10), 0, "status of the sender")
+            series = bench.series(bench.folder / folder).require_complete(5)
+            for number, found in series.images().items():
+                same_pixels(found, counter(number, (height, width), bits).astype("uint16"),
+                            f"{folder} {number}")
+
+
 def lines(series, state):
     return {int(r["frame"]): r["reason"] for r in series.rows if r["state"] == state}
 

@@ -78,11 +78,11 @@ Test(send_options, refuses_with_the_option_the_value_and_the_remedy)
 		{ "--to tcp://h:1 --corrupt x", "--corrupt x", "0 to 1" },
 		{ "--to tcp://h:1 --lose .6 --corrupt .3 --truncate .2", "1.1", "at most 1" },
 		{ "--to tcp://h:1 --pattern zebra", "--pattern zebra", "phantom" },
-		{ "--to tcp://h:1 --pixel-format Mono12p", "--pixel-format Mono12p", "Mono12" },
 		{ "--to tcp://h:1 --pixel-format RGB8", "--pixel-format RGB8", "uint16" },
+		{ "--to tcp://h:1 --pixel-format Mono12g", "--pixel-format Mono12g", "Mono12p" },
+		{ "--to tcp://h:1 --pixel-format Mono12p --big-endian", "Mono12p", "leave out" },
 		{ "--to tcp://h:1 --protocol bsread", "--protocol bsread", "array-1.0" },
 		{ "--to tcp://h:1 --profile nobody", "--profile nobody", "--help" },
-		{ "--to tcp://h:1 --profile headline-12", "Mono12p", "--pixel-format Mono12" },
 		{ "--to tcp://h:1 --attach sideways", "--attach sideways", "bind" },
 		{ "--to tcp://h:1 --socket pull", "--socket pull", "push or pub" },
 		{ "--to tcp://h:1 --seconds 5", "--seconds 5", "--rate" },
@@ -114,7 +114,8 @@ Test(send_options, a_profile_gives_defaults_wherever_it_stands)
 	struct send_options o;
 	char line[] = "--rate 20 --to tcp://h:1 --profile lightsheet --frames 5", why[512];
 	char whole[] = "--to tcp://h:1 --profile gopro";
-	char packed[] = "--to tcp://h:1 --profile headline-12 --pixel-format Mono12";
+	char words[] = "--to tcp://h:1 --profile headline-12 --pixel-format Mono12";
+	char packed[] = "--to tcp://h:1 --profile headline-12";
 
 	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
 	cr_assert(o.width == 2048 && o.height == 2048 && o.rate_hz == 20 && o.frames == 5);
@@ -123,8 +124,13 @@ Test(send_options, a_profile_gives_defaults_wherever_it_stands)
 	cr_assert(o.width == 3840 && o.rate_hz == 30 && o.frames == 1800);
 	cr_assert_str_eq(o.format->name, "Mono8");
 	send_options_done(&o);
+	cr_assert_eq(parse(&o, words, why), 0, "%s", why);
+	cr_assert(o.format->bits == 12 && o.width == 2560 && o.format->packing == PACKING_NONE);
+	cr_assert_not(o.faults.type_ignored);
+	send_options_done(&o);
 	cr_assert_eq(parse(&o, packed, why), 0, "%s", why);
-	cr_assert(o.format->bits == 12 && o.width == 2560);
+	cr_assert(o.format->packing == PACKING_MONO12P && o.width == 2560 && o.rate_hz == 1500);
+	cr_assert(o.faults.type_ignored);
 	send_options_done(&o);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/pack_pixels.h"
 #include "bench/pattern.h"
 
 #include <criterion/criterion.h>
@@ -69,6 +70,105 @@ Test(send_pattern, counter_follows_the_formula_for_every_type_and_number)
 			expect_counter(&p, numbers[k]);
 		pattern_close(&p);
 	}
+}
+
+Test(send_pattern, packs_as_the_published_examples)
+{
+	static const struct {
+		enum pixel_packing packing;
+		size_t n, bytes;
+		uint16_t pixels[4];
+		uint8_t packed[7];
+	} rows[] = {
+		{ PACKING_MONO10P,
+		  4,
+		  5,
+		  { 0x001, 0x155, 0x2aa, 0x3ff },
+		  { 0x01, 0x54, 0xa5, 0xea, 0xff } },
+		{ PACKING_MONO10_PACKED,
+		  4,
+		  6,
+		  { 0x001, 0x155, 0x2aa, 0x3ff },
+		  { 0x00, 0x11, 0x55, 0xaa, 0x32, 0xff } },
+		{ PACKING_MONO12P,
+		  4,
+		  6,
+		  { 0x123, 0xabc, 0x456, 0xfed },
+		  { 0x23, 0xc1, 0xab, 0x56, 0xd4, 0xfe } },
+		{ PACKING_MONO12_PACKED,
+		  4,
+		  6,
+		  { 0x123, 0xabc, 0x456, 0xfed },
+		  { 0x12, 0xc3, 0xab, 0x45, 0xd6, 0xfe } },
+		{ PACKING_MONO14P,
+		  4,
+		  7,
+		  { 1, 0x1555, 0x2aaa, 0x3fff },
+		  { 0x01, 0x40, 0x55, 0xa5, 0xaa, 0xfe, 0xff } },
+		{ PACKING_MONO10P, 3, 4, { 0x001, 0x155, 0x2aa }, { 0x01, 0x54, 0xa5, 0x2a } },
+		{ PACKING_MONO12_PACKED,
+		  3,
+		  5,
+		  { 0x123, 0xabc, 0x456 },
+		  { 0x12, 0xc3, 0xab, 0x45, 0x06 } },
+		{ PACKING_MONO14P, 1, 2, { 0x3fff }, { 0xff, 0x3f } },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		uint16_t pixels[4];
+		uint8_t out[8];
+
+		memset(out, 0xee, sizeof out);
+		pack_pixels(out, rows[i].pixels, rows[i].n, rows[i].packing);
+		cr_assert(memcmp(out, rows[i].packed, rows[i].bytes) == 0, "row %zu", i);
+		cr_assert_eq(out[rows[i].bytes], 0xee, "row %zu", i);
+		memcpy(pixels, rows[i].pixels, sizeof pixels);
+		pack_pixels(pixels, pixels, rows[i].n, rows[i].packing);
+		cr_assert(memcmp(pixels, rows[i].packed, rows[i].bytes) == 0, "row %zu", i);
+	}
+}
+
+/* Frames of both are the same, packed or not; the last byte may hold more than the frame. */
+static void expect_packed(struct pattern_options o, enum pixel_packing packing)
+{
+	struct pattern words, packed;
+	struct pattern_pixels a, b;
+	uint8_t expected[37 * 23 * 2];
+
+	cr_assert_eq(pattern_open(&words, &o), 0);
+	o.packing = packing;
+	cr_assert_eq(pattern_open(&packed, &o), 0);
+	for (uint64_t number = 0; number < 5; number++) {
+		size_t whole = (size_t)o.width * o.height * wire_bits(o.type, packing) / 8;
+
+		cr_assert_eq(pattern_take(&words, number * 77, number, &a), 0);
+		cr_assert_eq(pattern_take(&packed, number * 77, number, &b), 0);
+		pack_pixels(expected, a.data, (size_t)o.width * o.height, packing);
+		cr_assert(memcmp(expected, b.data, whole) == 0, "%s of %u, packing %d, frame %d",
+		          pattern_name(o.kind), o.width, (int)packing, (int)number);
+		cr_assert_not(a.owned);
+		if (b.owned)
+			free(b.data);
+	}
+	cr_assert_leq(packed.frame_bytes, words.frame_bytes);
+	pattern_close(&words);
+	pattern_close(&packed);
+}
+
+Test(send_pattern, packed_frames_are_those_in_words)
+{
+	static const uint32_t widths[] = { 37, 36, 34 };
+
+	for (int kind = 0; kind < PATTERN_TIFF; kind++)
+		for (int p = PACKING_NONE + 1; p < PACKING_COUNT; p++)
+			for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+				enum pixel_packing packing = (enum pixel_packing)p;
+				struct pattern_options o =
+					small((enum pattern_kind)kind, PIXEL_UINT16, 10);
+
+				o.width = widths[i];
+				expect_packed(o, packing);
+			}
 }
 
 Test(send_pattern, counter_has_the_value_worked_by_hand)
