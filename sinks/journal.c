@@ -91,39 +91,94 @@ static void allocate_more(struct journal *j)
 static void end_batch(struct journal *j, int error)
 {
 	j->busy = false;
-	if (!error) {
+	if (!error)
 		j->length += j->batch_fill;
-	} else if (!is_space(error)) {
-		j->error = error;
-		/* Records that may be in the file must not be found by recovery. */
-		(void)!ftruncate(j->fd, (off_t)j->length);
-	}
 	j->batch_fill = 0;
 	j->done(j->user, error);
+}
+
+static void start(struct journal *j, enum writer_kind kind, uint64_t length,
+                  void (*done)(struct writer_op *op))
+{
+	j->op = (struct writer_op){ .kind = kind,
+		                    .fd = j->fd,
+		                    .data = j->batch,
+		                    .offset = j->length,
+		                    .length = length,
+		                    .done = done,
+		                    .user = j };
+	writer_start(j->writer, &j->op);
+}
+
+static void erase_synced(struct writer_op *op)
+{
+	struct journal *j = op->user;
+
+	if (op->error) {
+		j->error = j->error ? j->error : op->error;
+		j->stale = true;
+	}
+	end_batch(j, j->batch_error);
+}
+
+static void erase_by_size(struct journal *j)
+{
+	if (ftruncate(j->fd, (off_t)j->length) < 0)
+		j->stale = true;
+	start(j, WRITER_SYNC, 0, erase_synced);
+}
+
+static void zeros_written(struct writer_op *op)
+{
+	struct journal *j = op->user;
+
+	if (!op->error) {
+		start(j, WRITER_SYNC, 0, erase_synced);
+		return;
+	}
+	j->error = op->error;
+	erase_by_size(j);
+}
+
+/* Take the records of a failed batch out of the file. Zeros keep the blocks, which the next
+ * batch needs; a journal that takes no more is cut. */
+static void erase_batch(struct journal *j, int error)
+{
+	j->batch_error = error;
+	if (!is_space(error))
+		j->error = error;
+	if (j->error) {
+		erase_by_size(j);
+	} else if (j->batch_written > 0) {
+		memset(j->batch, 0, j->batch_written);
+		start(j, WRITER_WRITE, j->batch_written, zeros_written);
+	} else {
+		end_batch(j, error);
+	}
 }
 
 static void sync_done(struct writer_op *op)
 {
 	struct journal *j = op->user;
 
+	if (!op->error) {
+		end_batch(j, 0);
+		return;
+	}
 	/* Pages whose sync failed are lost, whatever the reason: never count on them again. */
-	if (op->error && is_space(op->error))
-		j->error = op->error;
-	end_batch(j, op->error);
+	j->error = op->error;
+	erase_batch(j, op->error);
 }
 
 static void write_done(struct writer_op *op)
 {
 	struct journal *j = op->user;
 
-	if (op->error) {
-		end_batch(j, op->error);
-		return;
-	}
-	j->op = (struct writer_op){
-		.kind = WRITER_SYNC_DATA, .fd = j->fd, .done = sync_done, .user = j
-	};
-	writer_start(j->writer, &j->op);
+	j->batch_written = (size_t)op->finished;
+	if (op->error)
+		erase_batch(j, op->error);
+	else
+		start(j, WRITER_SYNC_DATA, 0, sync_done);
 }
 
 int journal_open(struct journal *j, struct writer *w, int directory, const char *name,
@@ -142,6 +197,8 @@ int journal_open(struct journal *j, struct writer *w, int directory, const char 
 	err = allocate_first(j);
 	if (!err)
 		err = write_header(j, header);
+	if (!err && fsync(directory) < 0)
+		err = -errno;
 	if (err) {
 		journal_close(j);
 		unlinkat(directory, name, 0);
@@ -208,14 +265,7 @@ void journal_commit(struct journal *j, void (*done)(void *user, int error), void
 	j->busy = true;
 	j->done = done;
 	j->user = user;
-	j->op = (struct writer_op){ .kind = WRITER_WRITE,
-		                    .fd = j->fd,
-		                    .data = j->batch,
-		                    .offset = j->length,
-		                    .length = j->batch_fill,
-		                    .done = write_done,
-		                    .user = j };
-	writer_start(j->writer, &j->op);
+	start(j, WRITER_WRITE, j->batch_fill, write_done);
 }
 
 bool journal_idle(const struct journal *j)

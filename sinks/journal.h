@@ -17,19 +17,22 @@ struct journal {
 	struct writer *writer;
 	int fd;            /* -1: closed */
 	int error;         /* final: nothing more is taken */
+	int batch_error;   /* of the batch being erased */
+	bool stale;        /* a failed batch could not be erased: records without pixels */
 	uint64_t length;   /* bytes synced: header and valid records */
 	uint64_t reserved; /* bytes that admitted frames will need, here and in reports */
 	uint64_t allocated;
 	uint64_t step; /* bytes allocated ahead */
 	bool can_allocate, allocating, full, busy;
 	unsigned char *batch; /* grows to what one sync interval takes */
-	size_t batch_fill, batch_capacity;
+	size_t batch_fill, batch_capacity, batch_written;
 	void (*done)(void *user, int error);
 	void *user;
 	struct writer_op op, allocate_op;
 };
 
-/* Create `name` in `directory` and sync its header. Blocks. 0 or negative errno, the file then
+/* Create `name` in `directory` and sync its header and the directory, without whose entry no
+ * record would be found. Blocks. 0 or negative errno, the file then
  * removed. */
 int journal_open(struct journal *j, struct writer *w, int directory, const char *name,
                  const struct journal_header *header);
@@ -47,7 +50,9 @@ enum journal_room journal_reserve(struct journal *j);
 int journal_append(struct journal *j, const struct journal_record *r);
 
 /* Write and sync what was appended; then done(user, error) from the writer's completions, once.
- * After an error none of the batch counts. ENOSPC, EDQUOT and EROFS leave the journal usable for
+ * After an error none of the batch counts, and what
+ * of it reached the file was erased first, so that nobody finds it there after a crash; `stale`
+ * says that even this failed. ENOSPC, EDQUOT and EROFS leave the journal usable for
  * another try with the same records; any other error is final. */
 void journal_commit(struct journal *j, void (*done)(void *user, int error), void *user);
 

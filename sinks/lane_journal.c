@@ -63,6 +63,10 @@ static void fail_batch(struct lane *l, int error)
 	         l->stopped ? "dropped, no more are taken in this series"
 	                    : "dropped, free some space");
 	lane_say_file(l, SINK_ERROR, "", what);
+	if (l->journal.stale)
+		lane_say_file(l, SINK_ERROR, "",
+		              "records without pixels could not be taken out of the journal: "
+		              "after a crash do not trust frames that recovery adds");
 	fail_files(l, error);
 	if (l->stopped) /* no batch will come for the others */
 		l->handed_batched = l->handed_last;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define RECORDS 20
@@ -66,6 +67,30 @@ static struct journal_record sample(uint64_t number)
 		                        .repeat = 1,
 		                        .step = 0 };
 }
+
+/* The system's answers to the writer: a batch ends short, then fails; later writes go well. */
+static struct faults {
+	unsigned writes, syncs;
+	uint64_t short_bytes;         /* of the first write */
+	int write_error, zeros_error; /* of the second, the third */
+	int sync_error;               /* of the first sync */
+} faults;
+
+static int admit(void *user, const struct writer_op *op, uint64_t *attempt)
+{
+	struct faults *f = user;
+
+	if (op->kind == WRITER_SYNC_DATA)
+		return f->syncs++ == 0 ? f->sync_error : 0;
+	if (op->kind != WRITER_WRITE)
+		return 0;
+	f->writes++;
+	if (f->writes == 1 && f->short_bytes)
+		*attempt = f->short_bytes;
+	return f->writes == 2 ? f->write_error : f->writes == 3 ? f->zeros_error : 0;
+}
+
+static const struct writer_io faulty = { .user = &faults, .admit = admit };
 
 static void on_done(void *user, int error)
 {
@@ -261,4 +286,95 @@ Test(journal, losses_merge_only_where_nothing_is_lost_by_it)
 	lost_record(&l, 3, &r);
 	cr_assert(r.number == 32 && r.repeat == 1 && r.received_ns == 2);
 	lost_done(&l);
+}
+
+/* Commit ten records, of which four reach the file before `error`; left open. */
+static int commit_in_vain(void)
+{
+	struct journal_header h = { .frame_bytes = 1, .suffix = ".tif", .folder = "f" };
+
+	make();
+	writer_close(writer);
+	cr_assert_eq(writer_open(&writer, &faulty, -1), 0);
+	cr_assert_eq(journal_open(&journal, writer, directory, "j", &h), 0);
+	for (uint64_t i = 0; i < 10; i++) {
+		struct journal_record r = sample(100 + i);
+
+		cr_assert_eq(journal_append(&journal, &r), 0);
+	}
+	return commit();
+}
+
+Test(journal, leaves_no_record_of_a_batch_that_found_no_space)
+{
+	struct journal_record r = sample(100);
+
+	faults = (struct faults){ .short_bytes = UINT64_C(4) * JOURNAL_RECORD_BYTES,
+		                  .write_error = -ENOSPC };
+	cr_assert_eq(commit_in_vain(), -ENOSPC);
+	cr_assert_eq(valid_records(), 0); /* as after a crash here */
+	cr_assert_eq(journal.error, 0);
+	cr_assert_eq(journal_append(&journal, &r), 0);
+	cr_assert_eq(commit(), 0);
+	cr_assert_eq(valid_records(), 1);
+	cr_assert_not(journal.stale);
+	journal_close(&journal);
+	done();
+}
+
+Test(journal, is_cut_when_a_batch_cannot_be_overwritten)
+{
+	faults = (struct faults){ .short_bytes = UINT64_C(4) * JOURNAL_RECORD_BYTES,
+		                  .write_error = -ENOSPC,
+		                  .zeros_error = -ENOSPC };
+	cr_assert_eq(commit_in_vain(), -ENOSPC);
+	cr_assert_eq(valid_records(), 0);
+	cr_assert_eq(journal.error, -ENOSPC);
+	cr_assert_not(journal.stale);
+	journal_close(&journal);
+	done();
+}
+
+Test(journal, is_cut_after_a_sync_without_space)
+{
+	faults = (struct faults){ .sync_error = -ENOSPC };
+	cr_assert_eq(commit_in_vain(), -ENOSPC);
+	cr_assert_eq(valid_records(), 0);
+	cr_assert_eq(journal.error, -ENOSPC);
+	journal_close(&journal);
+	done();
+}
+
+/* Stands before the C library's: which directories were synced, and one that cannot be. */
+static ino_t synced_directory;
+static int directory_error;
+
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		synced_directory = st.st_ino;
+		errno = directory_error;
+		if (directory_error)
+			return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+Test(journal, has_a_synced_directory_entry_before_the_first_record)
+{
+	struct journal_header h = { .frame_bytes = 1, .suffix = ".tif", .folder = "f" };
+	struct stat st;
+
+	make();
+	cr_assert_eq(fstat(directory, &st), 0);
+	cr_assert_eq(journal_open(&journal, writer, directory, "j", &h), 0);
+	cr_assert_eq(synced_directory, st.st_ino);
+	journal_close(&journal);
+	unlinkat(directory, "j", 0);
+	directory_error = EIO;
+	cr_assert_eq(journal_open(&journal, writer, directory, "j", &h), -EIO);
+	cr_assert_eq(faccessat(directory, "j", F_OK, 0), -1);
+	done();
 }
