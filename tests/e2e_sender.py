@@ -114,6 +114,17 @@ def the_ledger_agrees_with_the_senders_report(bench):
         same_pixels(found, counter(number, (48, 64)).astype("uint16"), f"frame {number}")
 
 
+@case
+def the_ledger_agrees_for_packed_pixels(bench):
+    series, report = stream(
+        bench, {**SOURCE, "ingest.pixel_format": "Mono10p", "series.idle_end": "700ms"},
+        "--size", "31x17", "--pixel-format", "Mono10p", "--lose", 0.02, "--corrupt", 0.2,
+        "--truncate", 0.1, "--seed", 5, status=1, frames=400)
+    equal(report["corrupted_by_kind"]["unknown_type"], [], "types that nobody reads")
+    check(report["lost"] and report["truncated"] and report["corrupted"], "the other faults happened")
+    compare(series.require_closed(), report)
+
+
 @case(limit=120)
 def the_ledger_agrees_whatever_the_seed(bench):
     for seed in range(30 if bench.long else 5):
