@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -17,6 +18,31 @@
 #define WIDTH      16
 #define HEIGHT     12
 #define PATIENCE_S 20
+
+static char directory[] = "/tmp/openbeam-send-XXXXXX";
+static char report_path[40], sender_endpoint[48]; /* in the directory */
+static pid_t child;                               /* 0: none runs */
+
+static void set_up(void)
+{
+	cr_assert(mkdtemp(directory));
+	snprintf(report_path, sizeof report_path, "%s/report", directory);
+	snprintf(sender_endpoint, sizeof sender_endpoint, "ipc://%s/wire", directory);
+}
+
+/* The sender's process ends without closing its socket, whose file stays. */
+static void tear_down(void)
+{
+	if (child > 0) {
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+	unlink(report_path);
+	unlink(sender_endpoint + strlen("ipc://"));
+	cr_expect_eq(rmdir(directory), 0, "%s is left behind", directory);
+}
+
+TestSuite(send_stream, .init = set_up, .fini = tear_down);
 
 static volatile sig_atomic_t stopped;
 
@@ -49,7 +75,7 @@ static struct send_options options_of(const char *line)
 }
 
 /* The child's whole life; its exit status is what sender_run() said. */
-static void send_and_exit(const char *line, const char *report_path)
+static void send_and_exit(const char *line)
 {
 	struct send_options o = options_of(line);
 	struct pattern_options wanted = { .kind = o.pattern,
@@ -80,26 +106,29 @@ static void send_and_exit(const char *line, const char *report_path)
 	_exit(err ? 1 : 0);
 }
 
-static pid_t start_sender(const char *line, const char *report_path)
+/* Start a sender to `sender_endpoint`. */
+static void start_sender(const char *options)
 {
-	pid_t child = fork();
+	char line[400];
 
+	snprintf(line, sizeof line, "--to %s --size 16x12 --pattern counter --quiet %s",
+	         sender_endpoint, options);
+	child = fork();
 	cr_assert_geq(child, 0);
 	if (child == 0)
-		send_and_exit(line, report_path);
-	return child;
+		send_and_exit(line);
 }
 
-static json_t *finish_sender(pid_t child, const char *report_path)
+static json_t *finish_sender(void)
 {
 	json_t *report;
 	int status = -1;
 
 	cr_assert_eq(waitpid(child, &status, 0), child);
+	child = 0;
 	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
 	report = json_load_file(report_path, 0, NULL);
 	cr_assert_not_null(report);
-	unlink(report_path);
 	return report;
 }
 
@@ -250,23 +279,19 @@ static void compare(json_t *report, const struct tally *t)
 
 Test(send_stream, a_faulty_stream_is_as_the_report_says, .timeout = 60)
 {
-	char path[] = "/tmp/openbeam-report-XXXXXX", line[256];
+	char faults[160];
 	struct tally *t = new_tally();
 	void *context = zmq_ctx_new(), *socket;
 	json_t *report;
-	pid_t child;
 
-	close(mkstemp(path));
-	snprintf(line, sizeof line,
-	         "--to ipc:///tmp/openbeam-faulty-%d --size 16x12 --pattern counter --frames %d "
-	         "--lose .03 --duplicate .05 --reorder .05 --corrupt .04 --truncate .02 --seed 6 "
-	         "--quiet",
-	         getpid(), FRAMES);
-	child = start_sender(line, path);
-	snprintf(line, sizeof line, "ipc:///tmp/openbeam-faulty-%d", getpid());
-	socket = open_socket(context, ZMQ_PULL, line);
+	snprintf(faults, sizeof faults,
+	         "--frames %d --lose .03 --duplicate .05 --reorder .05 --corrupt .04 "
+	         "--truncate .02 --seed 6",
+	         FRAMES);
+	start_sender(faults);
+	socket = open_socket(context, ZMQ_PULL, sender_endpoint);
 	receive_all(socket, t);
-	report = finish_sender(child, path);
+	report = finish_sender();
 	compare(report, t);
 	cr_assert(counted(report, "lost") > 30 && counted(report, "corrupted") > 40);
 	cr_assert(counted(report, "truncated") > 20 && counted(report, "duplicated") > 50);
@@ -282,23 +307,15 @@ Test(send_stream, a_faulty_stream_is_as_the_report_says, .timeout = 60)
 
 Test(send_stream, a_publisher_waits_for_its_subscriber, .timeout = 60)
 {
-	char path[] = "/tmp/openbeam-report-XXXXXX", line[256];
 	struct tally *t = new_tally();
 	void *context = zmq_ctx_new(), *socket;
 	json_t *report;
-	pid_t child;
 
-	close(mkstemp(path));
-	snprintf(line, sizeof line,
-	         "--to ipc:///tmp/openbeam-pub-%d --socket pub --size 16x12 --pattern counter "
-	         "--frames 50 --rate 500 --wait 20 --quiet",
-	         getpid());
-	child = start_sender(line, path);
+	start_sender("--socket pub --frames 50 --rate 500 --wait 20");
 	usleep(300000); /* more than the 50 frames would take */
-	snprintf(line, sizeof line, "ipc:///tmp/openbeam-pub-%d", getpid());
-	socket = open_socket(context, ZMQ_SUB, line);
+	socket = open_socket(context, ZMQ_SUB, sender_endpoint);
 	receive_all(socket, t);
-	report = finish_sender(child, path);
+	report = finish_sender();
 	for (unsigned n = 0; n < 50; n++)
 		cr_assert_eq(t->usable[n], 1, "frame %u", n);
 	json_decref(report);
@@ -308,23 +325,15 @@ Test(send_stream, a_publisher_waits_for_its_subscriber, .timeout = 60)
 
 Test(send_stream, keeps_the_rate, .timeout = 60)
 {
-	char path[] = "/tmp/openbeam-report-XXXXXX", line[256];
 	struct tally *t = new_tally();
 	void *context = zmq_ctx_new(), *socket;
 	double seconds;
 	json_t *report;
-	pid_t child;
 
-	close(mkstemp(path));
-	snprintf(line, sizeof line,
-	         "--to ipc:///tmp/openbeam-rate-%d --size 16x12 --pattern counter --frames 101 "
-	         "--rate 200 --stall 250 --quiet",
-	         getpid());
-	child = start_sender(line, path);
-	snprintf(line, sizeof line, "ipc:///tmp/openbeam-rate-%d", getpid());
-	socket = open_socket(context, ZMQ_PULL, line);
+	start_sender("--frames 101 --rate 200 --stall 250");
+	socket = open_socket(context, ZMQ_PULL, sender_endpoint);
 	receive_all(socket, t);
-	report = finish_sender(child, path);
+	report = finish_sender();
 	seconds = json_real_value(json_object_get(report, "seconds"));
 	/* 100 periods of 5 ms and the stall; never early, and a busy machine may be late */
 	cr_assert(seconds > 0.745 && seconds < 5, "%g s", seconds);
@@ -336,29 +345,21 @@ Test(send_stream, keeps_the_rate, .timeout = 60)
 
 Test(send_stream, reports_what_was_sent_when_it_is_stopped, .timeout = 60)
 {
-	char path[] = "/tmp/openbeam-report-XXXXXX", line[256];
 	struct tally *t = new_tally();
 	void *context = zmq_ctx_new(), *socket;
 	json_t *report;
 	zmq_msg_t parts[2];
 	unsigned parts_count;
-	pid_t child;
 
-	close(mkstemp(path));
-	snprintf(line, sizeof line,
-	         "--to ipc:///tmp/openbeam-stop-%d --size 16x12 --pattern counter --frames 0 "
-	         "--rate 100 --quiet",
-	         getpid());
-	child = start_sender(line, path);
-	snprintf(line, sizeof line, "ipc:///tmp/openbeam-stop-%d", getpid());
-	socket = open_socket(context, ZMQ_PULL, line);
+	start_sender("--frames 0 --rate 100");
+	socket = open_socket(context, ZMQ_PULL, sender_endpoint);
 	cr_assert(receive(socket, PATIENCE_S * 1000, parts, &parts_count));
 	zmq_msg_close(&parts[0]);
 	zmq_msg_close(&parts[1]);
 	t->messages = 1;
 	kill(child, SIGTERM);
 	receive_all(socket, t);
-	report = finish_sender(child, path);
+	report = finish_sender();
 	cr_assert(json_is_false(json_object_get(report, "finished")));
 	cr_assert_eq(json_integer_value(json_object_get(report, "sent")), t->messages);
 	json_decref(report);
