@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 /* An operation is in one of three places: `waiting` (a queue, first in first out), `retrying`
- * (EAGAIN; back to waiting after a millisecond), or under way in the kernel. At most DEPTH are
+ * (EAGAIN; back to waiting after a millisecond), or under way in the kernel. A submission that
+ * fails for good moves its operations from there to `refused`. At most DEPTH are
  * under way, so a submission entry is always free and the completion queue cannot overflow. */
 
 #define DEPTH        64
@@ -35,6 +37,7 @@ struct writer {
 	unsigned under_way; /* seen or not, without a completion */
 	unsigned busy;
 	struct op_queue waiting, retrying;
+	struct op_queue refused; /* by the kernel, for good; `verdict` says why */
 	struct registered registered;
 	char engine[160];
 	struct writer_figures figures;
@@ -116,13 +119,26 @@ static bool retry_later(struct writer *w, struct writer_op *op, int error)
 {
 	uint64_t now = monotonic_ns();
 
-	if (now - op->started_ns > RETRY_FOR_NS) {
+	if (!op->stalled_ns)
+		op->stalled_ns = now;
+	if (now - op->stalled_ns > RETRY_FOR_NS) {
 		finish(w, op, error);
 		return true;
 	}
 	op->retry_ns = now + RETRY_NS;
 	queue_push(&w->retrying, op);
 	return false;
+}
+
+/* Why a write does not go on that the kernel cuts short without an error: O_DIRECT ends it where
+ * less than a block is left on the file system. */
+static int reason_of_stall(const struct writer_op *op)
+{
+	struct statvfs v;
+
+	if (fstatvfs(op->fd, &v) < 0)
+		return -EIO;
+	return (uint64_t)v.f_bavail * v.f_frsize < op->length - op->finished ? -ENOSPC : -EIO;
 }
 
 /* What a write's result means. True when it is done, with finish() called. */
@@ -136,7 +152,8 @@ static bool settle_write(struct writer *w, struct writer_op *op, uint64_t result
 		return true;
 	}
 	if (gained == 0)
-		return retry_later(w, op, -EIO);
+		return retry_later(w, op, reason_of_stall(op));
+	op->stalled_ns = 0;
 	queue_push(&w->waiting, op);
 	return false;
 }
@@ -299,24 +316,62 @@ static void fill_ring(struct writer *w)
 	}
 }
 
+/* Take back every entry that the kernel has not seen; it reads the ring only when entered. */
+static void refuse_prepared(struct writer *w, int error)
+{
+	struct io_uring_sq *sq = &w->ring.sq;
+	unsigned head = *sq->khead;
+
+	for (unsigned at = head; at != sq->sqe_tail; at++) {
+		struct writer_op *op = (void *)(uintptr_t)sq->sqes[at & *sq->kring_mask].user_data;
+
+		if (!op->verdict)
+			op->verdict = error;
+		queue_push(&w->refused, op);
+		w->under_way--;
+	}
+	*sq->ktail = sq->sqe_head = sq->sqe_tail = head;
+	w->prepared = 0;
+}
+
+static int submit(struct writer *w)
+{
+	int err = w->io && w->io->submit ? w->io->submit(w->io->user) : 0;
+
+	return err ? err : io_uring_submit(&w->ring);
+}
+
 /* io_uring_submit() returns how many entries the kernel took, which may be fewer than were
- * prepared, or an error with none taken (EAGAIN and EBUSY when it is short of memory). What it
- * did not take stays in the ring for the next call. */
+ * prepared, or an error with none taken. What it did not take stays in the ring for the next
+ * call when it is only short of memory, and else ends with the error. */
 static void enter(struct writer *w)
 {
 	int taken;
 
 	if (w->prepared == 0)
 		return;
-	taken = io_uring_submit(&w->ring);
+	taken = submit(w);
 	if (taken > 0)
 		w->prepared -= (unsigned)taken < w->prepared ? (unsigned)taken : w->prepared;
+	else if (taken < 0 && !is_transient(taken))
+		refuse_prepared(w, taken);
+}
+
+static unsigned finish_refused(struct writer *w)
+{
+	struct op_queue refused = w->refused;
+	unsigned finished = 0;
+
+	w->refused = (struct op_queue){ 0 };
+	for (struct writer_op *op = queue_pop(&refused); op; op = queue_pop(&refused))
+		finished += settle(w, op, op->verdict);
+	return finished;
 }
 
 static unsigned collect(struct writer *w)
 {
 	struct io_uring_cqe *cqe;
-	unsigned finished = 0;
+	unsigned finished = finish_refused(w);
 
 	while (io_uring_peek_cqe(&w->ring, &cqe) == 0) {
 		struct writer_op *op = io_uring_cqe_get_data(cqe);
@@ -402,8 +457,12 @@ static void drain(struct writer *w)
 	if (!w->ring_open || w->owner != gettid())
 		return;
 	while (w->under_way > w->prepared) {
-		if (io_uring_wait_cqe(&w->ring, &cqe))
+		int err = io_uring_wait_cqe(&w->ring, &cqe);
+
+		if (is_transient(err))
 			continue;
+		if (err) /* closing the ring cancels them */
+			return;
 		io_uring_cqe_seen(&w->ring, cqe);
 		w->under_way--;
 	}
@@ -477,6 +536,7 @@ void writer_start(struct writer *w, struct writer_op *op)
 {
 	op->finished = 0;
 	op->started_ns = 0;
+	op->stalled_ns = 0;
 	op->retry_ns = 0;
 	op->verdict = 0;
 	op->error = 0;
@@ -534,7 +594,7 @@ unsigned writer_busy(const struct writer *w)
 
 uint64_t writer_next_ns(const struct writer *w)
 {
-	if (w->waiting.first && (!w->ring_open || w->under_way < DEPTH))
+	if (w->refused.first || (w->waiting.first && (!w->ring_open || w->under_way < DEPTH)))
 		return 0;
 	if (w->prepared)
 		return monotonic_ns() + RETRY_NS;

@@ -13,7 +13,8 @@
  * its writes, since a write that ends short would break the link.
  *
  * A write goes on until every byte is in the file: short ones are resubmitted from the aligned
- * remainder, EINTR and EAGAIN are tried again (for ten seconds). Any other error is the answer;
+ * remainder, EINTR and EAGAIN are tried again (for ten seconds without any progress). Any other
+ * error is the answer;
  * the engine never tries a failed sync again, since the second one returns success for pages
  * that are lost. */
 
@@ -44,6 +45,8 @@ struct writer_op {
 	struct writer_op *next;
 	uint64_t finished;   /* bytes in the file */
 	uint64_t started_ns; /* CLOCK_MONOTONIC at the first attempt */
+	uint64_t stalled_ns; /* at the first attempt that brought nothing, 0: none since it went on
+	                      */
 	uint64_t retry_ns;   /* when to try again, 0: now */
 	uint64_t short_at;   /* bytes of the attempt that count; of writer_io.admit */
 	int verdict;         /* of writer_io.admit */
@@ -54,6 +57,9 @@ struct writer_io {
 	void *user;
 	/* 0, or the negative errno with which io_uring is refused. */
 	int (*ring)(void *user);
+	/* Before entries are handed to the kernel: 0, or the negative errno that answers instead.
+	 */
+	int (*submit)(void *user);
 	/* Before each attempt of an operation; `attempt` is how many bytes it will ask for and
 	 * may be lowered: the write then ends short there. 0, or the negative errno it fails
 	 * with without being tried. */
@@ -95,8 +101,8 @@ int writer_open_file(struct writer *w, int directory, const char *name, int flag
 /* Queue an operation. Never blocks, never calls done(). */
 void writer_start(struct writer *w, struct writer_op *op);
 
-/* Hand what is queued to the kernel; with plain system calls only see to it that wake_fd is
- * signalled. Never waits. */
+/* Hand what is queued to the kernel; what it refuses for good ends with that error. With plain
+ * system calls only see to it that wake_fd is signalled. Never waits. */
 void writer_submit(struct writer *w);
 
 /* Call done() for what has finished and submit what is queued; with plain system calls do one

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/writer.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#define LONG_AGO_NS 11000000000u /* more than an operation may stall */
+
+/* The system's answers: the first attempt ends short, then so many are refused. */
+static struct answers {
+	int refuse_ring, submit_error;
+	uint64_t short_bytes; /* of the first attempt, 0: all of them */
+	unsigned attempts, refusals;
+} answers;
+
+static int answer_ring(void *user)
+{
+	return ((struct answers *)user)->refuse_ring;
+}
+
+static int answer_submit(void *user)
+{
+	return ((struct answers *)user)->submit_error;
+}
+
+static int answer_admit(void *user, const struct writer_op *op, uint64_t *attempt)
+{
+	struct answers *a = user;
+
+	(void)op;
+	a->attempts++;
+	if (a->attempts == 1 && a->short_bytes)
+		*attempt = a->short_bytes;
+	return a->attempts > 1 && a->attempts <= 1 + a->refusals ? -EAGAIN : 0;
+}
+
+static const struct writer_io io = {
+	.user = &answers, .ring = answer_ring, .submit = answer_submit, .admit = answer_admit
+};
+
+static struct writer *writer;
+static unsigned char bytes[2 * WRITER_ALIGN] __attribute__((aligned(WRITER_ALIGN)));
+
+static void on_done(struct writer_op *op)
+{
+	op->user = op;
+}
+
+static int make_file(const char *where)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof path, "%.30s/openbeam-writer-XXXXXX", where);
+	fd = mkstemp(path);
+	cr_assert_geq(fd, 0);
+	unlink(path);
+	return fd;
+}
+
+static struct writer_op write_op(int fd)
+{
+	return (struct writer_op){ .kind = WRITER_WRITE,
+		                   .fd = fd,
+		                   .data = bytes,
+		                   .length = sizeof bytes,
+		                   .done = on_done };
+}
+
+static void finish(struct writer_op *op)
+{
+	for (unsigned i = 0; i < 10000 && !op->user; i++)
+		(void)writer_wait(writer, 1000000);
+	cr_assert_not_null(op->user, "it never ended");
+}
+
+Test(sinks_writer, progress_starts_the_time_of_retries_anew)
+{
+	int fd = make_file("/tmp");
+
+	for (unsigned plain = 0; plain < 2; plain++) {
+		struct writer_op op = write_op(fd);
+
+		answers = (struct answers){ .refuse_ring = plain ? -EPERM : 0,
+			                    .short_bytes = WRITER_ALIGN,
+			                    .refusals = 3 };
+		cr_assert_eq(writer_open(&writer, &io, -1), 0);
+		writer_start(writer, &op);
+		while (answers.attempts < 2)
+			(void)writer_wait(writer, 1000000);
+		op.started_ns -= LONG_AGO_NS; /* a slow disk, but half of it is there */
+		finish(&op);
+		cr_assert_eq(op.error, 0, "%s", strerror(-op.error));
+		cr_assert_eq(op.finished, sizeof bytes);
+		writer_close(writer);
+	}
+	close(fd);
+}
+
+Test(sinks_writer, an_operation_that_stalls_for_too_long_ends)
+{
+	int fd = make_file("/tmp");
+	struct writer_op op = write_op(fd);
+
+	answers = (struct answers){ .short_bytes = WRITER_ALIGN, .refusals = 1000000 };
+	cr_assert_eq(writer_open(&writer, &io, -1), 0);
+	writer_start(writer, &op);
+	while (answers.attempts < 4)
+		(void)writer_wait(writer, 1000000);
+	op.stalled_ns -= LONG_AGO_NS;
+	finish(&op);
+	cr_assert_eq(op.error, -EAGAIN);
+	writer_close(writer);
+	close(fd);
+}
+
+/* More than the ring takes at once. */
+Test(sinks_writer, what_the_kernel_refuses_for_good_ends_with_its_error)
+{
+	int fd = make_file("/tmp");
+	struct writer_op ops[100];
+
+	answers = (struct answers){ .submit_error = -EBADF };
+	cr_assert_eq(writer_open(&writer, &io, -1), 0);
+	if (writer_blocks(writer)) {
+		writer_close(writer);
+		cr_skip("no io_uring here");
+	}
+	for (unsigned i = 0; i < 100; i++) {
+		ops[i] = write_op(fd);
+		writer_start(writer, &ops[i]);
+	}
+	writer_submit(writer);
+	cr_assert_eq(writer_next_ns(writer), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		finish(&ops[i]);
+		cr_assert_eq(ops[i].error, -EBADF);
+	}
+	cr_assert_eq(writer_busy(writer), 0);
+	answers.submit_error = 0; /* the ring is whole: it goes on */
+	for (unsigned i = 0; i < 100; i++) {
+		ops[i] = write_op(fd);
+		writer_start(writer, &ops[i]);
+	}
+	for (unsigned i = 0; i < 100; i++) {
+		finish(&ops[i]);
+		cr_assert_eq(ops[i].error, 0);
+	}
+	writer_close(writer);
+	close(fd);
+}
+
+Test(sinks_writer, a_write_that_gains_nothing_on_a_full_disk_has_no_space)
+{
+	char where[] = "/tmp/openbeam-writer-XXXXXX";
+	struct writer_op op;
+	int fd;
+
+	cr_assert_not_null(mkdtemp(where));
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", where, "tmpfs", 0, "size=4k") < 0) {
+		rmdir(where);
+		fprintf(stderr, "skipped: mounting a small tmpfs needs root\n");
+		cr_skip();
+	}
+	fd = make_file(where);
+	op = write_op(fd);
+	op.direct = true; /* as the disk's last block is less than one of these */
+	answers = (struct answers){ .short_bytes = 1000 };
+	cr_assert_eq(writer_open(&writer, &io, -1), 0);
+	writer_start(writer, &op);
+	while (!op.stalled_ns)
+		(void)writer_wait(writer, 1000000);
+	answers.attempts = 0;
+	op.stalled_ns -= LONG_AGO_NS;
+	finish(&op);
+	cr_assert_eq(op.error, -ENOSPC, "%s", strerror(-op.error));
+	writer_close(writer);
+	close(fd);
+	cr_assert_eq(umount(where), 0);
+	rmdir(where);
+}
