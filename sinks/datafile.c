@@ -144,8 +144,7 @@ static void step_sync(struct datafile *d)
 
 static enum dropped reason_of(int error)
 {
-	return error == -ENOSPC || error == -EDQUOT || error == -EROFS ? DROPPED_NO_SPACE
-	                                                               : DROPPED_WRITE;
+	return writer_is_full(error) ? DROPPED_NO_SPACE : DROPPED_WRITE;
 }
 
 static uint64_t good_frames(const struct datafile *d)

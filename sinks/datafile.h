@@ -130,7 +130,8 @@ struct datafile_frame *datafile_unbatched(const struct datafile *d);
 /* Everything batched is durable; the frames are taken off and returned as a list. */
 struct datafile_frame *datafile_pop_durable(struct datafile *d);
 
-/* Go as far as possible without waiting. */
+/* Go as far as possible without waiting for a write or a sync. Cutting (reads a block back),
+ * truncating and renaming are system calls made here. */
 void datafile_step(struct datafile *d);
 
 /* Whether datafile_step() has more to do at once: composing a long tail takes several calls. */

@@ -16,11 +16,6 @@
 #define STEP_FIRST        (512u << 10)
 #define STEP_MAX          (64u << 20)
 
-static bool is_space(int error)
-{
-	return error == -ENOSPC || error == -EDQUOT || error == -EROFS;
-}
-
 static int write_all(int fd, const unsigned char *bytes, size_t n)
 {
 	for (size_t at = 0; at < n;) {
@@ -65,7 +60,7 @@ static void allocate_done(struct writer_op *op)
 	if (op->error == 0) {
 		j->allocated = op->offset + op->length;
 		j->step = j->step * 2 < STEP_MAX ? j->step * 2 : STEP_MAX;
-	} else if (is_space(op->error)) {
+	} else if (writer_is_full(op->error)) {
 		j->full = j->step == STEP_MIN;
 		j->step = STEP_MIN;
 		/* ext4 may have taken blocks all the same, which the pixels could use. */
@@ -145,7 +140,7 @@ static void zeros_written(struct writer_op *op)
 static void erase_batch(struct journal *j, int error)
 {
 	j->batch_error = error;
-	if (!is_space(error))
+	if (!writer_is_full(error))
 		j->error = error;
 	if (j->error) {
 		erase_by_size(j);

@@ -74,7 +74,7 @@ static void open_file(struct lane *l, struct datafile *d)
 		                      .zero_copy = l->zero_copy };
 	int err;
 
-	o.described.made_ns = lane_clock_ns(CLOCK_REALTIME);
+	o.described.made_ns = writer_clock_ns(CLOCK_REALTIME);
 	err = datafile_open(d, &o);
 	if (err) {
 		note_open_failure(l, err);
@@ -110,7 +110,7 @@ static void note_full(struct lane *l)
 
 static bool is_waiting(struct lane *l)
 {
-	if (l->retry_ns && lane_clock_ns(CLOCK_MONOTONIC) < l->retry_ns)
+	if (l->retry_ns && writer_clock_ns(CLOCK_MONOTONIC) < l->retry_ns)
 		return true;
 	l->retry_ns = 0;
 	return false;
@@ -338,7 +338,7 @@ int lane_begin(struct lane *l, const struct lane_series *s)
 
 	reset_series(l);
 	describe_series(l, s);
-	l->sync_ns = lane_clock_ns(CLOCK_MONOTONIC) + l->config->sync_ns;
+	l->sync_ns = writer_clock_ns(CLOCK_MONOTONIC) + l->config->sync_ns;
 	if (!err && l->journalled) {
 		err = open_journal(l, s);
 		if (err)

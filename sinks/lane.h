@@ -121,7 +121,7 @@ void lane_put(struct lane *l, const struct journal_record *record, const void *p
 /* Note a frame that never came here. */
 void lane_lose(struct lane *l, const struct loss *loss);
 
-/* Go as far as possible without waiting. now_ns: monotonic. */
+/* Go as far as possible without waiting for a write or a sync. now_ns: monotonic. */
 void lane_step(struct lane *l, uint64_t now_ns);
 
 /* When lane_step() is due at the latest; 0: at once, it stopped only to return soon. */

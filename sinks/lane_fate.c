@@ -9,18 +9,9 @@
 
 #define RETRY_NS 1000000000u
 
-uint64_t lane_clock_ns(int clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 enum dropped lane_reason_of(int error)
 {
-	return error == -ENOSPC || error == -EDQUOT || error == -EROFS ? DROPPED_NO_SPACE
-	                                                               : DROPPED_WRITE;
+	return writer_is_full(error) ? DROPPED_NO_SPACE : DROPPED_WRITE;
 }
 
 void lane_release(struct lane *l, struct datafile_frame *f)
@@ -109,7 +100,7 @@ void lane_on_dropped(void *user, struct datafile_frame *f, enum dropped reason)
 
 void lane_wait(struct lane *l, enum dropped reason)
 {
-	l->retry_ns = lane_clock_ns(CLOCK_MONOTONIC) + RETRY_NS;
+	l->retry_ns = writer_clock_ns(CLOCK_MONOTONIC) + RETRY_NS;
 	l->retry_reason = reason;
 }
 

@@ -164,7 +164,7 @@ static bool journal_usable(const struct lane *l, uint64_t now_ns)
 
 void lane_commit(struct lane *l, uint64_t now_ns)
 {
-	uint64_t durable_ns = lane_clock_ns(CLOCK_REALTIME);
+	uint64_t durable_ns = writer_clock_ns(CLOCK_REALTIME);
 	int err = 0;
 
 	if (l->journal.error && any_unbatched_file(l))

@@ -9,9 +9,6 @@
 
 #define LANE_UNDURABLE_MAX 16384 /* frames without a record; bounds memory at any rate */
 
-/* CLOCK_REALTIME or CLOCK_MONOTONIC, nanoseconds. */
-uint64_t lane_clock_ns(int clock);
-
 /* The reason of frames that an error keeps from the disk. */
 enum dropped lane_reason_of(int error);
 

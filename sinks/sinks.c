@@ -18,29 +18,31 @@
 #define POLL_MAX_NS   1000000000u
 #define REAP_ROUNDS   64
 
-uint64_t sinks_clock_ns(int clock)
+void sinks_say_rest(struct sinks *s)
 {
-	struct timespec t;
+	char counted[96];
 
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	if (!s->unsaid)
+		return;
+	snprintf(counted, sizeof counted, "%u further sentences left out", s->unsaid);
+	s->unsaid = 0;
+	s->callbacks.say(s->callbacks.user, SINK_WARNING, counted);
+}
+
+static void start_second(struct sinks *s, uint64_t second)
+{
+	if (second == s->say_second)
+		return;
+	sinks_say_rest(s);
+	s->said = 0;
+	s->say_second = second;
 }
 
 void sinks_say(void *user, enum sink_say level, const char *text)
 {
 	struct sinks *s = user;
-	uint64_t second = sinks_clock_ns(CLOCK_MONOTONIC) / 1000000000u;
-	char counted[96];
 
-	if (second != s->say_second) {
-		if (s->unsaid) {
-			snprintf(counted, sizeof counted, "%u further sentences left out",
-			         s->unsaid);
-			s->callbacks.say(s->callbacks.user, SINK_WARNING, counted);
-		}
-		s->said = s->unsaid = 0;
-		s->say_second = second;
-	}
+	start_second(s, writer_clock_ns(CLOCK_MONOTONIC) / 1000000000u);
 	if (s->said++ < SAYS_A_SECOND)
 		s->callbacks.say(s->callbacks.user, level, text);
 	else
@@ -259,7 +261,7 @@ void sinks_run_until(struct sinks *s, void (*urge)(struct lane *l),
                      bool (*is)(const struct lane *l))
 {
 	for (;;) {
-		s->now_ns = sinks_clock_ns(CLOCK_MONOTONIC);
+		s->now_ns = writer_clock_ns(CLOCK_MONOTONIC);
 		for (unsigned i = 0; i < s->lane_count; i++)
 			urge(&s->lanes[i]);
 		step_lanes(s);
@@ -288,6 +290,7 @@ void sinks_close(struct sinks *s)
 		return;
 	if (s->running && writer_adopt(s->writer))
 		sinks_run_until(s, lane_end, lane_is_ended);
+	sinks_say_rest(s);
 	for (unsigned i = 0; i < s->lane_count; i++)
 		lane_close(&s->lanes[i]);
 	writer_close(s->writer);
@@ -448,6 +451,7 @@ uint64_t sinks_poll(struct sinks *s, uint64_t now_ns)
 	unsigned rounds = 0, finished;
 
 	s->now_ns = now_ns;
+	start_second(s, now_ns / 1000000000u);
 	do {
 		finished = writer_reap(s->writer);
 		step_lanes(s);

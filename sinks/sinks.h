@@ -146,16 +146,19 @@ int sinks_begin(struct sinks *s, const char *name);
 const char *sinks_series_path(const struct sinks *s);
 uint32_t sinks_series_number(const struct sinks *s);
 
-/* Hand over the next frame; numbers rise within a series. Never waits for the disk. */
+/* Hand over the next frame; numbers rise within a series. Its writes are only queued,
+ * but creating, cutting and naming a file are system calls made here and in sinks_poll(), which
+ * a slow file system can hold up. */
 void sinks_put(struct sinks *s, const struct sink_frame *f);
 
 /* Record a frame that was dropped before the sinks, or is missing. Any order. */
 void sinks_lose(struct sinks *s, uint64_t number, enum frame_state state, unsigned reason,
                 uint32_t flags, uint64_t received_ns);
 
-/* Reap completions, submit what waits, sync and journal when due. Never blocks for long (with
- * the pwrite fallback: for one write). now_ns: CLOCK_MONOTONIC. Returns when it wants to be
- * called again at the latest (monotonic ns), completions signal wake_fd before that. */
+/* Reap completions, submit what waits, sync and journal when due. Waits for no write and
+ * no sync (with the pwrite fallback: for one of them), only as sinks_put() says. now_ns:
+ * CLOCK_MONOTONIC. Returns when it wants to be called again at the latest (monotonic ns),
+ * completions signal wake_fd before that. */
 uint64_t sinks_poll(struct sinks *s, uint64_t now_ns);
 
 /* Frames put and not yet released. */

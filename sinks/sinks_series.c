@@ -139,8 +139,8 @@ int sinks_begin(struct sinks *s, const char *name)
 		         "series name changed to %s: %.100s is none for a folder", s->name, name);
 		sinks_say(s, SINK_WARNING, text);
 	}
-	s->started_ns = sinks_clock_ns(CLOCK_REALTIME);
-	s->now_ns = sinks_clock_ns(CLOCK_MONOTONIC);
+	s->started_ns = writer_clock_ns(CLOCK_REALTIME);
+	s->now_ns = writer_clock_ns(CLOCK_MONOTONIC);
 	first = make_folders(s);
 	for (unsigned i = 0; i < s->lane_count; i++) {
 		err = begin_lane(s, i);
@@ -263,9 +263,10 @@ bool sinks_end(struct sinks *s, const struct sink_summary *summary)
 		reasons.at[reasons.count++] = summary->reasons[i];
 	write_reports(s, summary, &reasons);
 	err = write_manifest(s, reasons.count ? MANIFEST_INCOMPLETE : MANIFEST_COMPLETE,
-	                     sinks_clock_ns(CLOCK_REALTIME), summary, &reasons);
+	                     writer_clock_ns(CLOCK_REALTIME), summary, &reasons);
 	if (err)
 		say_failed(s, "manifest.json", err);
+	sinks_say_rest(s);
 	close_folders(s);
 	s->running = false;
 	return reasons.count == 0 && !err;

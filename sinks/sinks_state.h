@@ -48,11 +48,11 @@ struct sinks {
 /* Say one sentence, at most a few a second; the rest is counted. `user` is a struct sinks. */
 void sinks_say(void *user, enum sink_say level, const char *text);
 
+/* Say how many were left out, at the end or when the next second has begun. */
+void sinks_say_rest(struct sinks *s);
+
 /* Go on until every lane says so; `urge` is repeated, since what it asks for takes steps. */
 void sinks_run_until(struct sinks *s, void (*urge)(struct lane *l),
                      bool (*is)(const struct lane *l));
-
-/* CLOCK_REALTIME or CLOCK_MONOTONIC, nanoseconds. */
-uint64_t sinks_clock_ns(int clock);
 
 #endif

@@ -45,10 +45,7 @@ struct writer {
 
 static uint64_t monotonic_ns(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return writer_clock_ns(CLOCK_MONOTONIC);
 }
 
 static void queue_push(struct op_queue *q, struct writer_op *op)
@@ -474,6 +471,19 @@ static void sleep_ns(uint64_t ns)
 		              .tv_nsec = (long)(ns % 1000000000u) };
 
 	nanosleep(&t, NULL);
+}
+
+uint64_t writer_clock_ns(int clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+bool writer_is_full(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT || error == -EROFS;
 }
 
 int writer_open(struct writer **ret, const struct writer_io *io, int wake_fd)

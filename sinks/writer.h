@@ -76,6 +76,13 @@ struct writer_figures {
 
 struct writer;
 
+/* CLOCK_REALTIME or CLOCK_MONOTONIC, nanoseconds. */
+uint64_t writer_clock_ns(int clock);
+
+/* Whether an operation's error says that the file system takes no more bytes: full, over quota
+ * or read-only. Space may come back; other errors are faults. */
+bool writer_is_full(int error);
+
 /* io: NULL for the real system; borrowed. wake_fd: eventfd to signal, or -1.
  * The variable OPENBEAM_WRITER=pwrite in the environment does without io_uring. 0 or -ENOMEM. */
 int writer_open(struct writer **ret, const struct writer_io *io, int wake_fd);

@@ -200,3 +200,36 @@ Test(sinks_life, after_a_kill_every_record_names_pixels_that_are_there)
 		kill_and_check(SINK_RAW, 3, ms);
 	}
 }
+
+/* One frame a file: more failures in a moment than are said. */
+static void fail_often(void)
+{
+	rig_make(&rig, SINK_RAW);
+	rig_shape(&rig, 512, 256, PRODUCT_UINT16);
+	rig.config.sinks[0].frames_per_file = 1;
+	rig.config.sinks[0].sync_ns = 3600000000000;
+	rig.faults[0] = (struct rig_fault){
+		.kind = WRITER_SYNC, .on = "wood-0001_", .from = 1, .to = 31, .error = -EIO
+	};
+	cr_assert_eq(rig_open(&rig), 0);
+	rig_begin(&rig);
+	for (uint64_t i = 0; i < 30; i++)
+		rig_put(&rig, i);
+}
+
+Test(sinks_life, the_end_of_a_series_says_how_much_was_left_unsaid)
+{
+	fail_often();
+	rig_end(&rig);
+	cr_assert_not_null(strstr(rig.said, "further sentences left out"), "%s", rig.said);
+	rig_done(&rig);
+}
+
+Test(sinks_life, the_next_second_says_how_much_was_left_unsaid)
+{
+	fail_often();
+	rig_poll_for(&rig, 1500);
+	cr_assert_not_null(strstr(rig.said, "further sentences left out"), "%s", rig.said);
+	rig_end(&rig);
+	rig_done(&rig);
+}
