@@ -319,7 +319,7 @@ static bool receivers_quiet(const struct collector *k)
 }
 
 /* Silence counts only while every receiver waits for messages and has room for them. */
-static void watch_silence(struct collector *k, uint64_t now_ns)
+static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched_ns)
 {
 	const struct config_series *c = &k->pipeline->config->series;
 	const struct protocol *protocol = k->pipeline->receivers[0].protocol;
@@ -327,10 +327,10 @@ static void watch_silence(struct collector *k, uint64_t now_ns)
 
 	log_limit_flush(&k->rejections, now_ns, LOG_WARNING, "series");
 	if (!receivers_quiet(k)) {
-		k->last_entry_ns = now_ns;
+		k->last_entry_ns = watched_ns;
 		return;
 	}
-	if (now_ns - k->last_entry_ns < limit)
+	if (watched_ns - k->last_entry_ns < limit)
 		return;
 	closing_finish(k);
 	series_settle(&k->series);
@@ -400,9 +400,21 @@ static void sleep_until(struct collector *k, uint64_t wanted_ns, uint64_t now_ns
 	bell_leave(&k->pipeline->collect);
 }
 
+/* What was rejected since the last series has no manifest to be in. */
+static void tell_leftovers(const struct collector *k)
+{
+	for (unsigned i = 0; i < REJECT_COUNT; i++)
+		if (k->totals.rejected[i] > 0)
+			log_line(LOG_WARNING, "series",
+			         "messages rejected outside a series reason=%s count=%llu",
+			         reject_name((enum reject)i),
+			         (unsigned long long)k->totals.rejected[i]);
+}
+
 static void finish_run(struct collector *k)
 {
 	closing_finish(k);
+	tell_leftovers(k);
 	show_figures(k);
 	/* seq_cst: ordered before the look whether workers sleep; acquired in worker_run(). */
 	atomic_store(&k->pipeline->collected, true);
@@ -414,7 +426,6 @@ void *collector_run(void *argument)
 	struct collector *k = argument;
 	unsigned round = 0;
 
-	k->last_entry_ns = clock_monotonic_ns();
 	for (;;) {
 		stage_turn(&k->stage);
 		bool ended = receivers_ended(k);
@@ -424,15 +435,16 @@ void *collector_run(void *argument)
 		uint64_t wanted_ns = sinks_poll(k->sinks, now_ns);
 		collector_on_disk(k, false);
 
+		uint64_t watched_ns = watched_clock_ns(&k->watched, now_ns);
 		show_figures(k);
 		if (taken > 0) {
-			k->last_entry_ns = now_ns;
+			k->last_entry_ns = watched_ns;
 			round = 0;
 			continue;
 		}
 		if (ended && rings_empty(k))
 			break;
-		watch_silence(k, now_ns);
+		watch_silence(k, now_ns, watched_ns);
 		if (!idle_spin(round++)) {
 			sleep_until(k, wanted_ns, now_ns);
 			round = 0;
@@ -462,6 +474,8 @@ static struct series_rules rules_of(const struct config_series *c, const struct 
 
 static int exit_status_of(int err)
 {
+	if (err == -EEXIST)
+		return 78; /* two sinks on the same file names */
 	return err == -EACCES || err == -EPERM ? 77 : 73;
 }
 

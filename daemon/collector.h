@@ -3,6 +3,7 @@
 #define DAEMON_COLLECTOR_H
 
 #include "daemon/slot_layout.h"
+#include "daemon/idle.h"
 #include "daemon/log.h"
 #include "daemon/series.h"
 #include "daemon/stage.h"
@@ -32,12 +33,13 @@ struct collector {
 	struct collector_figures figures;
 	uint64_t series_limit; /* 0: none */
 	uint64_t series_closed;
-	int status;             /* worst of the series: 0 or 1 */
-	bool begun;             /* the running series has its folder */
-	unsigned disk_depth;    /* of collector_on_disk() */
-	bool announced;         /* the log has said that the buffer cuts series.reorder */
-	uint64_t began_ns;      /* CLOCK_MONOTONIC */
-	uint64_t last_entry_ns; /* CLOCK_MONOTONIC of the last message or of waiting receivers */
+	int status;          /* worst of the series: 0 or 1 */
+	bool begun;          /* the running series has its folder */
+	unsigned disk_depth; /* of collector_on_disk() */
+	bool announced;      /* the log has said that the buffer cuts series.reorder */
+	uint64_t began_ns;   /* CLOCK_MONOTONIC */
+	struct watched_clock watched;
+	uint64_t last_entry_ns; /* watched: of the last message, or of receivers at work */
 	unsigned *held;         /* slots of each receiver that wait for their place */
 
 	/* Frames of another geometry than the layout's, in a row and alike. */

@@ -91,6 +91,30 @@ static void check_memory(struct check *k)
 		     (unsigned long long)ceiling, (unsigned long long)there);
 }
 
+static void check_layout(struct check *k)
+{
+	struct layout_needs needs = { .config = k->config,
+		                      .planes = &k->planes,
+		                      .receivers = k->config->ingest.endpoints.count,
+		                      .workers = pipeline_workers(k->config),
+		                      .cpu = k->cpu };
+	struct frame_shape shape;
+	struct layout l;
+	char why[320];
+
+	if (!layout_known_shape(k->config, &k->planes, &shape)) {
+		find(k, "ok", "buffer",
+		     "shared out at the first frame: ingest.frame does not say its size");
+		return;
+	}
+	if (layout_plan(&l, &needs, &shape, why) < 0)
+		fail(k, 78, "buffer", why);
+	else
+		find(k, "ok", "buffer",
+		     "%u slots, %u frames of each endpoint in reduction, queues of %d",
+		     l.budget.slots, l.budget.payloads, l.budget.queue_messages);
+}
+
 static void check_cores(struct check *k)
 {
 	unsigned threads = k->config->ingest.endpoints.count;
@@ -218,6 +242,7 @@ int host_check(const struct config *c, FILE *out)
 	check_isa(&k);
 	check_calibration(&k);
 	check_memory(&k);
+	check_layout(&k);
 	check_cores(&k);
 	check_memlock(&k);
 	check_endpoints(&k);

@@ -11,8 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPINS  40
-#define YIELDS 4
+#define SPINS         40
+#define YIELDS        4
+#define TURN_LIMIT_NS 250000000u
 
 void gate_sleep(struct gate *g, uint32_t turn, uint64_t timeout_ns)
 {
@@ -96,6 +97,15 @@ bool idle_spin(unsigned round)
 		return true;
 	}
 	return false;
+}
+
+uint64_t watched_clock_ns(struct watched_clock *c, uint64_t monotonic_ns)
+{
+	uint64_t passed = c->last_ns ? monotonic_ns - c->last_ns : 1;
+
+	c->last_ns = monotonic_ns;
+	c->now_ns += passed < TURN_LIMIT_NS ? passed : TURN_LIMIT_NS;
+	return c->now_ns;
 }
 
 static uint64_t clock_ns(clockid_t clock)

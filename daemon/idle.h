@@ -76,6 +76,15 @@ void bell_sleep(struct bell *b, int timeout_ms);
  * is time to sleep. */
 bool idle_spin(unsigned round);
 
+/* Time as a loop sees it pass: what lies between two turns counts up to a limit, so that a machine
+ * that stood still, or a process that was stopped, is not taken for silence or a dead thread. */
+struct watched_clock {
+	uint64_t last_ns, now_ns;
+};
+
+/* Look at the clock. Returns its time. */
+uint64_t watched_clock_ns(struct watched_clock *c, uint64_t monotonic_ns);
+
 /* CLOCK_MONOTONIC and CLOCK_REALTIME in ns. */
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_real_ns(void);

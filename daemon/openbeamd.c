@@ -177,15 +177,18 @@ static int with_configuration(const struct arguments *a)
 	return status;
 }
 
-int main(int argc, char **argv)
+/* What was asked for on standard output is there, or the caller must know. */
+static int with_output(int status)
 {
-	struct arguments arguments = { .mode = MODE_RUN };
-
-	source_tune_allocator();
-	int status = parse_arguments(argc, argv, &arguments);
-	if (status != 0)
+	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	switch (arguments.mode) {
+	fprintf(stderr, "openbeamd: cannot write to standard output: %s\n", strerror(errno));
+	return 74;
+}
+
+static int dispatch(const struct arguments *arguments)
+{
+	switch (arguments->mode) {
 	case MODE_HELP:
 		fputs(usage, stdout);
 		return 0;
@@ -197,6 +200,17 @@ int main(int argc, char **argv)
 		print_list();
 		return 0;
 	default:
-		return with_configuration(&arguments);
+		return with_configuration(arguments);
 	}
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments = { .mode = MODE_RUN };
+
+	source_tune_allocator();
+	int status = parse_arguments(argc, argv, &arguments);
+	if (status != 0)
+		return status;
+	return with_output(dispatch(&arguments));
 }

@@ -10,7 +10,7 @@
 #define WORKERS_MOST 256
 #define MARGIN_BYTES ((uint64_t)256 << 20) /* program, libraries, heap, ledger of a series */
 
-static unsigned worker_count(const struct config *c)
+unsigned pipeline_workers(const struct config *c)
 {
 	cpu_set_t set;
 
@@ -45,7 +45,7 @@ static int open_receivers(struct pipeline *p, char why[400], int *ret_status)
 
 static int open_workers(struct pipeline *p)
 {
-	p->worker_count = worker_count(p->config);
+	p->worker_count = pipeline_workers(p->config);
 	p->workers = aligned_alloc(64, p->worker_count * sizeof *p->workers);
 	if (!p->workers)
 		return -ENOMEM;

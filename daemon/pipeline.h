@@ -77,6 +77,9 @@ bool pipeline_join(struct pipeline *p, unsigned timeout_ms);
 /* Accepts a half-open one. Threads must have ended. */
 void pipeline_close(struct pipeline *p);
 
+/* How many workers daemon.workers means here. */
+unsigned pipeline_workers(const struct config *c);
+
 /* The memory that peers can make the daemon use, in bytes: the buffer and a quarter for what the
  * allocator leaves between messages, calibration, and a margin for the program itself. */
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes);

@@ -84,25 +84,6 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 	return 0;
 }
 
-static bool known_shape(const struct pipeline *p, struct frame_shape *ret)
-{
-	static const enum pixel_type types[] = {
-		[FRAME_UINT8] = PIXEL_UINT8,
-		[FRAME_UINT16] = PIXEL_UINT16,
-		[FRAME_UINT32] = PIXEL_UINT32,
-		[FRAME_FLOAT32] = PIXEL_FLOAT32,
-	};
-	const struct config_ingest *c = &p->config->ingest;
-	uint32_t width = c->width ? c->width : p->planes->width;
-	uint32_t height = c->height ? c->height : p->planes->height;
-
-	if (width == 0 || height == 0 || c->type == FRAME_TYPE_AUTO ||
-	    strcmp(c->pixel_format, "auto") != 0)
-		return false;
-	*ret = (struct frame_shape){ .width = width, .height = height, .type = types[c->type] };
-	return true;
-}
-
 int relayout_at_start(struct collector *k, char why[400])
 {
 	struct layout_needs needs = needs_of(k);
@@ -111,7 +92,7 @@ int relayout_at_start(struct collector *k, char why[400])
 	char sentence[320];
 	int err;
 
-	if (!known_shape(k->pipeline, &shape))
+	if (!layout_known_shape(k->pipeline->config, k->pipeline->planes, &shape))
 		return 0;
 	l = malloc(sizeof *l);
 	if (!l)

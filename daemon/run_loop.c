@@ -32,6 +32,7 @@ struct run {
 	uint64_t ceiling_bytes;
 	unsigned signals; /* TERM and INT received */
 	bool stuck;
+	struct watched_clock watched;
 	uint64_t disk_told_ns, reopened_ns;
 	uint64_t progress_ns, progress_bytes, progress_frames;
 	uint64_t bytes_seen, frames_seen;
@@ -271,7 +272,7 @@ static void loop(struct run *r)
 
 		if (number > 0)
 			handle_signal(r, number);
-		watch_stages(r, now_ns);
+		watch_stages(r, watched_clock_ns(&r->watched, now_ns));
 		watch_memory(r, now_ns);
 		show_progress(r, now_ns);
 		if ((r->stuck || r->signals >= 2) && deadline_ns == 0)

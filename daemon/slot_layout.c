@@ -142,6 +142,26 @@ static int check_shape(const struct layout_needs *n, const struct frame_shape *s
 	return 0;
 }
 
+bool layout_known_shape(const struct config *config, const struct planes *planes,
+                        struct frame_shape *ret)
+{
+	static const enum pixel_type types[] = {
+		[FRAME_UINT8] = PIXEL_UINT8,
+		[FRAME_UINT16] = PIXEL_UINT16,
+		[FRAME_UINT32] = PIXEL_UINT32,
+		[FRAME_FLOAT32] = PIXEL_FLOAT32,
+	};
+	const struct config_ingest *c = &config->ingest;
+	uint32_t width = c->width ? c->width : planes->width;
+	uint32_t height = c->height ? c->height : planes->height;
+
+	if (width == 0 || height == 0 || c->type == FRAME_TYPE_AUTO ||
+	    strcmp(c->pixel_format, "auto") != 0)
+		return false;
+	*ret = (struct frame_shape){ .width = width, .height = height, .type = types[c->type] };
+	return true;
+}
+
 static struct reduce_plan plan_of(const struct layout_needs *n, const struct frame_shape *s)
 {
 	const struct config *c = n->config;

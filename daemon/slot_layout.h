@@ -63,6 +63,10 @@ struct layout {
 void layout_bins(const struct config *c, const struct frame_shape *s, struct bins *ret_raw,
                  struct bins *ret_normalised);
 
+/* The shape of frames, when configuration and calibration say it before the first one. */
+bool layout_known_shape(const struct config *config, const struct planes *planes,
+                        struct frame_shape *ret);
+
 /* Complete the plan and the budget for `shape` without taking memory. 0, or -EINVAL with `why`:
  * a shape the configuration does not allow, or a buffer that is too small (with the size it
  * needs). */

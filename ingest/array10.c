@@ -13,7 +13,6 @@ struct decoder {
 	struct header header;
 	uint64_t frame_limit;                    /* bytes */
 	uint32_t width, height;                  /* configured, 0: not */
-	bool other_shape;                        /* a frame that was not 2x2 has been decoded */
 	const struct pixel_format *pixel_format; /* NULL: the header's type counts */
 };
 
@@ -142,6 +141,7 @@ static bool read_attributes(const json_t *root, struct decoded *ret)
 	bool good = true;
 
 	if (!read_goodness(root, "is_good_frame", &good, ret) ||
+	    !read_goodness(root, "image_is_complete", &good, ret) ||
 	    !read_goodness(attributes, "is_good_frame", &good, ret) ||
 	    !read_goodness(attributes, "image_is_complete", &good, ret))
 		return false;
@@ -247,19 +247,10 @@ static bool is_2x2(uint32_t width, uint32_t height)
 	return width == 2 && height == 2;
 }
 
-/* sf_daq's stand-in for a frame it left out; see array10.h. */
-static bool is_dummy(const struct decoder *d, const json_t *root, const struct frame *f,
-                     size_t blob_bytes)
+/* A stand-in for a frame that the sender left out; see array10.h. */
+static bool is_dummy(const struct decoder *d, const struct frame *f, size_t blob_bytes)
 {
-	bool configured = d->width > 0 && d->height > 0;
-	bool from_sf_daq = value_of(root, "is_good_frame") &&
-	                   (value_of(root, "daq_rec") || value_of(root, "pulse_id"));
-
-	if (!is_2x2(f->width, f->height) || blob_bytes != 8)
-		return false;
-	if (configured)
-		return !is_2x2(d->width, d->height);
-	return from_sf_daq || d->other_shape;
+	return is_2x2(f->width, f->height) && blob_bytes == 8 && !is_2x2(d->width, d->height);
 }
 
 /* Check the size of the pixels against shape, limit and blob. */
@@ -330,13 +321,12 @@ void array10_decode(struct decoder *d, const struct message *m, struct decoded *
 	if (!ret->number_known || !check_htype(root, ret) || !read_attributes(root, ret) ||
 	    !read_encoding(root, ret) || !read_shape(root, ret))
 		return;
-	if (is_dummy(d, root, &ret->frame, blob->size)) {
+	if (is_dummy(d, &ret->frame, blob->size)) {
 		ret->verdict = VERDICT_DUMMY;
 		return;
 	}
 	if (!read_type(d, root, ret) || !check_length(d, ret, blob->size))
 		return;
-	d->other_shape |= !is_2x2(ret->frame.width, ret->frame.height);
 	ret->frame.pixels = blob->data;
 	ret->verdict = VERDICT_FRAME;
 }

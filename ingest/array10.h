@@ -17,7 +17,7 @@
  * endianness   "little" (default) or "big"; some senders spell it endianess; packed pixels have
  *              an order of their own
  * encoding     empty, if there
- * image_attributes.image_is_complete, is_good_frame
+ * image_is_complete, is_good_frame, there or in image_attributes
  *              false or 0: the sender calls the frame damaged; FRAME_INCOMPLETE
  * image_attributes.time_stamp
  *              microseconds; becomes frame.timestamp_ns
@@ -26,10 +26,8 @@
  * in this order: parts; header; encoding; shape; type; a frame above ingest.frame_limit, which
  * is the shape's fault; length.
  *
- * sf_daq sends 2x2 frames of 8 bytes in place of frames it leaves out: VERDICT_DUMMY. The same
- * message could be a real frame of a tiny detector, so it is a dummy only with sf_daq's keys
- * (is_good_frame with daq_rec or pulse_id), or where frames of another shape are configured or
- * have been decoded before; never where ingest.frame says 2x2. */
+ * sf_daq sends 2x2 frames of 8 bytes in place of frames it leaves out, often before any other:
+ * VERDICT_DUMMY, unless ingest.frame says that frames are 2x2. */
 
 int array10_open(struct decoder **ret, const struct config_ingest *c, char why[160]);
 void array10_decode(struct decoder *d, const struct message *m, struct decoded *ret);
