@@ -290,3 +290,21 @@ def the_end_of_a_series_is_told(bench):
         camera.send(number, images(1)[0])
     daemon.wait(1)
     contains(daemon.log, "expected=5", "written=3", "missing=2")
+
+
+@case
+def a_stopped_process_takes_its_own_pause_neither_for_silence_nor_for_death(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        **SOURCE, "series.frames": 60, "series.idle_end": "700ms"})
+    sent = images(60)
+    for number in range(30):
+        camera.send(number, sent[number])
+    until(lambda: "series begins" in daemon.log, "the series begins")
+    daemon.send_signal(signal.SIGSTOP)
+    time.sleep(2.5)
+    for number in range(30, 60):
+        camera.send(number, sent[number])
+    daemon.send_signal(signal.SIGCONT)
+    daemon.wait()
+    bench.series().require_complete(60)
