@@ -76,7 +76,9 @@ static int begin_lane(struct sinks *s, unsigned i)
 	journal_name(s, i, journal);
 	reduced = s->lanes[i].config->product == PRODUCT_REDUCED && r->type != REDUCE_SOURCE;
 	series.window = reduced && is_integer(s->lanes[i].shape.type);
-	series.display = reduced && !series.window && r->normalise == NORMALISE_TRANSMISSION;
+	/* Without a flat the pixels are counts, whatever the window says. */
+	series.display = reduced && !series.window && r->normalise == NORMALISE_TRANSMISSION &&
+	                 s->config->calibration.flat && s->config->calibration.flat[0] != '\0';
 	if (!has) { /* a further null sink only counts */
 		series.folder = series.ledger = -1;
 		return lane_begin(&s->lanes[i], &series);
