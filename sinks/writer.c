@@ -597,6 +597,11 @@ unsigned writer_wait(struct writer *w, uint64_t timeout_ns)
 	return writer_reap(w);
 }
 
+unsigned writer_busy(const struct writer *w)
+{
+	return w->busy;
+}
+
 uint64_t writer_next_ns(const struct writer *w)
 {
 	if (w->refused.first || (w->waiting.first && (!w->ring_open || w->under_way < DEPTH)))

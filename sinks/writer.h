@@ -119,6 +119,9 @@ unsigned writer_reap(struct writer *w);
 /* The same, but wait up to timeout_ns for one to finish. */
 unsigned writer_wait(struct writer *w, uint64_t timeout_ns);
 
+/* Operations started and not done. */
+unsigned writer_busy(const struct writer *w);
+
 /* When it must be reaped at the latest, for operations that are to be tried again (monotonic
  * ns); UINT64_MAX: completions signal wake_fd. */
 uint64_t writer_next_ns(const struct writer *w);
