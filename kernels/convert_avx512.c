@@ -12,16 +12,21 @@ static inline __mmask16 lanes_left(size_t n)
 /* 16 pixels of the window's integer range; lanes outside k count as nothing. */
 static inline __m512i convert16(__m512 t, __mmask16 k, const struct window *w, uint64_t *clipped)
 {
-	__m512 low = _mm512_set1_ps(w->low), last = _mm512_set1_ps(w->last);
-	__mmask16 below = _mm512_mask_cmp_ps_mask(k, t, low, _CMP_LT_OQ);
-	__mmask16 above = _mm512_mask_cmp_ps_mask(k, t, _mm512_set1_ps(w->high), _CMP_GT_OQ);
-	__mmask16 bad = _mm512_cmp_ps_mask(t, t, _CMP_UNORD_Q);
+	__m512 low = _mm512_set1_ps(w->low), high = _mm512_set1_ps(w->high);
+	__m512 last = _mm512_set1_ps(w->last);
 	__m512 level = _mm512_mul_ps(_mm512_sub_ps(t, low), _mm512_set1_ps(w->scale));
+	__mmask16 inside = _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(t, low, _CMP_GE_OQ), t, high,
+	                                           _CMP_LE_OQ);
+	__mmask16 below, bad;
 
 	level = _mm512_min_ps(level, last); /* NaN in the first operand gives the second */
+	if (__builtin_expect(inside == 0xffff, 1))
+		return _mm512_cvtps_epi32(level);
+	below = _mm512_cmp_ps_mask(t, low, _CMP_LT_OQ);
+	bad = _mm512_cmp_ps_mask(t, t, _CMP_UNORD_Q);
 	level = _mm512_maskz_mov_ps((__mmask16)~below, level);
 	level = _mm512_mask_add_ps(level, bad, last, _mm512_set1_ps(1));
-	*clipped += (uint64_t)_mm_popcnt_u32((unsigned)(below | above));
+	*clipped += (uint64_t)_mm_popcnt_u32(k & ~(unsigned)(inside | bad));
 	return _mm512_cvtps_epi32(level);
 }
 

@@ -8,8 +8,8 @@
 #ifdef __x86_64__
 #include <cpuid.h>
 
-/* Bits of leaf 7, subleaf 0, ecx: VBMI, VBMI2, VAES, VPCLMULQDQ, BITALG, VPOPCNTDQ. */
-#define LEAF7_ECX_ICL (1u << 1 | 1u << 6 | 1u << 9 | 1u << 10 | 1u << 12 | 1u << 14)
+/* Bits of leaf 7, subleaf 0, ecx: VBMI, VBMI2, GFNI, VAES, VPCLMULQDQ, BITALG, VPOPCNTDQ. */
+#define LEAF7_ECX_ICL (1u << 1 | 1u << 6 | 1u << 8 | 1u << 9 | 1u << 10 | 1u << 12 | 1u << 14)
 
 static unsigned avx512_flags(void)
 {

@@ -7,7 +7,8 @@ enum cpu_flag {
 	CPU_SSE42 = 1u << 0, /* SSE4.2 with PCLMULQDQ: the CRC */
 	CPU_AVX2 = 1u << 1,
 	CPU_AVX512 = 1u << 2,    /* F, BW, CD, DQ, VL */
-	CPU_AVX512ICL = 1u << 3, /* and VBMI, VBMI2, VPCLMULQDQ, VAES, IFMA, BITALG, VPOPCNTDQ */
+	CPU_AVX512ICL = 1u << 3, /* and VBMI, VBMI2, GFNI, VPCLMULQDQ, VAES, IFMA, BITALG,
+	                            VPOPCNTDQ */
 };
 
 /* The flags of this CPU that the operating system lets programs use; 0 off x86-64. */

@@ -175,48 +175,13 @@ const struct histogram_impl *histogram_for(unsigned cpu)
 struct histogram_tables histogram_tables_for(uint32_t bins)
 {
 	const size_t budget = (size_t)36 << 10;       /* bytes: two tables of 4096 bins */
-	uint32_t stride = (bins + 15) / 16 * 16 + 16; /* whole lines; not a multiple of 4 KiB */
+	uint32_t least = bins < HISTOGRAM_WINDOW ? HISTOGRAM_WINDOW : bins;
+	uint32_t stride = (least + 15) / 16 * 16 + 16; /* whole lines; not a multiple of 4 KiB */
 	unsigned tables = 8;
 
 	while (tables > 1 && tables * stride * sizeof(uint32_t) > budget)
 		tables /= 2;
 	return (struct histogram_tables){ tables, stride };
-}
-
-/* `tables` is a constant where this is inlined. */
-static inline __attribute__((always_inline)) void count(uint32_t *restrict at, unsigned tables,
-                                                        uint32_t stride,
-                                                        const uint16_t *restrict index, size_t n)
-{
-	size_t i = 0;
-
-	for (; i + 8 <= n; i += 8) {
-		uint64_t four[2];
-
-		memcpy(four, index + i, sizeof four);
-		for (unsigned j = 0; j < 8; j++)
-			at[(j % tables) * stride + (uint16_t)(four[j / 4] >> 16 * (j % 4))]++;
-	}
-	for (; i < n; i++)
-		at[index[i]]++;
-}
-
-void histogram_count(uint32_t *restrict tables, struct histogram_tables s,
-                     const uint16_t *restrict index, size_t n)
-{
-	switch (s.tables) {
-	case 8:
-		count(tables, 8, s.stride, index, n);
-		break;
-	case 4:
-		count(tables, 4, s.stride, index, n);
-		break;
-	case 2:
-		count(tables, 2, s.stride, index, n);
-		break;
-	default:
-		count(tables, 1, s.stride, index, n);
-	}
 }
 
 void histogram_fold(uint32_t *restrict counts, const uint32_t *restrict tables,

@@ -76,8 +76,10 @@ const struct histogram_impl *histogram_for(unsigned cpu);
  * added up at the end. */
 struct histogram_tables {
 	unsigned tables; /* 1 2 4 8 */
-	uint32_t stride; /* counts from one table to the next */
+	uint32_t stride; /* counts from one table to the next, at least HISTOGRAM_WINDOW */
 };
+
+#define HISTOGRAM_WINDOW 128 /* counts that counting.h may add to at once */
 
 /* Choose for so many bins: few for large tables, so that they stay in the cache. */
 struct histogram_tables histogram_tables_for(uint32_t bins);
@@ -87,10 +89,6 @@ static inline size_t histogram_tables_size(struct histogram_tables s)
 {
 	return (size_t)s.tables * s.stride;
 }
-
-/* Count bin numbers into zeroed tables [histogram_tables_size()]. Any n below 2^31. */
-void histogram_count(uint32_t *restrict tables, struct histogram_tables s,
-                     const uint16_t *restrict index, size_t n);
 
 /* Add the tables up and take the tails' pixels off bin 0.
  *

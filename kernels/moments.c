@@ -6,11 +6,12 @@
 #include <math.h>
 #include <string.h>
 
-#define LANES 16
-
-static float fold(float lanes[LANES])
+float moments_fold(const float sums[MOMENTS_LANES])
 {
-	for (unsigned half = LANES / 2; half > 0; half /= 2)
+	float lanes[MOMENTS_LANES];
+
+	memcpy(lanes, sums, sizeof lanes);
+	for (unsigned half = MOMENTS_LANES / 2; half > 0; half /= 2)
 		for (unsigned i = 0; i < half; i++)
 			lanes[i] += lanes[i + half];
 	return lanes[0];
@@ -53,26 +54,11 @@ static float own_shift(moments_block_fn *fn, const float *t, size_t n)
 static void add_block(struct moments_run *m, moments_block_fn *fn, const float *t, size_t n)
 {
 	struct block_sums b;
-	double n_good, from;
 
-	if (m->good < n)
+	if (moments_are_few(m))
 		m->shift = own_shift(fn, t, n);
-	if (m->good == 0)
-		m->origin = m->shift;
 	fn(&b, t, n, m->shift);
-	if (b.good == 0)
-		return;
-	n_good = b.good;
-	from = m->shift - m->origin;
-	m->sum += b.sum + n_good * from;
-	m->squares += b.squares + 2 * from * b.sum + n_good * from * from;
-	m->good += b.good;
-	m->min = b.min < m->min ? b.min : m->min;
-	m->max = b.max > m->max ? b.max : m->max;
-	if (m->good < m->renewal)
-		return;
-	m->renewal = 2 * m->good;
-	m->shift = shift_from(m->origin, m->sum, m->squares, (double)m->good);
+	moments_add_sums(m, &b);
 }
 
 /* Complete the block that the last tile began. Returns how many pixels that took. */
@@ -97,7 +83,7 @@ static double quiet(double v)
 
 void moments_block_scalar(struct block_sums *ret, const float *t, size_t n, float shift)
 {
-	float sum[LANES] = { 0 }, squares[LANES] = { 0 };
+	float sum[MOMENTS_LANES] = { 0 }, squares[MOMENTS_LANES] = { 0 };
 	float min = INFINITY, max = -INFINITY;
 	uint32_t good = 0;
 
@@ -106,14 +92,14 @@ void moments_block_scalar(struct block_sums *ret, const float *t, size_t n, floa
 
 		if (isnan(t[i]))
 			continue;
-		sum[i % LANES] += deviation;
-		squares[i % LANES] += deviation * deviation;
+		sum[i % MOMENTS_LANES] += deviation;
+		squares[i % MOMENTS_LANES] += deviation * deviation;
 		min = t[i] < min ? t[i] : min;
 		max = t[i] > max ? t[i] : max;
 		good++;
 	}
 	*ret = (struct block_sums){
-		.sum = fold(sum), .squares = fold(squares), .min = min, .max = max, .good = good
+		.sum = moments_fold(sum), .squares = moments_fold(squares), .min = min, .max = max, .good = good
 	};
 }
 
@@ -135,6 +121,31 @@ void moments_begin(struct moments_run *m)
 	m->min = INFINITY;
 	m->max = -INFINITY;
 	m->held = 0;
+}
+
+bool moments_are_few(const struct moments_run *m)
+{
+	return m->good < MOMENTS_BLOCK;
+}
+
+void moments_add_sums(struct moments_run *m, const struct block_sums *b)
+{
+	double n_good = b->good, from;
+
+	if (m->good == 0)
+		m->origin = m->shift;
+	if (b->good == 0)
+		return;
+	from = m->shift - m->origin;
+	m->sum += b->sum + n_good * from;
+	m->squares += b->squares + 2 * from * b->sum + n_good * from * from;
+	m->good += b->good;
+	m->min = b->min < m->min ? b->min : m->min;
+	m->max = b->max > m->max ? b->max : m->max;
+	if (m->good < m->renewal)
+		return;
+	m->renewal = 2 * m->good;
+	m->shift = shift_from(m->origin, m->sum, m->squares, (double)m->good);
 }
 
 void moments_add(struct moments_run *m, moments_block_fn *fn, const float *t, size_t n)

@@ -2,6 +2,7 @@
 #ifndef KERNELS_MOMENTS_H
 #define KERNELS_MOMENTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +21,7 @@ struct moments {
  *   squares += S2 + 2 (shift - origin) S1 + n (shift - origin)^2
  *
  * so that mean = origin + sum / good and var = squares / good - (sum / good)^2. While fewer
- * pixels are known to be good than the block has, its shift is its own mean, from deviations from
+ * pixels are known to be good than a block has, its shift is its own mean, from deviations from
  * its first good pixel; the first such shift is the origin. Each time the good pixels have doubled
  * the shift becomes the mean so far. Shifts are rounded to about a thousandth of the spread. So a
  * shift is never farther from the frame's mean than the frame's own spread makes harmless: neither
@@ -28,6 +29,7 @@ struct moments {
  * itself, the mean to 1e-6 of itself or of the standard deviation, for deviations between 1e-15
  * and 1e15. */
 #define MOMENTS_BLOCK 1024
+#define MOMENTS_LANES 16
 
 struct block_sums {
 	float sum, squares; /* of deviations from the shift */
@@ -63,6 +65,16 @@ void moments_begin(struct moments_run *m);
 
 /* The next n pixels of the frame. */
 void moments_add(struct moments_run *m, moments_block_fn *fn, const float *t, size_t n);
+
+/* For who sums blocks without moments_block_fn: whether the next block's shift is its own mean, so
+ * that its pixels are needed twice. Once it is not, it is not for the rest of the frame. */
+bool moments_are_few(const struct moments_run *m);
+
+/* Fold the lanes of a block 8-4-2-1. */
+float moments_fold(const float lanes[MOMENTS_LANES]);
+
+/* Add the block whose deviations are from m->shift; no block may be held, nor the moments few. */
+void moments_add_sums(struct moments_run *m, const struct block_sums *b);
 
 /* End the frame. Infinite pixels count: the mean is then what numpy says, the std NaN. */
 void moments_finish(struct moments_run *m, moments_block_fn *fn, struct moments *ret);

@@ -10,7 +10,7 @@
 
 /* One frame of the hand while its tiles come in. */
 struct frame_run {
-	struct raw_sums raw_sums;      /* integer layouts */
+	struct survey survey;          /* integer layouts: raw sums, and what the survey makes */
 	struct moments_run raw_floats; /* float layouts, */
 	uint64_t saturated;            /* and their saturated pixels */
 	struct moments_run normalised;
@@ -23,10 +23,12 @@ struct frame_run {
 /* A worker's scratch: offsets of its arrays from the start, each on a cache line of its own.
  * The arrays of a tile are used by one frame after the other. */
 struct scratch_layout {
-	size_t t;          /* flattened pixels         float [tile] */
+	size_t t;          /* flattened pixels         float [a group and a tile] */
 	size_t native;     /* raw pixels in the machine's order     [tile], other layouts */
 	size_t screened;   /* good raw pixels          float [tile], float layouts */
 	size_t index;      /* bin numbers              uint16 [tile] */
+	size_t codes;      /* bin numbers              uint8  [groups of the tile], survey */
+	size_t bad;        /* bad pixels of the tile   uint64 [groups of the tile], survey */
 	size_t offset;     /* zeros                    float [tile], without a dark */
 	size_t gain;       /* ones                     float [tile], without a gain */
 	size_t sum, count; /* columns of binning       float [width], with bin > 1 */
@@ -38,9 +40,13 @@ struct scratch_layout {
 
 /* The same as pointers, and what the pass reads next. */
 struct scratch {
-	float *t, *screened, *offset, *gain, *sum, *count, *binned;
+	float *groups; /* where t may be, */
+	float *t;      /* and is: aligned as the tile is in its groups */
+	float *screened, *offset, *gain, *sum, *count, *binned;
 	void *native;
 	uint16_t *index;
+	uint8_t *codes;
+	uint64_t *bad;
 	uint32_t *tables;
 	struct frame_run *runs;
 	const char *ahead; /* not yet prefetched, */
@@ -78,11 +84,14 @@ static void scratch_lay_out(const struct reduce_plan *p, struct scratch_layout *
 	enum product_type raw = product_of_layout(p->layout);
 	bool is_float = raw == PRODUCT_FLOAT32;
 	size_t columns = p->bin > 1 ? p->width : 0;
+	size_t groups = tile / SURVEY_GROUP + 2;
 
-	ret->t = take(&at, tile * sizeof(float));
+	ret->t = take(&at, (SURVEY_GROUP + tile) * sizeof(float));
 	ret->native = take(&at, is_native(p->layout) ? 0 : tile * product_bytes(raw));
 	ret->screened = take(&at, is_float ? tile * sizeof(float) : 0);
 	ret->index = take(&at, tile * sizeof(uint16_t));
+	ret->codes = take(&at, p->kernels.survey ? groups * SURVEY_GROUP : 0);
+	ret->bad = take(&at, p->kernels.survey ? groups * sizeof(uint64_t) : 0);
 	ret->offset = take(&at, p->offset ? 0 : tile * sizeof(float));
 	ret->gain = take(&at, p->gain ? 0 : tile * sizeof(float));
 	ret->sum = take(&at, columns * sizeof(float));
@@ -99,10 +108,12 @@ static void scratch_open(const struct reduce_plan *p, char *base, struct scratch
 
 	scratch_lay_out(p, &at);
 	*ret = (struct scratch){
-		.t = (float *)(void *)(base + at.t),
+		.groups = (float *)(void *)(base + at.t),
 		.native = base + at.native,
 		.screened = (float *)(void *)(base + at.screened),
 		.index = (uint16_t *)(void *)(base + at.index),
+		.codes = (uint8_t *)(base + at.codes),
+		.bad = (uint64_t *)(void *)(base + at.bad),
 		.offset = (float *)(void *)(base + at.offset),
 		.gain = (float *)(void *)(base + at.gain),
 		.sum = (float *)(void *)(base + at.sum),
@@ -173,11 +184,20 @@ static void hand_init(struct reduce_plan *p)
 	p->hand = frames < p->batch ? (uint32_t)frames : p->batch;
 }
 
+/* The survey needs pixels of at most 16 bits, and bin numbers that fit a byte. */
+static const struct survey_impl *survey_of(const struct reduce_plan *p, enum product_type raw)
+{
+	bool narrow = raw == PRODUCT_UINT8 || raw == PRODUCT_UINT16;
+
+	return narrow && p->normalised_bins.bins <= 256 ? survey_for(p->cpu) : NULL;
+}
+
 static void kernels_init(struct reduce_plan *p)
 {
 	enum product_type raw = product_of_layout(p->layout);
 	const struct raw_moments_impl *raw_moments = raw_moments_for(p->cpu);
 	const struct histogram_impl *histogram = histogram_for(p->cpu);
+	const struct survey_impl *survey = survey_of(p, raw);
 
 	p->kernels = (struct reduce_kernels){
 		.unpack = unpack_for(p->cpu)->fn[p->layout],
@@ -185,8 +205,12 @@ static void kernels_init(struct reduce_plan *p)
 		.raw_sums = raw == PRODUCT_FLOAT32 ? NULL : raw_moments->sums[raw],
 		.raw_screen = raw_moments->screen,
 		.moments = moments_for(p->cpu),
+		.survey = survey ? survey->fn[raw] : NULL,
+		.survey_bad = survey ? survey->bad : NULL,
 		.bin_raw = histogram->raw[raw],
 		.bin_flat = histogram->flat,
+		.count_codes = counting_for(p->cpu)->codes,
+		.count_index = counting_for(p->cpu)->index,
 		.bin_rows = binning_for(p->cpu),
 		.convert = p->source_only ? NULL : convert_for(p->cpu)->fn[p->type],
 		.crc32c = crc32c_for(p->cpu),
@@ -234,40 +258,119 @@ static const void *unpack_tile(const struct reduce_plan *p, struct scratch *s, s
 	return unpacked;
 }
 
-static void flatten_tile(const struct reduce_plan *p, struct scratch *s, const void *raw,
-                         const struct tile *tile)
+static const float *offset_at(const struct reduce_plan *p, const struct scratch *s,
+                              const struct tile *tile, size_t i)
 {
-	const float *offset = p->offset ? p->offset + tile->first : s->offset;
-	const float *gain = p->gain ? p->gain + tile->first : s->gain;
+	return p->offset ? p->offset + tile->first + i : s->offset + i;
+}
 
-	p->kernels.flatten(s->t, raw, offset, gain, tile->pixels);
+static const float *gain_at(const struct reduce_plan *p, const struct scratch *s,
+                            const struct tile *tile, size_t i)
+{
+	return p->gain ? p->gain + tile->first + i : s->gain + i;
 }
 
 static void add_raw_moments(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
-                            const void *raw, size_t n)
+                            const void *raw, const float *t, size_t n)
 {
 	const struct reduce_kernels *k = &p->kernels;
 
 	if (k->raw_sums) {
-		k->raw_sums(&f->raw_sums, raw, s->t, p->raw_saturation, n);
+		k->raw_sums(&f->survey.raw, raw, t, p->raw_saturation, n);
 		return;
 	}
-	f->saturated += k->raw_screen(s->screened, raw, s->t, p->float_saturation, n);
+	f->saturated += k->raw_screen(s->screened, raw, t, p->float_saturation, n);
 	moments_add(&f->raw_floats, k->moments, s->screened, n);
 }
 
 static void add_raw_histogram(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
                               const void *raw, size_t n)
 {
+	if (p->raw_bins.bins == 0)
+		return;
 	p->kernels.bin_raw(s->index, &f->raw_tails, raw, n, &p->raw_map);
-	histogram_count(f->raw_tables, p->raw_tables, s->index, n);
+	p->kernels.count_index(f->raw_tables, p->raw_tables, s->index, n);
 }
 
 static void add_normalised_histogram(const struct reduce_plan *p, struct scratch *s,
-                                     struct frame_run *f, size_t n)
+                                     struct frame_run *f, const float *t, size_t n)
 {
-	p->kernels.bin_flat(s->index, &f->normalised_tails, s->t, n, &p->normalised_map);
-	histogram_count(f->normalised_tables, p->normalised_tables, s->index, n);
+	p->kernels.bin_flat(s->index, &f->normalised_tails, t, n, &p->normalised_map);
+	p->kernels.count_index(f->normalised_tables, p->normalised_tables, s->index, n);
+}
+
+/* Pixels i to i + n of the tile, one kernel after the other. */
+static void walk(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                 const char *raw, const struct tile *tile, size_t i, size_t n)
+{
+	size_t pixel = product_bytes(product_of_layout(p->layout));
+	float *t = s->t + i;
+
+	raw += i * pixel;
+	p->kernels.flatten(t, raw, offset_at(p, s, tile, i), gain_at(p, s, tile, i), n);
+	prefetch(s, 3);
+	add_raw_moments(p, s, f, raw, t, n);
+	moments_add(&f->normalised, p->kernels.moments, t, n);
+	prefetch(s, 2);
+	add_normalised_histogram(p, s, f, t, n);
+	prefetch(s, 1);
+}
+
+static void end_survey_block(struct frame_run *f)
+{
+	struct block_sums b;
+
+	survey_block_sums(&f->survey, &b);
+	moments_add_sums(&f->normalised, &b);
+}
+
+/* The same for a run of one block of moments.h, all at once. */
+static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                   const char *raw, const struct tile *tile, size_t i, size_t n)
+{
+	size_t pixel = product_bytes(product_of_layout(p->layout));
+	size_t first = tile->first + i;
+	size_t group = first / SURVEY_GROUP - tile->first / SURVEY_GROUP;
+	const struct survey_run run = {
+		.t = s->t + i,
+		.codes = s->codes + group * SURVEY_GROUP,
+		.raw = raw + i * pixel,
+		.offset = offset_at(p, s, tile, i),
+		.gain = gain_at(p, s, tile, i),
+		.bad = s->bad + group,
+		.first = first,
+		.n = n,
+		.shift = f->normalised.shift,
+		.map = &p->normalised_map,
+		.saturation = p->can_saturate ? p->raw_saturation : UINT32_MAX,
+		.ahead = s->ahead,
+	};
+
+	if (first % MOMENTS_BLOCK == 0)
+		survey_begin_block(&f->survey);
+	p->kernels.survey(&f->survey, &run);
+	s->ahead += n * pixel;
+	if ((first + n) % MOMENTS_BLOCK == 0)
+		end_survey_block(f);
+	p->kernels.count_codes(f->normalised_tables, p->normalised_tables, run.codes,
+	                       survey_groups(first, n) * SURVEY_GROUP);
+}
+
+/* The first good pixels of a frame set the shift of the moments: one kernel after the other does
+ * their blocks, and the survey what comes then. */
+static void survey_tile(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                        const void *raw, const struct tile *tile)
+{
+	for (size_t i = 0, n; i < tile->pixels; i += n) {
+		size_t left = tile->pixels - i;
+
+		n = MOMENTS_BLOCK - (tile->first + i) % MOMENTS_BLOCK;
+		n = n < left ? n : left;
+		if (f->normalised.held || moments_are_few(&f->normalised))
+			walk(p, s, f, raw, tile, i, n);
+		else
+			survey(p, s, f, raw, tile, i, n);
+	}
 }
 
 /* Bin the tile. Returns the pixels to convert. */
@@ -298,15 +401,11 @@ static void reduce_tile(const struct reduce_plan *p, struct scratch *s, struct f
 {
 	const void *raw = unpack_tile(p, s, f, job, tile);
 
-	prefetch(s, 4);
-	flatten_tile(p, s, raw, tile);
-	add_raw_moments(p, s, f, raw, tile->pixels);
-	prefetch(s, 3);
-	moments_add(&f->normalised, p->kernels.moments, s->t, tile->pixels);
+	if (p->kernels.survey)
+		survey_tile(p, s, f, raw, tile);
+	else
+		walk(p, s, f, raw, tile, 0, tile->pixels);
 	add_raw_histogram(p, s, f, raw, tile->pixels);
-	prefetch(s, 2);
-	add_normalised_histogram(p, s, f, tile->pixels);
-	prefetch(s, 1);
 	if (!p->source_only)
 		write_reduced(p, s, f, job, tile);
 }
@@ -319,6 +418,9 @@ static void reduce_tiles(const struct reduce_plan *p, struct scratch *s,
 	size_t left = (size_t)p->width * p->height - end;
 	size_t next = left < tile->pixels ? left : tile->pixels;
 
+	s->t = s->groups + tile->first % SURVEY_GROUP;
+	if (p->kernels.survey)
+		p->kernels.survey_bad(s->bad, gain_at(p, s, tile, 0), tile->first, tile->pixels);
 	for (unsigned i = 0; i < n; i++) {
 		if (i + 1 < n)
 			aim(s, p, &jobs[i + 1], tile->first, tile->pixels);
@@ -340,7 +442,7 @@ static void fill_planes(const struct reduce_plan *p, struct scratch *s)
 
 static void frame_begin(const struct reduce_plan *p, struct frame_run *f, uint32_t *tables)
 {
-	f->raw_sums = (struct raw_sums){ .min = UINT32_MAX };
+	survey_begin(&f->survey);
 	moments_begin(&f->raw_floats);
 	moments_begin(&f->normalised);
 	f->raw_tails = f->normalised_tails = (struct histogram_tails){ 0 };
@@ -354,12 +456,30 @@ static void frame_begin(const struct reduce_plan *p, struct frame_run *f, uint32
 static void raw_moments_end(const struct reduce_plan *p, struct frame_run *f, struct reduction *ret)
 {
 	if (p->kernels.raw_sums) {
-		raw_moments_finish(&f->raw_sums, &ret->raw);
-		ret->saturated = p->can_saturate ? f->raw_sums.saturated : 0;
+		survey_gather_raw(&f->survey);
+		raw_moments_finish(&f->survey.raw, &ret->raw);
+		ret->saturated = p->can_saturate ? f->survey.raw.saturated : 0;
 		return;
 	}
 	moments_finish(&f->raw_floats, p->kernels.moments, &ret->raw);
 	ret->saturated = f->saturated;
+}
+
+/* What the survey knows goes where the other kernels put it. */
+static void end_survey(const struct reduce_plan *p, struct frame_run *f)
+{
+	size_t pixels = (size_t)p->width * p->height;
+	struct block_sums extremes = { .min = INFINITY, .max = -INFINITY };
+
+	if (pixels % MOMENTS_BLOCK && !f->normalised.held && f->survey.good)
+		end_survey_block(f);
+	survey_extremes(&f->survey, &extremes.min, &extremes.max);
+	f->normalised.min = fminf(f->normalised.min, extremes.min);
+	f->normalised.max = fmaxf(f->normalised.max, extremes.max);
+	f->normalised_tails.below += f->survey.tails.below;
+	f->normalised_tails.above += f->survey.tails.above;
+	f->normalised_tails.nan += f->survey.tails.nan;
+	f->normalised_tables[0] -= (uint32_t)f->survey.absent;
 }
 
 static void frame_end(const struct reduce_plan *p, struct frame_run *f,
@@ -367,6 +487,8 @@ static void frame_end(const struct reduce_plan *p, struct frame_run *f,
 {
 	struct reduction *r = job->result;
 
+	if (p->kernels.survey)
+		end_survey(p, f);
 	moments_finish(&f->normalised, p->kernels.moments, &r->normalised);
 	raw_moments_end(p, f, r);
 	r->good = f->normalised.good;
@@ -376,26 +498,38 @@ static void frame_end(const struct reduce_plan *p, struct frame_run *f,
 	r->normalised_tails = f->normalised_tails;
 	r->reduced_crc32c = p->source_only ? f->source_crc32c : f->reduced_crc32c;
 	r->source_crc32c = p->keep_source ? f->source_crc32c : 0;
-	histogram_fold(job->raw_counts, f->raw_tables, p->raw_tables, &f->raw_tails,
-	               p->raw_bins.bins);
+	if (p->raw_bins.bins)
+		histogram_fold(job->raw_counts, f->raw_tables, p->raw_tables, &f->raw_tails,
+		               p->raw_bins.bins);
 	histogram_fold(job->normalised_counts, f->normalised_tables, p->normalised_tables,
 	               &f->normalised_tails, p->normalised_bins.bins);
+}
+
+/* Without raw bins there is no raw histogram. */
+static bool histograms_init(struct reduce_plan *p)
+{
+	p->raw_tables = (struct histogram_tables){ 0 };
+	if (p->raw_bins.bins) {
+		if (!bin_map_init_raw(&p->raw_map, &p->raw_bins, product_of_layout(p->layout)))
+			return false;
+		p->raw_tables = histogram_tables_for(p->raw_bins.bins);
+	}
+	if (!bin_map_init_flat(&p->normalised_map, &p->normalised_bins))
+		return false;
+	p->normalised_tables = histogram_tables_for(p->normalised_bins.bins);
+	return true;
 }
 
 bool reduce_plan_init(struct reduce_plan *p)
 {
 	struct scratch_layout layout;
 
-	if (!shape_init(p) || !type_init(p) ||
-	    !bin_map_init_raw(&p->raw_map, &p->raw_bins, product_of_layout(p->layout)) ||
-	    !bin_map_init_flat(&p->normalised_map, &p->normalised_bins))
+	if (!shape_init(p) || !type_init(p) || !histograms_init(p))
 		return false;
-	p->raw_tables = histogram_tables_for(p->raw_bins.bins);
-	p->normalised_tables = histogram_tables_for(p->normalised_bins.bins);
 	saturation_init(p);
+	kernels_init(p);
 	tile_init(p);
 	hand_init(p);
-	kernels_init(p);
 	scratch_lay_out(p, &layout);
 	p->scratch_bytes = layout.bytes;
 	return true;

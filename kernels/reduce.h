@@ -4,12 +4,14 @@
 
 #include "kernels/binning.h"
 #include "kernels/convert.h"
+#include "kernels/counting.h"
 #include "kernels/crc32c.h"
 #include "kernels/flatten.h"
 #include "kernels/histogram.h"
 #include "kernels/layout.h"
 #include "kernels/moments.h"
 #include "kernels/raw_moments.h"
+#include "kernels/survey.h"
 #include "kernels/unpack.h"
 
 #include <stdbool.h>
@@ -31,8 +33,12 @@ struct reduce_kernels {
 	raw_sums_fn *raw_sums;     /* integer layouts */
 	raw_screen_fn *raw_screen; /* float layouts */
 	moments_block_fn *moments;
+	survey_fn *survey; /* stands for flatten, sums and bin_flat; NULL: where it cannot */
+	survey_bad_fn *survey_bad;
 	bin_raw_fn *bin_raw;
 	bin_flat_fn *bin_flat;
+	count_codes_fn *count_codes;
+	count_index_fn *count_index;
 	bin_rows_fn *bin_rows;
 	convert_fn *convert;
 	crc32c_fn *crc32c;

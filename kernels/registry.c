@@ -222,7 +222,7 @@ static void run_count(const struct kernel_bench *self, const struct kernel_bench
 
 	bin_map_init_flat(&map, &flat_bins);
 	((bin_flat_fn *)self->fn)(a->out, &tails, a->t, n, &map);
-	histogram_count(a->scratch, tables, a->out, n);
+	count_index_scalar(a->scratch, tables, a->out, n);
 }
 
 static int count_family(unsigned which, unsigned impl, struct kernel_bench *ret)

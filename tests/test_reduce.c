@@ -519,8 +519,6 @@ Test(reduce, refuses_plans_that_make_no_sense)
 	cr_assert_not(reduce_plan_init(&p));
 	p = good, p.bin = 2, p.source_only = true;
 	cr_assert_not(reduce_plan_init(&p));
-	p = good, p.raw_bins.bins = 0;
-	cr_assert_not(reduce_plan_init(&p));
 	p = good, p.normalised_bins.low = 1.5;
 	cr_assert_not(reduce_plan_init(&p));
 	p = good, p.type = PRODUCT_UINT32;

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/counting.h"
+
+#include "kernels/cpu.h"
+
+#include <string.h>
+
+/* `tables` is a constant where these are inlined. */
+static inline __attribute__((always_inline)) void
+count_codes(uint32_t *restrict at, unsigned tables, uint32_t stride, const uint8_t *restrict codes,
+            size_t n)
+{
+	for (size_t i = 0; i < n; i += 8) {
+		uint64_t eight;
+
+		memcpy(&eight, codes + i, sizeof eight);
+		for (unsigned j = 0; j < 8; j++)
+			at[(j % tables) * stride + (uint8_t)(eight >> 8 * j)]++;
+	}
+}
+
+static inline __attribute__((always_inline)) void
+count_index(uint32_t *restrict at, unsigned tables, uint32_t stride,
+            const uint16_t *restrict index, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		uint64_t four[2];
+
+		memcpy(four, index + i, sizeof four);
+		for (unsigned j = 0; j < 8; j++)
+			at[(j % tables) * stride + (uint16_t)(four[j / 4] >> 16 * (j % 4))]++;
+	}
+	for (; i < n; i++)
+		at[index[i]]++;
+}
+
+void count_codes_scalar(uint32_t *restrict tables, struct histogram_tables s,
+                        const uint8_t *restrict codes, size_t n)
+{
+	switch (s.tables) {
+	case 8:
+		count_codes(tables, 8, s.stride, codes, n);
+		break;
+	case 4:
+		count_codes(tables, 4, s.stride, codes, n);
+		break;
+	case 2:
+		count_codes(tables, 2, s.stride, codes, n);
+		break;
+	default:
+		count_codes(tables, 1, s.stride, codes, n);
+	}
+}
+
+void count_index_scalar(uint32_t *restrict tables, struct histogram_tables s,
+                        const uint16_t *restrict index, size_t n)
+{
+	switch (s.tables) {
+	case 8:
+		count_index(tables, 8, s.stride, index, n);
+		break;
+	case 4:
+		count_index(tables, 4, s.stride, index, n);
+		break;
+	case 2:
+		count_index(tables, 2, s.stride, index, n);
+		break;
+	default:
+		count_index(tables, 1, s.stride, index, n);
+	}
+}
+
+const struct counting_impl *counting_for(unsigned cpu)
+{
+	const struct counting_impl *best = counting_impls;
+
+	for (const struct counting_impl *i = counting_impls; i->name; i++)
+		if (!(i->needs & ~cpu))
+			best = i;
+	return best;
+}
+
+const struct counting_impl counting_impls[] = {
+	{ "scalar", 0, count_codes_scalar, count_index_scalar },
+#ifdef __x86_64__
+	{ "avx512icl", CPU_AVX512 | CPU_AVX512ICL, count_codes_avx512icl, count_index_avx512icl },
+#endif
+	{ 0 },
+};

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KERNELS_COUNTING_H
+#define KERNELS_COUNTING_H
+
+#include "kernels/histogram.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Count bin numbers into the tables of one histogram of one frame.
+ *
+ *   tables[index[i]]++          in any of the tables; they are added up at the end
+ *
+ * tables   added to           [histogram_tables_size()]
+ * codes    bin numbers below bins, at most 256 bins     [n], n a multiple of 64
+ * index    bin numbers below bins                       [n], any n below 2^31
+ *
+ * Every implementation adds the same, to whichever tables. Cannot fail. */
+typedef void count_codes_fn(uint32_t *restrict tables, struct histogram_tables s,
+                            const uint8_t *restrict codes, size_t n);
+typedef void count_index_fn(uint32_t *restrict tables, struct histogram_tables s,
+                            const uint16_t *restrict index, size_t n);
+
+struct counting_impl {
+	const char *name;
+	unsigned needs; /* enum cpu_flag */
+	count_codes_fn *codes;
+	count_index_fn *index;
+};
+
+extern const struct counting_impl counting_impls[];
+
+/* The fastest implementation that needs nothing outside `cpu`. Never NULL. */
+const struct counting_impl *counting_for(unsigned cpu);
+
+count_codes_fn count_codes_scalar, count_codes_avx512icl;
+count_index_fn count_index_scalar, count_index_avx512icl;
+
+#endif

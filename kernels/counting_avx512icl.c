@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/counting.h"
+
+#include <immintrin.h>
+#include <stdalign.h>
+
+/* Counting without a memory access for each pixel. Neighbouring pixels are alike: in a group of 64
+ * nearly all numbers lie in a window of 64 or 128 that begins at `base`. Their distances from it
+ * are turned into bit planes: bit i of plane p is bit p of distance i. For each distance d of the
+ * window, an AND of the planes or their complements marks the pixels that have it; the ones in it
+ * are counted, and added up in registers for as long as the window stays. Eight distances that
+ * differ in their low three bits are done at once.
+ *
+ * A few pixels outside the window are counted one by one. Where they are many the window moves, and
+ * where that does not help, as in noise over the whole range, all 64 are counted one by one. */
+#define GROUP 64
+#define FEW   6  /* pixels outside the window that are not yet a reason to move it */
+#define CHUNK 16 /* groups whose planes are made before they are used */
+
+/* The planes of one group. The place of those that a window does not need is taken by the mark of
+ * the pixels outside it. */
+struct planes {
+	alignas(64) int64_t at[8];
+};
+
+/* Transposes the 8 x 8 bits of each 64: byte p holds bit p of the eight bytes, the first one's
+ * at the top. Then byte p of each of the eight go side by side. */
+static inline void planes_make(struct planes *ret, __m512i bytes)
+{
+	const __m512i side_by_side = _mm512_set_epi64(
+		0x3f372f271f170f07, 0x3e362e261e160e06, 0x3d352d251d150d05, 0x3c342c241c140c04,
+		0x3b332b231b130b03, 0x3a322a221a120a02, 0x3931292119110901, 0x3830282018100800);
+	__m512i transposed = _mm512_gf2p8affine_epi64_epi8(
+		_mm512_set1_epi64((long long)0x8040201008040201), bytes, 0);
+
+	_mm512_store_si512(ret->at, _mm512_permutexvar_epi8(side_by_side, transposed));
+}
+
+static inline __m512i all(const int64_t *plane)
+{
+	return _mm512_set1_epi64(*plane);
+}
+
+/* In 64-bit lane d: the pixels inside the window whose distance has the low three bits d. */
+static inline __m512i low_three(const struct planes *p, const int64_t *outside)
+{
+	const __m512i bit0 = _mm512_set_epi64(-1, 0, -1, 0, -1, 0, -1, 0);
+	const __m512i bit1 = _mm512_set_epi64(-1, -1, 0, 0, -1, -1, 0, 0);
+	const __m512i bit2 = _mm512_set_epi64(-1, -1, -1, -1, 0, 0, 0, 0);
+	__m512i other;
+
+	/* a ^ b | c twice with a carried as c, at last its complement. */
+	other = _mm512_ternarylogic_epi64(bit0, all(&p->at[0]), all(outside), 0xbe);
+	other = _mm512_ternarylogic_epi64(bit1, all(&p->at[1]), other, 0xbe);
+	return _mm512_ternarylogic_epi64(bit2, all(&p->at[2]), other, 0x41);
+}
+
+#define BOTH_CLEAR 0x10 /* of a ternary logic: a & ~b & ~c */
+#define FIRST_SET  0x40 /* a & b & ~c */
+#define SECOND_SET 0x20 /* a & ~b & c */
+#define BOTH_SET   0x80 /* a & b & c */
+
+static inline __m512i add_ones(__m512i sum, __m512i pixels)
+{
+	return _mm512_add_epi64(sum, _mm512_popcnt_epi64(pixels));
+}
+
+/* Four times eight distances, by two more bits. */
+static inline void add_quarter(__m512i sums[4], __m512i pixels, __m512i a, __m512i b)
+{
+	sums[0] = add_ones(sums[0], _mm512_ternarylogic_epi64(pixels, a, b, BOTH_CLEAR));
+	sums[1] = add_ones(sums[1], _mm512_ternarylogic_epi64(pixels, a, b, FIRST_SET));
+	sums[2] = add_ones(sums[2], _mm512_ternarylogic_epi64(pixels, a, b, SECOND_SET));
+	sums[3] = add_ones(sums[3], _mm512_ternarylogic_epi64(pixels, a, b, BOTH_SET));
+}
+
+/* Add the counts of eight neighbouring numbers. */
+static inline void add_eight(uint32_t *counts, __m512i sums)
+{
+	__m256i *at = (__m256i *)(void *)counts;
+
+	_mm256_storeu_si256(
+		at, _mm256_add_epi32(_mm256_loadu_si256(at), _mm512_cvtepi64_epi32(sums)));
+}
+
+/* The first number of a window of `width` about `middle`. It lies in the tables, and in the numbers'
+ * type: a distance must not wrap round into it. */
+static inline uint32_t window_base(uint32_t middle, uint32_t width, uint32_t stride, uint32_t type)
+{
+	uint32_t last = (stride < type ? stride : type) - width;
+	uint32_t base = middle < width / 2 ? 0 : middle - width / 2;
+
+	return base < last ? base : last;
+}
+
+#define NARROW 64
+
+/* The codes whose bits are set in the planes' order. */
+static void count_marked(uint32_t *counts, const uint8_t *codes, uint64_t marked)
+{
+	for (; marked; marked &= marked - 1)
+		counts[codes[__builtin_ctzll(marked) ^ 7]]++;
+}
+
+/* Make the planes of at most CHUNK groups, of as many as are near the window. */
+static inline size_t narrow_chunk(struct planes *planes, uint32_t *tables, const uint8_t *codes,
+                                  size_t groups, uint32_t base)
+{
+	const __m512i from = _mm512_set1_epi8((char)base);
+	size_t g = 0;
+
+	for (; g < groups && g < CHUNK; g++) {
+		int64_t *at = planes[g].at;
+		int64_t outside;
+
+		planes_make(&planes[g], _mm512_sub_epi8(_mm512_loadu_si512(codes + g * GROUP), from));
+		outside = at[6] | at[7];
+		at[6] = outside;
+		if (__builtin_expect(outside == 0, 1))
+			continue;
+		if (__builtin_popcountll((uint64_t)outside) > FEW)
+			break;
+		count_marked(tables, codes + g * GROUP, (uint64_t)outside);
+	}
+	return g;
+}
+
+/* Count whole groups for as long as the window fits. Returns how many. */
+static size_t count_narrow(uint32_t *tables, const uint8_t *codes, size_t groups, uint32_t base)
+{
+	struct planes planes[CHUNK];
+	__m512i sums[NARROW / 8];
+	size_t done = 0, n;
+
+	for (unsigned j = 0; j < NARROW / 8; j++)
+		sums[j] = _mm512_setzero_si512();
+	do {
+		n = narrow_chunk(planes, tables, codes + done * GROUP, groups - done, base);
+		for (size_t g = 0; g < n; g++) {
+			const struct planes *p = &planes[g];
+			__m512i low = low_three(p, &p->at[6]), five = all(&p->at[5]);
+
+			add_quarter(sums, _mm512_andnot_si512(five, low), all(&p->at[3]),
+			            all(&p->at[4]));
+			add_quarter(sums + 4, _mm512_and_si512(five, low), all(&p->at[3]),
+			            all(&p->at[4]));
+		}
+		done += n;
+	} while (n == CHUNK && done < groups);
+	for (unsigned j = 0; done && j < NARROW / 8; j++)
+		add_eight(tables + base + 8 * j, sums[j]);
+	return done;
+}
+
+void count_codes_avx512icl(uint32_t *restrict tables, struct histogram_tables s,
+                           const uint8_t *restrict codes, size_t n)
+{
+	size_t done;
+
+	for (size_t i = 0; i < n; i += done * GROUP) {
+		uint32_t base =
+			window_base(codes[i + GROUP / 2], NARROW, s.stride, UINT8_MAX + 1);
+
+		done = count_narrow(tables, codes + i, (n - i) / GROUP, base);
+		if (done > 0)
+			continue;
+		count_codes_scalar(tables, s, codes + i, GROUP);
+		done = 1;
+	}
+}
+
+#define WIDE 128
+
+/* Those outside the window, in the order of pixels. */
+static uint64_t wide_outside(const uint16_t *index, __m512i from)
+{
+	const __m512i width = _mm512_set1_epi16(WIDE);
+	__m512i a = _mm512_sub_epi16(_mm512_loadu_si512(index), from);
+	__m512i b = _mm512_sub_epi16(_mm512_loadu_si512(index + 32), from);
+
+	return _mm512_cmpge_epu16_mask(a, width) |
+	       (uint64_t)_mm512_cmpge_epu16_mask(b, width) << 32;
+}
+
+/* As narrow_chunk(). Distances above 255 become 255. */
+static inline size_t wide_chunk(struct planes *planes, uint32_t *tables, const uint16_t *index,
+                                size_t groups, uint32_t base)
+{
+	const __m512i from = _mm512_set1_epi16((short)base), most = _mm512_set1_epi16(UINT8_MAX);
+	size_t g = 0;
+
+	for (; g < groups && g < CHUNK; g++, index += GROUP) {
+		__m512i a = _mm512_sub_epi16(_mm512_loadu_si512(index), from);
+		__m512i b = _mm512_sub_epi16(_mm512_loadu_si512(index + 32), from);
+		uint64_t outside;
+
+		planes_make(&planes[g], _mm512_packus_epi16(_mm512_min_epu16(a, most),
+		                                            _mm512_min_epu16(b, most)));
+		if (__builtin_expect(planes[g].at[7] == 0, 1))
+			continue;
+		outside = wide_outside(index, from);
+		if (__builtin_popcountll(outside) > FEW)
+			break;
+		for (; outside; outside &= outside - 1)
+			tables[index[__builtin_ctzll(outside)]]++;
+	}
+	return g;
+}
+
+static inline __attribute__((always_inline)) void add_wide(__m512i sums[WIDE / 8],
+                                                           const struct planes *p)
+{
+	__m512i low = low_three(p, &p->at[7]);
+	__m512i three = all(&p->at[3]), four = all(&p->at[4]);
+	__m512i five = all(&p->at[5]), six = all(&p->at[6]);
+
+	add_quarter(sums, _mm512_ternarylogic_epi64(low, five, six, BOTH_CLEAR), three, four);
+	add_quarter(sums + 4, _mm512_ternarylogic_epi64(low, five, six, FIRST_SET), three, four);
+	add_quarter(sums + 8, _mm512_ternarylogic_epi64(low, five, six, SECOND_SET), three, four);
+	add_quarter(sums + 12, _mm512_ternarylogic_epi64(low, five, six, BOTH_SET), three, four);
+}
+
+/* As count_narrow(). */
+static size_t count_wide(uint32_t *tables, const uint16_t *index, size_t groups, uint32_t base)
+{
+	struct planes planes[CHUNK];
+	__m512i sums[WIDE / 8];
+	size_t done = 0, n;
+
+	for (unsigned j = 0; j < WIDE / 8; j++)
+		sums[j] = _mm512_setzero_si512();
+	do {
+		n = wide_chunk(planes, tables, index + done * GROUP, groups - done, base);
+		for (size_t g = 0; g < n; g++)
+			add_wide(sums, &planes[g]);
+		done += n;
+	} while (n == CHUNK && done < groups);
+	for (unsigned j = 0; done && j < WIDE / 8; j++)
+		add_eight(tables + base + 8 * j, sums[j]);
+	return done;
+}
+
+#define TRIES_APART 16 /* groups, where the window does not fit */
+
+void count_index_avx512icl(uint32_t *restrict tables, struct histogram_tables s,
+                           const uint16_t *restrict index, size_t n)
+{
+	size_t i = 0, done;
+
+	for (; i + GROUP <= n; i += done) {
+		uint32_t base =
+			window_base(index[i + GROUP / 2], WIDE, s.stride, UINT16_MAX + 1);
+
+		done = GROUP * count_wide(tables, index + i, (n - i) / GROUP, base);
+		if (done > 0)
+			continue;
+		done = n - i < TRIES_APART * GROUP ? n - i : TRIES_APART * GROUP;
+		count_index_scalar(tables, s, index + i, done);
+	}
+	if (i < n)
+		count_index_scalar(tables, s, index + i, n - i);
+}
