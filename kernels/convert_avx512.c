@@ -17,14 +17,13 @@ static inline __m512i convert16(__m512 t, __mmask16 k, const struct window *w, u
 	__m512 level = _mm512_mul_ps(_mm512_sub_ps(t, low), _mm512_set1_ps(w->scale));
 	__mmask16 inside = _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(t, low, _CMP_GE_OQ), t, high,
 	                                           _CMP_LE_OQ);
-	__mmask16 below, bad;
+	__mmask16 bad;
 
 	level = _mm512_min_ps(level, last); /* NaN in the first operand gives the second */
 	if (__builtin_expect(inside == 0xffff, 1))
 		return _mm512_cvtps_epi32(level);
-	below = _mm512_cmp_ps_mask(t, low, _CMP_LT_OQ);
+	level = _mm512_max_ps(level, _mm512_setzero_ps());
 	bad = _mm512_cmp_ps_mask(t, t, _CMP_UNORD_Q);
-	level = _mm512_maskz_mov_ps((__mmask16)~below, level);
 	level = _mm512_mask_add_ps(level, bad, last, _mm512_set1_ps(1));
 	*clipped += (uint64_t)_mm_popcnt_u32(k & ~(unsigned)(inside | bad));
 	return _mm512_cvtps_epi32(level);

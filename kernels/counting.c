@@ -5,20 +5,7 @@
 
 #include <string.h>
 
-/* `tables` is a constant where these are inlined. */
-static inline __attribute__((always_inline)) void
-count_codes(uint32_t *restrict at, unsigned tables, uint32_t stride, const uint8_t *restrict codes,
-            size_t n)
-{
-	for (size_t i = 0; i < n; i += 8) {
-		uint64_t eight;
-
-		memcpy(&eight, codes + i, sizeof eight);
-		for (unsigned j = 0; j < 8; j++)
-			at[(j % tables) * stride + (uint8_t)(eight >> 8 * j)]++;
-	}
-}
-
+/* `tables` is a constant where this is inlined. */
 static inline __attribute__((always_inline)) void
 count_index(uint32_t *restrict at, unsigned tables, uint32_t stride,
             const uint16_t *restrict index, size_t n)
@@ -36,21 +23,14 @@ count_index(uint32_t *restrict at, unsigned tables, uint32_t stride,
 		at[index[i]]++;
 }
 
-void count_codes_scalar(uint32_t *restrict tables, struct histogram_tables s,
-                        const uint8_t *restrict codes, size_t n)
+void count_codes_scalar(uint64_t *restrict counts, const uint8_t *restrict codes, size_t n)
 {
-	switch (s.tables) {
-	case 8:
-		count_codes(tables, 8, s.stride, codes, n);
-		break;
-	case 4:
-		count_codes(tables, 4, s.stride, codes, n);
-		break;
-	case 2:
-		count_codes(tables, 2, s.stride, codes, n);
-		break;
-	default:
-		count_codes(tables, 1, s.stride, codes, n);
+	for (size_t i = 0; i < n; i += 8) {
+		uint64_t eight;
+
+		memcpy(&eight, codes + i, sizeof eight);
+		for (unsigned j = 0; j < 8; j++)
+			counts[j % CODE_TABLES * 256 + (uint8_t)(eight >> 8 * j)]++;
 	}
 }
 

@@ -7,19 +7,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Count bin numbers into the tables of one histogram of one frame.
+/* Count bin numbers of at most 16 bits into the tables of one histogram of one frame.
  *
  *   tables[index[i]]++          in any of the tables; they are added up at the end
  *
- * tables   added to           [histogram_tables_size()]
- * codes    bin numbers below bins, at most 256 bins     [n], n a multiple of 64
- * index    bin numbers below bins                       [n], any n below 2^31
+ * tables  added to            [histogram_tables_size()]
+ * index   below bins          [n], any n below 2^31
  *
  * Every implementation adds the same, to whichever tables. Cannot fail. */
-typedef void count_codes_fn(uint32_t *restrict tables, struct histogram_tables s,
-                            const uint8_t *restrict codes, size_t n);
 typedef void count_index_fn(uint32_t *restrict tables, struct histogram_tables s,
                             const uint16_t *restrict index, size_t n);
+
+/* The same for bin numbers of 8 bits.
+ *
+ * counts  added to, aligned to 64 bytes     [CODE_TABLES][256]
+ * codes                                     [n], n a multiple of 64 */
+#define CODE_TABLES 4
+#define CODE_COUNTS ((size_t)CODE_TABLES * 256)
+
+typedef void count_codes_fn(uint64_t *restrict counts, const uint8_t *restrict codes, size_t n);
 
 struct counting_impl {
 	const char *name;

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 #include <stdalign.h>
+#include <stdbool.h>
 
 /* Counting without a memory access for each pixel. Neighbouring pixels are alike: in a group of 64
  * nearly all numbers lie in a window of 64 or 128 that begins at `base`. Their distances from it
@@ -14,7 +15,7 @@
  * A few pixels outside the window are counted one by one. Where they are many the window moves, and
  * where that does not help, as in noise over the whole range, all 64 are counted one by one. */
 #define GROUP 64
-#define FEW   6  /* pixels outside the window that are not yet a reason to move it */
+#define FEW   6  /* pixels of a group outside the window: they are counted one by one */
 #define CHUNK 16 /* groups whose planes are made before they are used */
 
 /* The planes of one group. The place of those that a window does not need is taken by the mark of
@@ -93,80 +94,96 @@ static inline uint32_t window_base(uint32_t middle, uint32_t width, uint32_t str
 	return base < last ? base : last;
 }
 
-#define NARROW 64
+#define STRIP  4  /* groups that share a window */
+#define NARROW 64 /* numbers in it */
+
+/* The first of eight numbers that a window of codes begins with. */
+static inline unsigned narrow_base(unsigned middle)
+{
+	unsigned base = middle < 12 ? 0 : (middle - 12) & ~7u;
+
+	return base < 256 - NARROW ? base : 256 - NARROW;
+}
 
 /* The codes whose bits are set in the planes' order. */
-static void count_marked(uint32_t *counts, const uint8_t *codes, uint64_t marked)
+static void count_marked(uint64_t *counts, const uint8_t *codes, uint64_t marked)
 {
 	for (; marked; marked &= marked - 1)
 		counts[codes[__builtin_ctzll(marked) ^ 7]]++;
 }
 
-/* Make the planes of at most CHUNK groups, of as many as are near the window. */
-static inline size_t narrow_chunk(struct planes *planes, uint32_t *tables, const uint8_t *codes,
-                                  size_t groups, uint32_t base)
+/* Add what a strip has of 32 neighbouring numbers, whose fifth bit of the distance is clear or
+ * set. */
+static inline __attribute__((always_inline)) void
+add_half(uint64_t *counts, const struct planes *p, unsigned groups, bool either, bool set)
 {
+	__m512i sums[4];
+
+	for (unsigned g = 0; g < groups; g++) {
+		__m512i pixels = low_three(&p[g], &p[g].at[6]), five = all(&p[g].at[5]);
+		__m512i a = all(&p[g].at[3]), b = all(&p[g].at[4]);
+
+		if (either)
+			pixels = set ? _mm512_and_si512(five, pixels)
+			             : _mm512_andnot_si512(five, pixels);
+		for (unsigned j = 0; j < 4 && g == 0; j++)
+			sums[j] = _mm512_setzero_si512();
+		add_quarter(sums, pixels, a, b);
+	}
+	for (unsigned j = 0; j < 4; j++)
+		_mm512_store_si512(counts + 8 * j,
+		                   _mm512_add_epi64(_mm512_load_si512(counts + 8 * j), sums[j]));
+}
+
+/* A strip of one group or STRIP. False when too many pixels are outside the window: nothing is
+ * counted then. */
+static inline __attribute__((always_inline)) bool count_strip(uint64_t *counts,
+                                                              const uint8_t *codes, unsigned groups)
+{
+	unsigned base = narrow_base(codes[groups * GROUP / 2]);
 	const __m512i from = _mm512_set1_epi8((char)base);
-	size_t g = 0;
+	struct planes p[STRIP];
+	int64_t any = 0, high = 0;
+	int many = 0;
 
-	for (; g < groups && g < CHUNK; g++) {
-		int64_t *at = planes[g].at;
-		int64_t outside;
-
-		planes_make(&planes[g], _mm512_sub_epi8(_mm512_loadu_si512(codes + g * GROUP), from));
-		outside = at[6] | at[7];
-		at[6] = outside;
-		if (__builtin_expect(outside == 0, 1))
-			continue;
-		if (__builtin_popcountll((uint64_t)outside) > FEW)
-			break;
-		count_marked(tables, codes + g * GROUP, (uint64_t)outside);
+	for (unsigned g = 0; g < groups; g++) {
+		planes_make(&p[g],
+		            _mm512_sub_epi8(_mm512_loadu_si512(codes + g * GROUP), from));
+		p[g].at[6] |= p[g].at[7];
+		any |= p[g].at[6];
+		high |= p[g].at[5];
 	}
-	return g;
+	if (__builtin_expect(any != 0, 0)) {
+		for (unsigned g = 0; g < groups; g++)
+			many += __builtin_popcountll((uint64_t)p[g].at[6]);
+		if (many > FEW * (int)groups)
+			return false;
+		for (unsigned g = 0; g < groups; g++)
+			count_marked(counts, codes + g * GROUP, (uint64_t)p[g].at[6]);
+	}
+	if (high == 0) {
+		add_half(counts + base, p, groups, false, false);
+		return true;
+	}
+	add_half(counts + base, p, groups, true, false);
+	add_half(counts + base + NARROW / 2, p, groups, true, true);
+	return true;
 }
 
-/* Count whole groups for as long as the window fits. Returns how many. */
-static size_t count_narrow(uint32_t *tables, const uint8_t *codes, size_t groups, uint32_t base)
+static __attribute__((noinline)) void count_group(uint64_t *counts, const uint8_t *codes)
 {
-	struct planes planes[CHUNK];
-	__m512i sums[NARROW / 8];
-	size_t done = 0, n;
-
-	for (unsigned j = 0; j < NARROW / 8; j++)
-		sums[j] = _mm512_setzero_si512();
-	do {
-		n = narrow_chunk(planes, tables, codes + done * GROUP, groups - done, base);
-		for (size_t g = 0; g < n; g++) {
-			const struct planes *p = &planes[g];
-			__m512i low = low_three(p, &p->at[6]), five = all(&p->at[5]);
-
-			add_quarter(sums, _mm512_andnot_si512(five, low), all(&p->at[3]),
-			            all(&p->at[4]));
-			add_quarter(sums + 4, _mm512_and_si512(five, low), all(&p->at[3]),
-			            all(&p->at[4]));
-		}
-		done += n;
-	} while (n == CHUNK && done < groups);
-	for (unsigned j = 0; done && j < NARROW / 8; j++)
-		add_eight(tables + base + 8 * j, sums[j]);
-	return done;
+	if (!count_strip(counts, codes, 1))
+		count_codes_scalar(counts, codes, GROUP);
 }
 
-void count_codes_avx512icl(uint32_t *restrict tables, struct histogram_tables s,
-                           const uint8_t *restrict codes, size_t n)
+void count_codes_avx512icl(uint64_t *restrict counts, const uint8_t *restrict codes, size_t n)
 {
-	size_t done;
-
-	for (size_t i = 0; i < n; i += done * GROUP) {
-		uint32_t base =
-			window_base(codes[i + GROUP / 2], NARROW, s.stride, UINT8_MAX + 1);
-
-		done = count_narrow(tables, codes + i, (n - i) / GROUP, base);
-		if (done > 0)
-			continue;
-		count_codes_scalar(tables, s, codes + i, GROUP);
-		done = 1;
-	}
+	for (; n >= STRIP * GROUP; n -= STRIP * GROUP, codes += STRIP * GROUP)
+		if (!count_strip(counts, codes, STRIP))
+			for (unsigned g = 0; g < STRIP; g++)
+				count_group(counts, codes + g * GROUP);
+	for (; n; n -= GROUP, codes += GROUP)
+		count_group(counts, codes);
 }
 
 #define WIDE 128

@@ -8,8 +8,9 @@
 #ifdef __x86_64__
 #include <cpuid.h>
 
-/* Bits of leaf 7, subleaf 0, ecx: VBMI, VBMI2, GFNI, VAES, VPCLMULQDQ, BITALG, VPOPCNTDQ. */
-#define LEAF7_ECX_ICL (1u << 1 | 1u << 6 | 1u << 8 | 1u << 9 | 1u << 10 | 1u << 12 | 1u << 14)
+/* Bits of leaf 7, subleaf 0, ecx: VBMI, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG, VPOPCNTDQ. */
+#define LEAF7_ECX_ICL                                                                              \
+	(1u << 1 | 1u << 6 | 1u << 8 | 1u << 9 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 14)
 
 static unsigned avx512_flags(void)
 {
@@ -34,7 +35,7 @@ unsigned cpu_detect(void)
 	if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("pclmul"))
 		return 0;
 	flags |= CPU_SSE42;
-	if (!__builtin_cpu_supports("avx2"))
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
 		return flags;
 	flags |= CPU_AVX2;
 	return flags | avx512_flags();

@@ -93,7 +93,8 @@ void moments_block_scalar(struct block_sums *ret, const float *t, size_t n, floa
 		if (isnan(t[i]))
 			continue;
 		sum[i % MOMENTS_LANES] += deviation;
-		squares[i % MOMENTS_LANES] += deviation * deviation;
+		squares[i % MOMENTS_LANES] = fmaf(deviation, deviation,
+			                                  squares[i % MOMENTS_LANES]);
 		min = t[i] < min ? t[i] : min;
 		max = t[i] > max ? t[i] : max;
 		good++;

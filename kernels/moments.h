@@ -14,8 +14,8 @@ struct moments {
 /* Moments of float32 pixels, the same bits on every instruction set and for every tile.
  *
  * Pixels are taken in blocks of 1024 counted from the start of the frame. Within a block:
- * deviations from a shift, summed in float32 in 16 lanes by (index % 16), the lanes folded
- * 8-4-2-1. Blocks are added in order in double:
+ * deviations from a shift, summed in float32 in 16 lanes by (index % 16), squares with fmaf(),
+ * the lanes folded 8-4-2-1. Blocks are added in order in double:
  *
  *   sum     += S1 + n (shift - origin)
  *   squares += S2 + 2 (shift - origin) S1 + n (shift - origin)^2

@@ -17,7 +17,7 @@ static inline void add8(struct lanes *l, unsigned half, __m256 t, __m256 shift)
 	__m256 d = _mm256_and_ps(_mm256_sub_ps(t, shift), ordered);
 
 	l->sum[half] = _mm256_add_ps(l->sum[half], d);
-	l->squares[half] = _mm256_add_ps(l->squares[half], _mm256_mul_ps(d, d));
+	l->squares[half] = _mm256_fmadd_ps(d, d, l->squares[half]);
 	l->min = _mm256_min_ps(t, l->min); /* NaN in the first operand gives the second */
 	l->max = _mm256_max_ps(t, l->max);
 	l->good = _mm256_sub_epi32(l->good, _mm256_castps_si256(ordered));

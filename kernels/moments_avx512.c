@@ -16,7 +16,7 @@ static inline void add16(struct lanes *l, __mmask16 k, __m512 t, __m512 shift)
 	__m512 d = _mm512_maskz_sub_ps(good, t, shift);
 
 	l->sum = _mm512_add_ps(l->sum, d);
-	l->squares = _mm512_add_ps(l->squares, _mm512_mul_ps(d, d));
+	l->squares = _mm512_fmadd_ps(d, d, l->squares);
 	l->min = _mm512_mask_min_ps(l->min, good, t, l->min);
 	l->max = _mm512_mask_max_ps(l->max, good, t, l->max);
 	l->good += (uint32_t)_mm_popcnt_u32(good);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define CACHE_LINE 64
+unsigned reduce_opt;
 
 /* One frame of the hand while its tiles come in. */
 struct frame_run {
@@ -18,6 +19,7 @@ struct frame_run {
 	uint64_t clipped;
 	uint32_t reduced_crc32c, source_crc32c;
 	uint32_t *raw_tables, *normalised_tables; /* [histogram_tables_size()] */
+	uint64_t *code_counts;                    /* [CODE_COUNTS], with the survey */
 };
 
 /* A worker's scratch: offsets of its arrays from the start, each on a cache line of its own.
@@ -34,6 +36,7 @@ struct scratch_layout {
 	size_t sum, count; /* columns of binning       float [width], with bin > 1 */
 	size_t binned;     /* binned pixels            float [tile / bin^2], with bin > 1 */
 	size_t tables;     /* counting tables          uint32 [hand][raw + normalised] */
+	size_t counts;     /* the same of codes        uint64 [hand][CODE_COUNTS], survey */
 	size_t runs;       /* struct frame_run [hand] */
 	size_t bytes;      /* all of it */
 };
@@ -48,7 +51,9 @@ struct scratch {
 	uint8_t *codes;
 	uint64_t *bad;
 	uint32_t *tables;
+	uint64_t *counts;
 	struct frame_run *runs;
+	void *next_reduced; unsigned frame;
 	const char *ahead; /* not yet prefetched, */
 	size_t ahead_lines;
 };
@@ -68,6 +73,11 @@ static bool is_native(enum raw_layout l)
 static size_t tables_per_frame(const struct reduce_plan *p)
 {
 	return histogram_tables_size(p->raw_tables) + histogram_tables_size(p->normalised_tables);
+}
+
+static size_t codes_per_frame(const struct reduce_plan *p)
+{
+	return p->kernels.survey ? CODE_COUNTS : 0;
 }
 
 static size_t take(size_t *at, size_t bytes)
@@ -98,6 +108,7 @@ static void scratch_lay_out(const struct reduce_plan *p, struct scratch_layout *
 	ret->count = take(&at, columns * sizeof(float));
 	ret->binned = take(&at, p->bin > 1 ? tile / p->bin / p->bin * sizeof(float) : 0);
 	ret->tables = take(&at, p->hand * tables_per_frame(p) * sizeof(uint32_t));
+	ret->counts = take(&at, p->hand * codes_per_frame(p) * sizeof(uint64_t));
 	ret->runs = take(&at, p->hand * sizeof(struct frame_run));
 	ret->bytes = at;
 }
@@ -120,6 +131,7 @@ static void scratch_open(const struct reduce_plan *p, char *base, struct scratch
 		.count = (float *)(void *)(base + at.count),
 		.binned = (float *)(void *)(base + at.binned),
 		.tables = (uint32_t *)(void *)(base + at.tables),
+		.counts = (uint64_t *)(void *)(base + at.counts),
 		.runs = (struct frame_run *)(void *)(base + at.runs),
 	};
 }
@@ -177,7 +189,8 @@ static void hand_init(struct reduce_plan *p)
 	size_t budget = cpu_l2_bytes() / 4 * 3;
 	size_t per_pixel = 4 * sizeof(float) + sizeof(uint16_t); /* t, dark, gain, raw, index */
 	size_t tile = (size_t)p->tile_rows * p->width * per_pixel;
-	size_t frame = tables_per_frame(p) * sizeof(uint32_t) + sizeof(struct frame_run);
+	size_t frame = tables_per_frame(p) * sizeof(uint32_t) +
+	               codes_per_frame(p) * sizeof(uint64_t) + sizeof(struct frame_run);
 	size_t frames = tile < budget ? (budget - tile) / frame : 1;
 
 	frames = frames < 1 ? 1 : frames;
@@ -343,7 +356,7 @@ static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_
 		.shift = f->normalised.shift,
 		.map = &p->normalised_map,
 		.saturation = p->can_saturate ? p->raw_saturation : UINT32_MAX,
-		.ahead = s->ahead,
+		.ahead = reduce_opt & 8 ? raw + i * pixel : s->ahead,
 	};
 
 	if (first % MOMENTS_BLOCK == 0)
@@ -352,8 +365,18 @@ static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_
 	s->ahead += n * pixel;
 	if ((first + n) % MOMENTS_BLOCK == 0)
 		end_survey_block(f);
-	p->kernels.count_codes(f->normalised_tables, p->normalised_tables, run.codes,
-	                       survey_groups(first, n) * SURVEY_GROUP);
+	if (!(reduce_opt & 2))
+		p->kernels.count_codes(f->code_counts, run.codes,
+		                       survey_groups(first, n) * SURVEY_GROUP);
+	if (reduce_opt & 4) {
+		size_t all = tile->pixels * 8 / CACHE_LINE, share = all / 8;
+		size_t a = share * i / tile->pixels, b = share * (i + n) / tile->pixels;
+		for (size_t l = a; l < b; l++) {
+			size_t line = s->frame * share + l;
+			const char *at = line < all / 2 ? (const char *)(p->offset + tile->first + tile->pixels) + line * 64 : (const char *)(p->gain + tile->first + tile->pixels) + (line - all / 2) * 64;
+			__builtin_prefetch(at, 0, 2);
+		}
+	}
 }
 
 /* The first good pixels of a frame set the shift of the moments: one kernel after the other does
@@ -361,6 +384,8 @@ static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_
 static void survey_tile(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
                         const void *raw, const struct tile *tile)
 {
+	size_t start = SIZE_MAX;
+
 	for (size_t i = 0, n; i < tile->pixels; i += n) {
 		size_t left = tile->pixels - i;
 
@@ -368,8 +393,16 @@ static void survey_tile(const struct reduce_plan *p, struct scratch *s, struct f
 		n = n < left ? n : left;
 		if (f->normalised.held || moments_are_few(&f->normalised))
 			walk(p, s, f, raw, tile, i, n);
-		else
+		else {
+			if (start == SIZE_MAX)
+				start = i;
 			survey(p, s, f, raw, tile, i, n);
+		}
+	}
+	if ((reduce_opt & 2) && start != SIZE_MAX) {
+		size_t group = (tile->first + start) / SURVEY_GROUP - tile->first / SURVEY_GROUP;
+		p->kernels.count_codes(f->code_counts, s->codes + group * SURVEY_GROUP,
+		                       survey_groups(tile->first + start, tile->pixels - start) * SURVEY_GROUP);
 	}
 }
 
@@ -392,6 +425,8 @@ static void write_reduced(const struct reduce_plan *p, struct scratch *s, struct
 	size_t first = (size_t)(tile->row / p->bin) * p->out_width;
 	void *out = (char *)job->reduced + first * product_bytes(p->type);
 
+	for (size_t i = 0; (reduce_opt & 1) && i < n * product_bytes(p->type); i += CACHE_LINE)
+		__builtin_prefetch((char *)s->next_reduced + first * product_bytes(p->type) + i, 1);
 	f->clipped += p->kernels.convert(out, bin_tile(p, s, out_rows), n, &p->window);
 	f->reduced_crc32c = p->kernels.crc32c(f->reduced_crc32c, out, n * product_bytes(p->type));
 }
@@ -426,6 +461,7 @@ static void reduce_tiles(const struct reduce_plan *p, struct scratch *s,
 			aim(s, p, &jobs[i + 1], tile->first, tile->pixels);
 		else
 			aim(s, p, &jobs[0], end, next);
+		s->frame = i; s->next_reduced = jobs[(i + 1) % n].reduced;
 		reduce_tile(p, s, &s->runs[i], &jobs[i], tile);
 	}
 }
@@ -440,7 +476,8 @@ static void fill_planes(const struct reduce_plan *p, struct scratch *s)
 		s->gain[i] = 1;
 }
 
-static void frame_begin(const struct reduce_plan *p, struct frame_run *f, uint32_t *tables)
+static void frame_begin(const struct reduce_plan *p, struct frame_run *f, uint32_t *tables,
+                        uint64_t *counts)
 {
 	survey_begin(&f->survey);
 	moments_begin(&f->raw_floats);
@@ -450,7 +487,9 @@ static void frame_begin(const struct reduce_plan *p, struct frame_run *f, uint32
 	f->reduced_crc32c = f->source_crc32c = 0;
 	f->raw_tables = tables;
 	f->normalised_tables = tables + histogram_tables_size(p->raw_tables);
+	f->code_counts = counts;
 	memset(tables, 0, tables_per_frame(p) * sizeof *tables);
+	memset(counts, 0, codes_per_frame(p) * sizeof *counts);
 }
 
 static void raw_moments_end(const struct reduce_plan *p, struct frame_run *f, struct reduction *ret)
@@ -479,6 +518,8 @@ static void end_survey(const struct reduce_plan *p, struct frame_run *f)
 	f->normalised_tails.below += f->survey.tails.below;
 	f->normalised_tails.above += f->survey.tails.above;
 	f->normalised_tails.nan += f->survey.tails.nan;
+	for (size_t i = 0; i < CODE_COUNTS; i++) /* more than there are bins are 0 */
+		f->normalised_tables[i % 256] += (uint32_t)f->code_counts[i];
 	f->normalised_tables[0] -= (uint32_t)f->survey.absent;
 }
 
@@ -543,7 +584,8 @@ void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce
 	scratch_open(p, scratch, &s);
 	fill_planes(p, &s);
 	for (unsigned i = 0; i < n; i++)
-		frame_begin(p, &s.runs[i], s.tables + i * tables_per_frame(p));
+		frame_begin(p, &s.runs[i], s.tables + i * tables_per_frame(p),
+		            s.counts + i * codes_per_frame(p));
 	for (uint32_t row = 0; row < p->height; row += p->tile_rows) {
 		uint32_t left = p->height - row;
 		struct tile tile = { .row = row,

@@ -52,7 +52,7 @@ void survey_extremes(const struct survey *s, float *ret_min, float *ret_max)
  * The frame's least and greatest counts stay in their lanes until the last call. */
 void survey_gather_raw(struct survey *s)
 {
-	int64_t centre = s->raw_centre, sum = 0;
+	int64_t centre = SURVEY_CENTRE, sum = 0;
 	uint64_t squares = 0;
 
 	if (s->raw_runs == 0)
@@ -89,6 +89,10 @@ const struct survey_impl *survey_for(unsigned cpu)
 const struct survey_impl survey_impls[] = {
 #ifdef __x86_64__
 	{ "avx512", CPU_AVX512, { survey_uint8_avx512, survey_uint16_avx512 }, survey_bad_avx512 },
+	{ "avx512icl",
+	  CPU_AVX512 | CPU_AVX512ICL,
+	  { survey_uint8_avx512icl, survey_uint16_avx512icl },
+	  survey_bad_avx512 },
 #endif
 	{ 0 },
 };

@@ -32,8 +32,10 @@ static inline size_t survey_groups(size_t first, size_t n)
 	return (first % SURVEY_GROUP + n + SURVEY_GROUP - 1) / SURVEY_GROUP;
 }
 
-/* Runs whose sums of raw pixels the lanes hold before they must be gathered. */
-#define SURVEY_RUNS_MAX 4095
+/* Raw pixels are summed as deviations from here, in counts: 32-bit lanes hold them for so many runs
+ * before they must be gathered. */
+#define SURVEY_CENTRE   32767
+#define SURVEY_RUNS_MAX 1000
 
 /* What is known of a frame so far. */
 struct survey {
@@ -45,15 +47,15 @@ struct survey {
 	/* Of the frame. */
 	alignas(64) float min[16], max[16]; /* of good t */
 	struct histogram_tails tails;
+	bool signs; /* the last run had a negative t: a hint */
 	uint64_t absent; /* codes of pixels that are not there */
 
-	/* Of its good raw pixels: those that stay near the centre, in lanes, and all others. */
-	uint32_t raw_centre;           /* counts */
-	uint32_t raw_runs;             /* since they were gathered */
-	uint64_t raw_good;             /* pixels in the lanes */
+	/* Of its good raw pixels: of runs without a saturated one in lanes, and of all others. */
+	uint32_t raw_runs; /* since they were gathered */
+	uint64_t raw_good; /* pixels in the lanes */
 	alignas(64) uint16_t raw_min[32], raw_max[32];
-	int32_t raw_sum[16];           /* of deviations from the centre, */
-	uint64_t raw_squares[2][8];    /* of their squares */
+	int32_t raw_sum[16];        /* of deviations from SURVEY_CENTRE, */
+	uint64_t raw_squares[2][8]; /* of their squares */
 	struct raw_sums raw;
 };
 
@@ -123,7 +125,8 @@ void survey_extremes(const struct survey *s, float *ret_min, float *ret_max);
 /* Move what the lanes hold of raw pixels to s->raw. */
 void survey_gather_raw(struct survey *s);
 
-survey_fn survey_uint8_avx512, survey_uint16_avx512;
+survey_fn survey_uint8_avx512, survey_uint8_avx512icl;
+survey_fn survey_uint16_avx512, survey_uint16_avx512icl;
 survey_bad_fn survey_bad_avx512;
 
 #endif
