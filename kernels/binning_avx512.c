@@ -64,7 +64,8 @@ static inline __attribute__((always_inline)) __m512 bin_all(const float *t, size
 
 		sum[i] = _mm512_maskz_loadu_ps(k, t + 16 * i);
 		for (unsigned y = 1; y < b; y++)
-			sum[i] = _mm512_add_ps(sum[i], _mm512_maskz_loadu_ps(k, t + y * width + 16 * i));
+			sum[i] = _mm512_add_ps(sum[i],
+			                       _mm512_maskz_loadu_ps(k, t + y * width + 16 * i));
 	}
 	return _mm512_fmadd_ps(fold_pairs(sum, b), _mm512_set1_ps(1.0f / (float)(b * b)),
 	                       _mm512_setzero_ps());

@@ -6,9 +6,10 @@
 #include <string.h>
 
 /* `tables` is a constant where this is inlined. */
-static inline __attribute__((always_inline)) void
-count_index(uint32_t *restrict at, unsigned tables, uint32_t stride,
-            const uint16_t *restrict index, size_t n)
+static inline __attribute__((always_inline)) void count_index(uint32_t *restrict at,
+                                                              unsigned tables, uint32_t stride,
+                                                              const uint16_t *restrict index,
+                                                              size_t n)
 {
 	size_t i = 0;
 

@@ -80,12 +80,12 @@ static inline void add_eight(uint32_t *counts, __m512i sums)
 {
 	__m256i *at = (__m256i *)(void *)counts;
 
-	_mm256_storeu_si256(
-		at, _mm256_add_epi32(_mm256_loadu_si256(at), _mm512_cvtepi64_epi32(sums)));
+	_mm256_storeu_si256(at,
+	                    _mm256_add_epi32(_mm256_loadu_si256(at), _mm512_cvtepi64_epi32(sums)));
 }
 
-/* The first number of a window of `width` about `middle`. It lies in the tables, and in the numbers'
- * type: a distance must not wrap round into it. */
+/* The first number of a window of `width` about `middle`. It lies in the tables, and in the
+ * numbers' type: a distance must not wrap round into it. */
 static inline uint32_t window_base(uint32_t middle, uint32_t width, uint32_t stride, uint32_t type)
 {
 	uint32_t last = (stride < type ? stride : type) - width;
@@ -114,8 +114,8 @@ static void count_marked(uint64_t *counts, const uint8_t *codes, uint64_t marked
 
 /* Add what a strip has of 32 neighbouring numbers, whose fifth bit of the distance is clear or
  * set. */
-static inline __attribute__((always_inline)) void
-add_half(uint64_t *counts, const struct planes *p, unsigned groups, bool either, bool set)
+static inline __attribute__((always_inline)) void add_half(uint64_t *counts, const struct planes *p,
+                                                           unsigned groups, bool either, bool set)
 {
 	__m512i sums[4];
 
@@ -147,8 +147,7 @@ static inline __attribute__((always_inline)) bool count_strip(uint64_t *counts,
 	int many = 0;
 
 	for (unsigned g = 0; g < groups; g++) {
-		planes_make(&p[g],
-		            _mm512_sub_epi8(_mm512_loadu_si512(codes + g * GROUP), from));
+		planes_make(&p[g], _mm512_sub_epi8(_mm512_loadu_si512(codes + g * GROUP), from));
 		p[g].at[6] |= p[g].at[7];
 		any |= p[g].at[6];
 		high |= p[g].at[5];
@@ -195,8 +194,8 @@ static uint64_t wide_outside(const uint16_t *index, __m512i from)
 	__m512i a = _mm512_sub_epi16(_mm512_loadu_si512(index), from);
 	__m512i b = _mm512_sub_epi16(_mm512_loadu_si512(index + 32), from);
 
-	return _mm512_cmpge_epu16_mask(a, width) |
-	       (uint64_t)_mm512_cmpge_epu16_mask(b, width) << 32;
+	return _mm512_cmpge_epu16_mask(a, width) | (uint64_t)_mm512_cmpge_epu16_mask(b, width)
+	                                                   << 32;
 }
 
 /* As narrow_chunk(). Distances above 255 become 255. */
@@ -265,8 +264,7 @@ void count_index_avx512icl(uint32_t *restrict tables, struct histogram_tables s,
 	size_t i = 0, done;
 
 	for (; i + GROUP <= n; i += done) {
-		uint32_t base =
-			window_base(index[i + GROUP / 2], WIDE, s.stride, UINT16_MAX + 1);
+		uint32_t base = window_base(index[i + GROUP / 2], WIDE, s.stride, UINT16_MAX + 1);
 
 		done = GROUP * count_wide(tables, index + i, (n - i) / GROUP, base);
 		if (done > 0)

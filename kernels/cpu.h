@@ -4,7 +4,7 @@
 
 /* What this CPU can do, as the sets the kernels are written for. */
 enum cpu_flag {
-	CPU_SSE42 = 1u << 0, /* SSE4.2 with PCLMULQDQ: the CRC */
+	CPU_SSE42 = 1u << 0,     /* SSE4.2 with PCLMULQDQ: the CRC */
 	CPU_AVX2 = 1u << 1,      /* and FMA */
 	CPU_AVX512 = 1u << 2,    /* F, BW, CD, DQ, VL */
 	CPU_AVX512ICL = 1u << 3, /* and VBMI, VBMI2, GFNI, VPCLMULQDQ, VAES, IFMA, VNNI, BITALG,

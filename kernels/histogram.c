@@ -174,7 +174,7 @@ const struct histogram_impl *histogram_for(unsigned cpu)
 
 struct histogram_tables histogram_tables_for(uint32_t bins)
 {
-	const size_t budget = (size_t)36 << 10;       /* bytes: two tables of 4096 bins */
+	const size_t budget = (size_t)36 << 10; /* bytes: two tables of 4096 bins */
 	uint32_t least = bins < HISTOGRAM_WINDOW ? HISTOGRAM_WINDOW : bins;
 	uint32_t stride = (least + 15) / 16 * 16 + 16; /* whole lines; not a multiple of 4 KiB */
 	unsigned tables = 8;

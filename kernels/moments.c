@@ -93,15 +93,16 @@ void moments_block_scalar(struct block_sums *ret, const float *t, size_t n, floa
 		if (isnan(t[i]))
 			continue;
 		sum[i % MOMENTS_LANES] += deviation;
-		squares[i % MOMENTS_LANES] = fmaf(deviation, deviation,
-			                                  squares[i % MOMENTS_LANES]);
+		squares[i % MOMENTS_LANES] = fmaf(deviation, deviation, squares[i % MOMENTS_LANES]);
 		min = t[i] < min ? t[i] : min;
 		max = t[i] > max ? t[i] : max;
 		good++;
 	}
-	*ret = (struct block_sums){
-		.sum = moments_fold(sum), .squares = moments_fold(squares), .min = min, .max = max, .good = good
-	};
+	*ret = (struct block_sums){ .sum = moments_fold(sum),
+		                    .squares = moments_fold(squares),
+		                    .min = min,
+		                    .max = max,
+		                    .good = good };
 }
 
 moments_block_fn *moments_for(unsigned cpu)

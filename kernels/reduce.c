@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define CACHE_LINE 64
-unsigned reduce_opt;
 
 /* One frame of the hand while its tiles come in. */
 struct frame_run {
@@ -41,6 +40,12 @@ struct scratch_layout {
 	size_t bytes;      /* all of it */
 };
 
+/* Lines that are read soon and not yet prefetched. */
+struct ahead {
+	const char *at;
+	size_t lines;
+};
+
 /* The same as pointers, and what the pass reads next. */
 struct scratch {
 	float *groups; /* where t may be, */
@@ -53,9 +58,8 @@ struct scratch {
 	uint32_t *tables;
 	uint64_t *counts;
 	struct frame_run *runs;
-	void *next_reduced; unsigned frame;
-	const char *ahead; /* not yet prefetched, */
-	size_t ahead_lines;
+	struct ahead raw;       /* the next frame's tile */
+	struct ahead planes[2]; /* this frame's share of the next tile's dark and gain */
 };
 
 /* A run of whole rows of the frame. */
@@ -230,23 +234,55 @@ static void kernels_init(struct reduce_plan *p)
 	};
 }
 
-/* Start fetching the next `share`-th of what is read next. Each hop to another frame would
- * otherwise find its tile in memory: the hardware follows one stream. */
-static void prefetch(struct scratch *s, size_t share)
+/* What is read `from` here on for `bytes`: its lines number `part` of `parts`. */
+static struct ahead ahead_part(const void *from, size_t bytes, size_t part, size_t parts)
 {
-	size_t lines = (s->ahead_lines + share - 1) / share;
+	size_t lines = (bytes + CACHE_LINE - 1) / CACHE_LINE;
+	size_t first = lines * part / parts, last = lines * (part + 1) / parts;
 
-	for (size_t i = 0; i < lines; i++)
-		__builtin_prefetch(s->ahead + i * CACHE_LINE);
-	s->ahead += lines * CACHE_LINE;
-	s->ahead_lines -= lines;
+	return (struct ahead){ (const char *)from + first * CACHE_LINE, last - first };
 }
 
-static void aim(struct scratch *s, const struct reduce_plan *p, const struct reduce_job *job,
-                size_t first, size_t pixels)
+/* Start fetching what `done` of `all` pixels leave to fetch, into level 2: level 1 is full. */
+static void prefetch(struct ahead *a, size_t done, size_t all)
 {
-	s->ahead = (const char *)job->raw + raw_layout_bytes(p->layout, first);
-	s->ahead_lines = (raw_layout_bytes(p->layout, pixels) + CACHE_LINE - 1) / CACHE_LINE;
+	size_t lines = (a->lines * done + all - 1) / all;
+
+	for (size_t i = 0; i < lines; i++)
+		__builtin_prefetch(a->at + i * CACHE_LINE, 0, 2);
+	a->at += lines * CACHE_LINE;
+	a->lines -= lines;
+}
+
+/* While `done` of the tile's last `all` pixels are worked on. */
+static void prefetch_all(struct scratch *s, size_t done, size_t all)
+{
+	prefetch(&s->raw, done, all);
+	prefetch(&s->planes[0], done, all);
+	prefetch(&s->planes[1], done, all);
+}
+
+/* Each hop to another frame would find its tile in memory, and the first frame of a tile dark and
+ * gain: the hardware follows one stream. Frame i of n fetches the next one's tile, the last one
+ * the first one's next tile, and each its share of the next tile's planes. */
+static void look_ahead(const struct reduce_plan *p, struct scratch *s,
+                       const struct reduce_job *jobs, unsigned i, unsigned n,
+                       const struct tile *tile)
+{
+	size_t end = tile->first + tile->pixels;
+	size_t left = (size_t)p->width * p->height - end;
+	size_t next = left < tile->pixels ? left : tile->pixels;
+	bool last = i + 1 == n;
+	const char *raw = jobs[last ? 0 : i + 1].raw;
+	size_t from = raw_layout_bytes(p->layout, last ? end : tile->first);
+	size_t bytes = raw_layout_bytes(p->layout, last ? next : tile->pixels);
+
+	s->raw = ahead_part(raw + from, bytes, 0, 1);
+	s->planes[0] = s->planes[1] = (struct ahead){ 0 };
+	if (p->offset)
+		s->planes[0] = ahead_part(p->offset + end, next * sizeof(float), i, n);
+	if (p->gain)
+		s->planes[1] = ahead_part(p->gain + end, next * sizeof(float), i, n);
 }
 
 /* The tile's raw pixels in the machine's order: where they are, or a copy, which is a product when
@@ -321,12 +357,27 @@ static void walk(const struct reduce_plan *p, struct scratch *s, struct frame_ru
 
 	raw += i * pixel;
 	p->kernels.flatten(t, raw, offset_at(p, s, tile, i), gain_at(p, s, tile, i), n);
-	prefetch(s, 3);
+	prefetch_all(s, n / 3, tile->pixels - i);
 	add_raw_moments(p, s, f, raw, t, n);
 	moments_add(&f->normalised, p->kernels.moments, t, n);
-	prefetch(s, 2);
+	prefetch_all(s, n / 3, tile->pixels - i - n / 3);
 	add_normalised_histogram(p, s, f, t, n);
-	prefetch(s, 1);
+	prefetch_all(s, n - n / 3 * 2, tile->pixels - i - n / 3 * 2);
+}
+
+/* The group of pixel i of the tile, from the tile's first. */
+static size_t group_of(const struct tile *tile, size_t i)
+{
+	return (tile->first + i) / SURVEY_GROUP - tile->first / SURVEY_GROUP;
+}
+
+/* From pixel i of the tile to the end of its block of moments.h, or of the tile. */
+static size_t to_block_end(const struct tile *tile, size_t i)
+{
+	size_t left = tile->pixels - i;
+	size_t n = MOMENTS_BLOCK - (tile->first + i) % MOMENTS_BLOCK;
+
+	return n < left ? n : left;
 }
 
 static void end_survey_block(struct frame_run *f)
@@ -337,13 +388,13 @@ static void end_survey_block(struct frame_run *f)
 	moments_add_sums(&f->normalised, &b);
 }
 
-/* The same for a run of one block of moments.h, all at once. */
+/* The same for a run of one block of moments.h, all at once, but for counting the codes. */
 static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
                    const char *raw, const struct tile *tile, size_t i, size_t n)
 {
 	size_t pixel = product_bytes(product_of_layout(p->layout));
 	size_t first = tile->first + i;
-	size_t group = first / SURVEY_GROUP - tile->first / SURVEY_GROUP;
+	size_t group = group_of(tile, i);
 	const struct survey_run run = {
 		.t = s->t + i,
 		.codes = s->codes + group * SURVEY_GROUP,
@@ -356,27 +407,20 @@ static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_
 		.shift = f->normalised.shift,
 		.map = &p->normalised_map,
 		.saturation = p->can_saturate ? p->raw_saturation : UINT32_MAX,
-		.ahead = reduce_opt & 8 ? raw + i * pixel : s->ahead,
+		.ahead = is_native(p->layout) ? s->raw.at : raw,
 	};
 
+	prefetch(&s->planes[0], n, tile->pixels - i);
+	prefetch(&s->planes[1], n, tile->pixels - i);
+	if (is_native(p->layout))
+		s->raw.at += n * pixel;
+	else
+		prefetch(&s->raw, n, tile->pixels - i);
 	if (first % MOMENTS_BLOCK == 0)
 		survey_begin_block(&f->survey);
 	p->kernels.survey(&f->survey, &run);
-	s->ahead += n * pixel;
 	if ((first + n) % MOMENTS_BLOCK == 0)
 		end_survey_block(f);
-	if (!(reduce_opt & 2))
-		p->kernels.count_codes(f->code_counts, run.codes,
-		                       survey_groups(first, n) * SURVEY_GROUP);
-	if (reduce_opt & 4) {
-		size_t all = tile->pixels * 8 / CACHE_LINE, share = all / 8;
-		size_t a = share * i / tile->pixels, b = share * (i + n) / tile->pixels;
-		for (size_t l = a; l < b; l++) {
-			size_t line = s->frame * share + l;
-			const char *at = line < all / 2 ? (const char *)(p->offset + tile->first + tile->pixels) + line * 64 : (const char *)(p->gain + tile->first + tile->pixels) + (line - all / 2) * 64;
-			__builtin_prefetch(at, 0, 2);
-		}
-	}
 }
 
 /* The first good pixels of a frame set the shift of the moments: one kernel after the other does
@@ -384,26 +428,21 @@ static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_
 static void survey_tile(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
                         const void *raw, const struct tile *tile)
 {
-	size_t start = SIZE_MAX;
+	size_t i = 0, n, from;
 
-	for (size_t i = 0, n; i < tile->pixels; i += n) {
-		size_t left = tile->pixels - i;
-
-		n = MOMENTS_BLOCK - (tile->first + i) % MOMENTS_BLOCK;
-		n = n < left ? n : left;
-		if (f->normalised.held || moments_are_few(&f->normalised))
-			walk(p, s, f, raw, tile, i, n);
-		else {
-			if (start == SIZE_MAX)
-				start = i;
-			survey(p, s, f, raw, tile, i, n);
-		}
+	for (; i < tile->pixels && (f->normalised.held || moments_are_few(&f->normalised));
+	     i += n) {
+		n = to_block_end(tile, i);
+		walk(p, s, f, raw, tile, i, n);
 	}
-	if ((reduce_opt & 2) && start != SIZE_MAX) {
-		size_t group = (tile->first + start) / SURVEY_GROUP - tile->first / SURVEY_GROUP;
-		p->kernels.count_codes(f->code_counts, s->codes + group * SURVEY_GROUP,
-		                       survey_groups(tile->first + start, tile->pixels - start) * SURVEY_GROUP);
+	for (from = i; i < tile->pixels; i += n) {
+		n = to_block_end(tile, i);
+		survey(p, s, f, raw, tile, i, n);
 	}
+	if (from < tile->pixels)
+		p->kernels.count_codes(
+			f->code_counts, s->codes + group_of(tile, from) * SURVEY_GROUP,
+			survey_groups(tile->first + from, tile->pixels - from) * SURVEY_GROUP);
 }
 
 /* Bin the tile. Returns the pixels to convert. */
@@ -425,8 +464,6 @@ static void write_reduced(const struct reduce_plan *p, struct scratch *s, struct
 	size_t first = (size_t)(tile->row / p->bin) * p->out_width;
 	void *out = (char *)job->reduced + first * product_bytes(p->type);
 
-	for (size_t i = 0; (reduce_opt & 1) && i < n * product_bytes(p->type); i += CACHE_LINE)
-		__builtin_prefetch((char *)s->next_reduced + first * product_bytes(p->type) + i, 1);
 	f->clipped += p->kernels.convert(out, bin_tile(p, s, out_rows), n, &p->window);
 	f->reduced_crc32c = p->kernels.crc32c(f->reduced_crc32c, out, n * product_bytes(p->type));
 }
@@ -449,19 +486,11 @@ static void reduce_tile(const struct reduce_plan *p, struct scratch *s, struct f
 static void reduce_tiles(const struct reduce_plan *p, struct scratch *s,
                          const struct reduce_job *jobs, unsigned n, const struct tile *tile)
 {
-	size_t end = tile->first + tile->pixels;
-	size_t left = (size_t)p->width * p->height - end;
-	size_t next = left < tile->pixels ? left : tile->pixels;
-
 	s->t = s->groups + tile->first % SURVEY_GROUP;
 	if (p->kernels.survey)
 		p->kernels.survey_bad(s->bad, gain_at(p, s, tile, 0), tile->first, tile->pixels);
 	for (unsigned i = 0; i < n; i++) {
-		if (i + 1 < n)
-			aim(s, p, &jobs[i + 1], tile->first, tile->pixels);
-		else
-			aim(s, p, &jobs[0], end, next);
-		s->frame = i; s->next_reduced = jobs[(i + 1) % n].reduced;
+		look_ahead(p, s, jobs, i, n, tile);
 		reduce_tile(p, s, &s->runs[i], &jobs[i], tile);
 	}
 }

@@ -47,7 +47,7 @@ struct survey {
 	/* Of the frame. */
 	alignas(64) float min[16], max[16]; /* of good t */
 	struct histogram_tails tails;
-	bool signs; /* the last run had a negative t: a hint */
+	bool signs;      /* the last run had a negative t: a hint */
 	uint64_t absent; /* codes of pixels that are not there */
 
 	/* Of its good raw pixels: of runs without a saturated one in lanes, and of all others. */
@@ -72,7 +72,7 @@ struct survey {
  * first    number of the first pixel in the frame
  * n        at least 1; first % MOMENTS_BLOCK + n <= MOMENTS_BLOCK
  * shift    of the block
- * ahead    what will be read next: as many bytes as raw has are fetched into the cache */
+ * ahead    what is read soon: as many bytes as raw has are fetched into level 2 meanwhile */
 struct survey_run {
 	float *t;
 	uint8_t *codes;
@@ -105,7 +105,7 @@ typedef void survey_bad_fn(uint64_t *restrict bad, const float *restrict gain, s
 
 struct survey_impl {
 	const char *name;
-	unsigned needs; /* enum cpu_flag */
+	unsigned needs;                /* enum cpu_flag */
 	survey_fn *fn[PRODUCT_UINT32]; /* uint8, uint16 */
 	survey_bad_fn *bad;
 };

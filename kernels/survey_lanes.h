@@ -97,8 +97,8 @@ add_raw64(struct lanes *l, size_t pixel_bytes, const char *raw, __mmask64 k, __m
 
 	for (unsigned j = 0; j < 2; j++) {
 		__mmask32 here = (__mmask32)(good >> 32 * j);
-		__m512i v = load_raw(pixel_bytes, (__mmask32)(k >> 32 * j),
-		                     raw + 32 * j * pixel_bytes);
+		__m512i v =
+			load_raw(pixel_bytes, (__mmask32)(k >> 32 * j), raw + 32 * j * pixel_bytes);
 		__m512i d = _mm512_maskz_sub_epi16(here, v, _mm512_set1_epi16(CENTRE));
 
 		l->raw_sum = add_products(l->raw_sum, d, _mm512_set1_epi16(1));
@@ -143,20 +143,18 @@ static inline void step(struct place *p, size_t pixel_bytes)
 }
 
 /* Whole groups without a bad pixel, at most `most`. Returns how many. */
-static inline __attribute__((always_inline)) size_t add_good(struct lanes *lanes,
-                                                             const struct constants *c,
-                                                             struct place *place,
-                                                             size_t pixel_bytes,
-                                                             const uint64_t *bad, size_t most)
+static inline __attribute__((always_inline)) size_t
+add_good(struct lanes *lanes, const struct constants *c, struct place *place, size_t pixel_bytes,
+         const uint64_t *bad, size_t most)
 {
 	struct lanes l = *lanes;
 	struct place p = *place;
 	size_t g = 0;
 
 	for (; g < most && bad[g] == 0; g++) {
-		_mm_prefetch(p.ahead, _MM_HINT_T0);
+		_mm_prefetch(p.ahead, _MM_HINT_T1);
 		if (pixel_bytes == 2)
-			_mm_prefetch(p.ahead + 64, _MM_HINT_T0);
+			_mm_prefetch(p.ahead + 64, _MM_HINT_T1);
 		add64(&l, c, &p, pixel_bytes, UINT64_MAX, UINT64_MAX);
 		step(&p, pixel_bytes);
 	}
@@ -247,8 +245,7 @@ static inline void extremes(const struct survey_run *r, const struct lanes *l, b
 
 	if (negative)
 		greatest = signs ? l->greatest : find_greatest(r);
-	*ret_min = _mm512_castsi512_ps(
-		_mm512_mask_mov_epi32(l->nearest, negative, l->farthest));
+	*ret_min = _mm512_castsi512_ps(_mm512_mask_mov_epi32(l->nearest, negative, l->farthest));
 	*ret_max = _mm512_castsi512_ps(_mm512_mask_mov_epi32(greatest, none_positive, l->nearest));
 }
 
@@ -289,21 +286,17 @@ static inline void add_raw(struct survey *s, const struct survey_run *r, const s
 		exact(&s->raw, r->raw, r->t, r->saturation, r->n);
 		return;
 	}
-	_mm512_store_si512(s->raw_sum,
-	                   _mm512_add_epi32(_mm512_load_si512(s->raw_sum), l->raw_sum));
+	_mm512_store_si512(s->raw_sum, _mm512_add_epi32(_mm512_load_si512(s->raw_sum), l->raw_sum));
 	add_to(s->raw_squares[0], l->raw_squares[0]);
 	add_to(s->raw_squares[1], l->raw_squares[1]);
-	_mm512_store_si512(s->raw_min,
-	                   _mm512_min_epu16(_mm512_load_si512(s->raw_min), l->raw_min));
-	_mm512_store_si512(s->raw_max,
-	                   _mm512_max_epu16(_mm512_load_si512(s->raw_max), l->raw_max));
+	_mm512_store_si512(s->raw_min, _mm512_min_epu16(_mm512_load_si512(s->raw_min), l->raw_min));
+	_mm512_store_si512(s->raw_max, _mm512_max_epu16(_mm512_load_si512(s->raw_max), l->raw_max));
 	s->raw_good += good;
 	if (++s->raw_runs == SURVEY_RUNS_MAX)
 		survey_gather_raw(s);
 }
 
-static inline struct constants constants_of(const struct survey_run *r, bool from_zero,
-                                            bool signs)
+static inline struct constants constants_of(const struct survey_run *r, bool from_zero, bool signs)
 {
 	return (struct constants){
 		.shift = _mm512_set1_ps(r->shift),
@@ -341,12 +334,10 @@ static inline __attribute__((always_inline)) void survey(size_t pixel_bytes, raw
 	size_t whole = (lead + r->n) / SURVEY_GROUP; /* groups that no later run goes on with */
 	const struct constants c = constants_of(r, from_zero, signs);
 	struct lanes l = lanes_of(s);
-	struct place at = { r->t - lead,
-		            r->codes,
-		            (const char *)r->raw - lead * pixel_bytes,
-		            r->offset - lead,
-		            r->gain - lead,
-		            r->ahead };
+	struct place at = {
+		r->t - lead,      r->codes,       (const char *)r->raw - lead * pixel_bytes,
+		r->offset - lead, r->gain - lead, r->ahead
+	};
 	uint64_t bads = 0;
 
 	for (size_t g = 0; g < groups;) {
@@ -371,9 +362,8 @@ static inline __attribute__((always_inline)) void survey(size_t pixel_bytes, raw
 }
 
 /* A body for each case: the flags are constants where survey() is inlined. */
-static inline __attribute__((always_inline)) void survey_any(size_t pixel_bytes, raw_sums_fn *exact,
-                                                             struct survey *s,
-                                                             const struct survey_run *r)
+static inline __attribute__((always_inline)) void
+survey_any(size_t pixel_bytes, raw_sums_fn *exact, struct survey *s, const struct survey_run *r)
 {
 	bool from_zero = r->map->low == 0;
 
