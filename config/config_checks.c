@@ -123,7 +123,7 @@ static void check_bins(struct loading *l, const struct config_bins *b, const cha
 {
 	double low = b->low_auto ? 0 : b->low;
 
-	if (!all_accepted(l, -1, keys) || b->high_auto)
+	if (!all_accepted(l, -1, keys) || b->high_auto || b->bins == 0)
 		return;
 	if (!is_interval(low, b->high, b->bins))
 		blame(l, -1, keys, "low %g must be below high %g", low, b->high);

@@ -492,7 +492,7 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 	k->pipeline = p;
 	k->held = calloc(p->receiver_count, sizeof *k->held);
 	k->asks = calloc(p->receiver_count, sizeof *k->asks);
-	k->raw_counts = calloc(p->config->histogram.raw.bins, sizeof *k->raw_counts);
+	k->raw_counts = calloc(p->config->histogram.raw.bins + 1, sizeof *k->raw_counts);
 	k->normalised_counts =
 		calloc(p->config->histogram.normalised.bins, sizeof *k->normalised_counts);
 	*ret_status = 70;

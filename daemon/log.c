@@ -22,11 +22,17 @@ static struct {
 	enum log_format format;
 	char progress[512]; /* on the terminal now; "" for none */
 	uint64_t left_out;  /* lines, since nobody reads them */
-} logger = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	enum log_level least;
+} logger = { .lock = PTHREAD_MUTEX_INITIALIZER, .least = LOG_INFO };
 
 void log_open(enum log_format format)
 {
 	logger.format = format;
+}
+
+void log_least(enum log_level least)
+{
+	logger.least = least;
 }
 
 bool log_is_terminal(void)
@@ -129,6 +135,8 @@ void log_line(enum log_level level, const char *area, const char *format, ...)
 	char sentence[1024];
 	va_list arguments;
 
+	if (level > logger.least)
+		return;
 	va_start(arguments, format);
 	vsnprintf(sentence, sizeof sentence, format, arguments);
 	va_end(arguments);

@@ -16,6 +16,9 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_LEVEL_COUNT };
 /* Before the first line; a line is JSON or text. */
 void log_open(enum log_format format);
 
+/* Leave out lines that matter less than `least`. Before the threads. */
+void log_least(enum log_level least);
+
 __attribute__((format(printf, 3, 4))) void log_line(enum log_level level, const char *area,
                                                     const char *format, ...);
 

@@ -22,7 +22,8 @@ unsigned pipeline_workers(const struct config *c)
 	return cpus < 1 ? 1 : cpus > WORKERS_MOST ? WORKERS_MOST : (unsigned)cpus;
 }
 
-static int open_receivers(struct pipeline *p, char why[400], int *ret_status)
+static int open_receivers(struct pipeline *p, const struct feed *feed, char why[400],
+                          int *ret_status)
 {
 	const struct config_list *endpoints = &p->config->ingest.endpoints;
 	int err = 0;
@@ -33,7 +34,7 @@ static int open_receivers(struct pipeline *p, char why[400], int *ret_status)
 	memset(p->receivers, 0, endpoints->count * sizeof *p->receivers);
 	p->receiver_count = endpoints->count;
 	for (unsigned i = 0; err == 0 && i < p->receiver_count; i++)
-		err = receiver_open(&p->receivers[i], p, i, endpoints->at[i], why);
+		err = receiver_open(&p->receivers[i], p, i, endpoints->at[i], i ? NULL : feed, why);
 	if (err == -EACCES || err == -EPERM)
 		*ret_status = 77;
 	else if (err == -EINVAL || err == -ENOMEM)
@@ -75,7 +76,7 @@ int pipeline_open(struct pipeline *p, const struct config *c, const struct plane
 	if (err == 0)
 		err = open_workers(p);
 	if (err == 0)
-		err = open_receivers(p, why, ret_status);
+		err = open_receivers(p, options->feed, why, ret_status);
 	if (err == 0)
 		err = collector_open(&p->collector, p, &options->program, why, ret_status);
 	if (err < 0)

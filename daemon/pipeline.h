@@ -51,6 +51,7 @@ struct pipeline {
 struct pipeline_options {
 	uint64_t series_limit;       /* end after so many closed series; 0: none */
 	struct sink_program program; /* for the manifest; texts are borrowed */
+	const struct feed *feed;     /* instead of the first endpoint's socket; NULL: none */
 };
 
 /* Make everything that does not depend on the geometry (and the layout too, when it is known),

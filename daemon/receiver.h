@@ -15,12 +15,22 @@ struct pipeline;
 /* What the collector answered to ENTRY_ASK. */
 enum ask_answer { ASK_OPEN, ASK_ACCEPTED, ASK_REFUSED };
 
+/* Frames from memory instead of a socket, for measurements: everything behind the receiver is as
+ * always. */
+struct feed {
+	/* The next frame, whose pixels stay where they are until the pipeline is closed. False:
+	 * there are no more, the receiver ends. Receiving thread; may wait. */
+	bool (*next)(void *user, struct frame *ret);
+	void *user;
+};
+
 /* One endpoint: takes messages, decodes their headers, publishes entries. It decides nothing
  * about series; that is the collector's. */
 struct receiver {
 	struct stage stage;
 	struct pipeline *pipeline;
 	unsigned index;
+	const struct feed *feed; /* NULL: the socket */
 	struct source source;
 	const struct protocol *protocol;
 	struct decoder *decoder;
@@ -50,9 +60,10 @@ struct receiver {
 	_Alignas(64) _Atomic bool reopen;
 };
 
-/* 0, or negative errno with why. `endpoint` is borrowed. */
+/* 0, or negative errno with why. `endpoint` is borrowed, and `feed`, which takes its place unless
+ * NULL. */
 int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, const char *endpoint,
-                  char why[400]);
+                  const struct feed *feed, char why[400]);
 
 /* Accepts a zeroed or half-open one. The thread must have ended. */
 void receiver_close(struct receiver *r);

@@ -59,7 +59,8 @@ struct reduce_plan {
 	float window_low, window_high; /* integer output: mapped to 0 ... max - 1 */
 	bool bad_zero;                 /* float output: bad pixels become 0 instead of NaN */
 	bool keep_source;              /* also write the unpacked frame, for a source sink */
-	struct bins raw_bins, normalised_bins;
+	struct bins raw_bins; /* bins 0: no histogram of raw pixels */
+	struct bins normalised_bins;
 	uint32_t batch;      /* ceiling of a hand, at least 1 */
 	uint32_t tile_bytes; /* target size of a tile as float32; 0: chosen from the cache */
 	unsigned cpu;        /* enum cpu_flag: what kernels may use */
@@ -79,7 +80,7 @@ struct reduce_plan {
 };
 
 /* Complete the plan. False when width, height, bin, type, window or bins make no sense (out_width
- * or out_height 0, bin not one of the list, bins 0 or above HISTOGRAM_BINS_MAX, low >= high, bins
+ * or out_height 0, bin not one of the list, normalised bins 0, bins above HISTOGRAM_BINS_MAX, low >= high, bins
  * too narrow to tell apart, uint32 other than source_only, batch 0). */
 bool reduce_plan_init(struct reduce_plan *p);
 

@@ -199,6 +199,8 @@ static void print_bins(FILE *f, const char *kind, const struct bins *b, const ui
 {
 	double width = (b->high - b->low) / b->bins;
 
+	if (b->bins == 0)
+		return; /* there is no such histogram */
 	for (uint32_t i = 0; counts && i < b->bins; i++)
 		fprintf(f, "%s,%.17g,%.17g,%" PRIu64 "\n", kind, b->low + i * width,
 		        i + 1 == b->bins ? b->high : b->low + (i + 1) * width, counts[i]);

@@ -39,8 +39,8 @@ Test(bench, reads_its_options)
 Test(bench, refuses_what_it_does_not_know_or_does_not_have_yet)
 {
 	static const char *const rows[][2] = {
-		{ "", "limits, kernels or stream" },
-		{ "pipeline", "not in this version" },
+		{ "", "limits, kernels, pipeline or stream" },
+		{ "sinks", "not in this version" },
 		{ "soak", "not in this version" },
 		{ "everything", "unknown" },
 		{ "limits kernels", "one benchmark at a time" },
