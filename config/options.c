@@ -79,14 +79,14 @@ static const struct option_choice normalisations[] = {
 	{ "none", NORMALISE_NONE, false },
 	{ "dark", NORMALISE_DARK, false },
 	{ "transmission", NORMALISE_TRANSMISSION, false },
-	{ "attenuation", NORMALISE_ATTENUATION, LATER },
+	{ "attenuation", NORMALISE_ATTENUATION, false },
 	{ NULL, 0, false },
 };
 
 static const struct option_choice replacements[] = {
 	{ "nan", BAD_NAN, false },
 	{ "zero", BAD_ZERO, false },
-	{ "median", BAD_MEDIAN, LATER },
+	{ "median", BAD_MEDIAN, false },
 	{ NULL, 0, false },
 };
 
@@ -156,7 +156,8 @@ const struct option_section option_sections[] = {
 	{ "calibration",
 	  "TIFF images of the full frame's size; of a file with several pages the mean is taken. "
 	  "Counts are what is stored; tags that re-map values are ignored." },
-	{ "reduce", "What is done to each frame, in the order: normalise, bad pixels, bin, type." },
+	{ "reduce", "What is done to each frame, in the order: region, normalise, bad pixels, bin, "
+	            "-ln, type." },
 	{ "reduce.roi",
 	  "Region of interest: the part of the frame that is kept. 0: all of it. Every product is "
 	  "of this region." },
@@ -415,7 +416,9 @@ const struct option options[] = {
 	  .fallback = "transmission",
 	  .help = "none: the counts as they came. dark: image - dark, needs a dark. transmission: "
 	          "(image - dark) / (flat - dark), needs a flat; without a dark, dark is 0. With "
-	          "neither of them the counts stay as they came, as with none." },
+	          "neither of them the counts stay as they came, as with none. attenuation: -ln "
+	          "of the transmission; a pixel whose transmission is not above 0 is bad in that "
+	          "frame." },
 	{ .path = "reduce.bad_pixels",
 	  .kind = OPTION_CHOICE,
 	  MEMBER(reduce.bad_pixels),
@@ -423,10 +426,10 @@ const struct option options[] = {
 	  .fallback = "nan",
 	  .help = "What replaces a bad pixel: one where flat - dark is not positive, or that a "
 	          "mask "
-	          "names. median: of its good neighbours." },
+	          "names. median: of the good ones among its 8 neighbours, not a number without "
+	          "any. Binning leaves bad pixels out anyway." },
 	{ .path = "reduce.roi.x",
 	  .kind = OPTION_INTEGER,
-	  .flags = OPTION_BUILT,
 	  MEMBER(reduce.roi_x),
 	  .high = 65535,
 	  .unit = "pixels",
@@ -434,7 +437,6 @@ const struct option options[] = {
 	  .help = "First column of the region." },
 	{ .path = "reduce.roi.y",
 	  .kind = OPTION_INTEGER,
-	  .flags = OPTION_BUILT,
 	  MEMBER(reduce.roi_y),
 	  .high = 65535,
 	  .unit = "pixels",
@@ -442,7 +444,6 @@ const struct option options[] = {
 	  .help = "First row of the region." },
 	{ .path = "reduce.roi.width",
 	  .kind = OPTION_INTEGER,
-	  .flags = OPTION_BUILT,
 	  MEMBER(reduce.roi_width),
 	  .high = 65536,
 	  .unit = "pixels",
@@ -450,7 +451,6 @@ const struct option options[] = {
 	  .help = "Columns of the region. 0: all." },
 	{ .path = "reduce.roi.height",
 	  .kind = OPTION_INTEGER,
-	  .flags = OPTION_BUILT,
 	  MEMBER(reduce.roi_height),
 	  .high = 65536,
 	  .unit = "pixels",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/planes.h"
+#include "daemon/region.h"
 #include "ingest/calibration.h"
 #include "kernels/coefficients.h"
 #include "kernels/cpu.h"
@@ -102,9 +103,30 @@ static int read_images(struct planes *p, const struct config *c, struct images *
 	return err;
 }
 
-static int make_planes(struct planes *p, const struct config *c, const struct images *i)
+/* What is not in the region counts for nothing, bad pixels neither. */
+static int crop(struct planes *p, const struct config *c, struct images *i, size_t *ret_pixels)
 {
-	size_t pixels = (size_t)p->width * p->height;
+	struct image *images[] = { &i->dark, &i->flat, &i->mask };
+	struct region region;
+	char why[320];
+	int err = region_of(&c->reduce, p->width, p->height, &region, why);
+
+	if (err < 0)
+		return fail(p, err, "%s (%s)", why, p->size_from);
+	for (unsigned k = 0; k < 3; k++)
+		if (images[k]->pixels)
+			region_crop(&region, images[k]->pixels, p->width);
+	*ret_pixels = (size_t)region.width * region.height;
+	return 0;
+}
+
+static int make_planes(struct planes *p, const struct config *c, struct images *i)
+{
+	size_t pixels = 0;
+	int err = crop(p, c, i, &pixels);
+
+	if (err < 0)
+		return err;
 	size_t bytes = (pixels * sizeof(float) + 4095) / 4096 * 4096;
 	bool scale = i->flat.pixels != NULL;
 
@@ -142,6 +164,10 @@ static void note_what_is_not_done(struct planes *p, const struct config *c)
 		snprintf(p->note, sizeof p->note,
 		         "no calibration is configured: frames keep their counts, as with "
 		         "reduce.normalise none");
+	if (c->reduce.normalise == NORMALISE_ATTENUATION && !c->calibration.flat[0])
+		snprintf(p->note, sizeof p->note,
+		         "reduce.normalise is attenuation, but calibration.flat is not configured: "
+		         "-ln is taken of counts");
 	if (c->reduce.normalise == NORMALISE_NONE && given)
 		snprintf(p->note, sizeof p->note,
 		         "reduce.normalise is none: calibration.dark and calibration.flat are not "

@@ -8,9 +8,10 @@
 /* The calibration of a run: the images of the configuration, made into the planes that
  * flattening reads. Loaded once, by the main thread; constant afterwards. */
 struct planes {
-	uint32_t width, height; /* pixels; 0 without any calibration image */
-	float *offset, *gain;   /* [height][width] as kernels/coefficients.h; NULL: none needed */
-	uint64_t bad;           /* pixels */
+	uint32_t width, height; /* of the images, pixels; 0 without any */
+	float *offset, *gain;   /* of the region of interest, as kernels/coefficients.h; NULL: none
+	                           needed */
+	uint64_t bad;           /* pixels of the region */
 	size_t bytes;           /* of both planes */
 	struct sink_calibration files[3];
 	unsigned file_count;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/slot_layout.h"
+#include "daemon/region.h"
 
 #include <errno.h>
 #include <math.h>
@@ -162,7 +163,8 @@ bool layout_known_shape(const struct config *config, const struct planes *planes
 	return true;
 }
 
-static struct reduce_plan plan_of(const struct layout_needs *n, const struct frame_shape *s)
+static struct reduce_plan plan_of(const struct layout_needs *n, const struct frame_shape *s,
+                                  const struct region *region)
 {
 	const struct config *c = n->config;
 	enum raw_layout raw = raw_layout_of(s);
@@ -171,11 +173,15 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 
 	layout_bins(c, s, &raw_bins, &normalised_bins);
 	return (struct reduce_plan){
-		.width = s->width,
-		.height = s->height,
+		.width = region->width,
+		.height = region->height,
+		.left = region->left,
+		.top = region->top,
+		.payload_width = s->width,
 		.layout = raw,
 		.offset = offset ? n->planes->offset : NULL,
 		.gain = n->planes->gain,
+		.attenuation = c->reduce.normalise == NORMALISE_ATTENUATION,
 		.saturation = saturation_of(c, s),
 		.source_only = c->reduce.type == REDUCE_SOURCE,
 		.bin = c->reduce.bin,
@@ -183,6 +189,7 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 		.window_low = (float)c->reduce.window_low,
 		.window_high = (float)c->reduce.window_high,
 		.bad_zero = c->reduce.bad_pixels == BAD_ZERO,
+		.bad_median = c->reduce.bad_pixels == BAD_MEDIAN,
 		.keep_source = wants_source(c),
 		.raw_bins = raw_bins,
 		.normalised_bins = normalised_bins,
@@ -233,7 +240,7 @@ static int share_out(struct layout *l, const struct layout_needs *n, char why[32
 	uint64_t buffer = n->config->ingest.buffer, receivers = n->receivers;
 	uint64_t hands = (uint64_t)PAYLOADS_PER_HAND * l->plan.hand * n->workers / receivers;
 
-	b->frame_bytes = raw_layout_bytes(l->plan.layout, (size_t)l->plan.width * l->plan.height);
+	b->frame_bytes = raw_layout_bytes(l->plan.layout, (size_t)l->shape.width * l->shape.height);
 	b->slot_bytes = slot_bytes_of(l);
 	b->sinks_bytes = sinks_memory_bytes(n->config, &l->geometry);
 	/* One more message is being put together by libzmq on each endpoint. */
@@ -268,16 +275,19 @@ static int share_out(struct layout *l, const struct layout_needs *n, char why[32
 int layout_plan(struct layout *l, const struct layout_needs *needs, const struct frame_shape *shape,
                 char why[320])
 {
+	struct region region;
 	int err;
 
 	*l = (struct layout){ .shape = *shape, .workers = needs->workers };
 	err = check_shape(needs, shape, why);
+	if (err == 0)
+		err = region_of(&needs->config->reduce, shape->width, shape->height, &region, why);
 	if (err < 0)
 		return err;
-	l->plan = plan_of(needs, shape);
+	l->plan = plan_of(needs, shape, &region);
 	if (!reduce_plan_init(&l->plan)) {
-		snprintf(why, 320, "frames of %u x %u pixels leave nothing after reduce.bin %u",
-		         shape->width, shape->height, l->plan.bin);
+		snprintf(why, 320, "%u x %u pixels leave nothing after reduce.bin %u", region.width,
+		         region.height, l->plan.bin);
 		return -EINVAL;
 	}
 	l->geometry = geometry_of(&l->plan);

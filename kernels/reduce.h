@@ -2,6 +2,7 @@
 #ifndef KERNELS_REDUCE_H
 #define KERNELS_REDUCE_H
 
+#include "kernels/attenuate.h"
 #include "kernels/binning.h"
 #include "kernels/convert.h"
 #include "kernels/counting.h"
@@ -20,7 +21,10 @@
 
 /* The pass over the pixels: one hand of frames, tile by tile.
  *
- * Per frame:  unpack -> T = (I - D) * G -> moments, histograms -> bin -> convert -> checksum
+ * Per frame:  unpack the region -> T = (I - D) * G -> moments, histograms -> bad pixels -> bin
+ *             -> -ln, if it is asked for -> convert -> checksum
+ *
+ * Where -ln is asked for, moments and histograms of normalised pixels are of it.
  *
  * A tile is a run of whole rows small enough for the cache; its dark and gain are read once and
  * serve every frame of the hand. Inside, a bad pixel is NaN in T. The result does not depend on
@@ -30,6 +34,8 @@
 struct reduce_kernels {
 	unpack_fn *unpack;
 	flatten_fn *flatten;
+	attenuate_fn *attenuate;
+	attenuable_fn *attenuable;
 	raw_sums_fn *raw_sums;     /* integer layouts */
 	raw_screen_fn *raw_screen; /* float layouts */
 	moments_block_fn *moments;
@@ -47,10 +53,13 @@ struct reduce_kernels {
 /* What happens to a frame. Filled by the caller up to `cpu`, completed by reduce_plan_init();
  * then immutable and shared by all workers. */
 struct reduce_plan {
-	uint32_t width, height; /* pixels */
+	uint32_t width, height; /* pixels, of the region that is kept */
+	uint32_t left, top;     /* its first column and row in the payload */
+	uint32_t payload_width; /* pixels of a row of the payload; 0: width */
 	enum raw_layout layout;
 	const float *offset; /* dark, counts [height][width]; NULL: nothing is subtracted */
 	const float *gain;   /* 1 / (flat - dark) or 1; NaN marks bad [height][width]; NULL: 1 */
+	bool attenuation;    /* -ln T; what is not above 0 is bad in this frame */
 	double saturation;   /* raw values at and above it count as saturated */
 	bool source_only;    /* the reduced product is the unpacked pixel as it came; bin is 1, type
 	                        becomes product_of_layout() */
@@ -58,7 +67,9 @@ struct reduce_plan {
 	enum product_type type;
 	float window_low, window_high; /* integer output: mapped to 0 ... max - 1 */
 	bool bad_zero;                 /* float output: bad pixels become 0 instead of NaN */
-	bool keep_source;              /* also write the unpacked frame, for a source sink */
+	bool bad_median; /* bad pixels become the median of the good ones of their 8 neighbours, and
+	                    stay bad without any. Binning leaves bad pixels out: only with bin 1 */
+	bool keep_source;     /* also write the unpacked frame, for a source sink */
 	struct bins raw_bins; /* bins 0: no histogram of raw pixels */
 	struct bins normalised_bins;
 	uint32_t batch;      /* ceiling of a hand, at least 1 */
@@ -80,8 +91,9 @@ struct reduce_plan {
 };
 
 /* Complete the plan. False when width, height, bin, type, window or bins make no sense (out_width
- * or out_height 0, bin not one of the list, normalised bins 0, bins above HISTOGRAM_BINS_MAX, low >= high, bins
- * too narrow to tell apart, uint32 other than source_only, batch 0). */
+ * or out_height 0, bin not one of the list, normalised bins 0, bins above HISTOGRAM_BINS_MAX, low
+ * >= high, bins too narrow to tell apart, a region that leaves the payload's rows, uint32 other
+ * than source_only, batch 0). */
 bool reduce_plan_init(struct reduce_plan *p);
 
 /* What is known of one frame after the pass. */

@@ -3,6 +3,8 @@
 
 #include "kernels/reduce.h"
 
+#include <string.h>
+
 /* Each family below describes the implementation `impl` of its kernel number `which`, or says
  * that there is no such kernel (-1) or no such implementation (0). */
 enum { NO_KERNEL = -1, NO_IMPL = 0, FOUND = 1 };
@@ -213,34 +215,129 @@ static int bin_family(unsigned which, unsigned impl, struct kernel_bench *ret)
 	return FOUND;
 }
 
-/* Bin numbers are the flattened pixels' of the default histogram; numbering is part of the time. */
-static void run_count(const struct kernel_bench *self, const struct kernel_bench_args *a, size_t n)
+/* A whole survey, block by block, as the pass does it. */
+static void survey_pixels(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                          size_t n, size_t pixel_bytes)
 {
-	struct histogram_tables tables = histogram_tables_for(flat_bins.bins);
-	struct histogram_tails tails = { 0 };
+	struct survey *s = a->scratch;
+	uint64_t *bad = (uint64_t *)((char *)a->scratch + sizeof *s);
 	struct bin_map map;
 
 	bin_map_init_flat(&map, &flat_bins);
-	((bin_flat_fn *)self->fn)(a->out, &tails, a->t, n, &map);
-	count_index_scalar(a->scratch, tables, a->out, n);
+	memset(bad, 0, survey_groups(0, MOMENTS_BLOCK) * sizeof *bad);
+	survey_begin(s);
+	for (size_t i = 0; i < n; i += MOMENTS_BLOCK) {
+		const char *raw = (const char *)a->raw + i * pixel_bytes;
+		const struct survey_run run = { .t = (float *)a->out + i,
+			                        .codes = (uint8_t *)(bad + 64),
+			                        .raw = raw,
+			                        .offset = a->offset + i,
+			                        .gain = a->gain + i,
+			                        .bad = bad,
+			                        .first = i,
+			                        .n = MOMENTS_BLOCK,
+			                        .shift = 0.5f,
+			                        .map = &map,
+			                        .saturation = UINT32_MAX,
+			                        .ahead = raw };
+
+		survey_begin_block(s);
+		((survey_fn *)self->fn)(s, &run);
+	}
 }
 
-static int count_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+static void run_survey_uint8(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                             size_t n)
 {
-	const struct histogram_impl *row = &histogram_impls[impl];
+	survey_pixels(self, a, n, 1);
+}
+
+static void run_survey_uint16(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                              size_t n)
+{
+	survey_pixels(self, a, n, 2);
+}
+
+static int survey_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const struct kernel_bench kernels[] = {
+		{ .kernel = "survey uint8", .run = run_survey_uint8, .bytes_per_pixel = 13 },
+		{ .kernel = "survey uint16", .run = run_survey_uint16, .bytes_per_pixel = 14 },
+	};
+	const struct survey_impl *row = &survey_impls[impl];
+
+	if (which >= sizeof kernels / sizeof *kernels)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = kernels[which];
+	ret->isa = row->name;
+	ret->needs = row->needs;
+	ret->fn = (void (*)(void))row->fn[which];
+	return FOUND;
+}
+
+static void run_attenuate(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                          size_t n)
+{
+	((attenuate_fn *)self->fn)(a->out, a->t, n);
+}
+
+static int attenuate_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	const struct attenuate_impl *row = &attenuate_impls[impl];
 
 	if (which > 0)
 		return NO_KERNEL;
 	if (!row->name)
 		return NO_IMPL;
 	*ret = (struct kernel_bench){
-		.kernel = "histogram flattened",
+		.kernel = "attenuate",
 		.isa = row->name,
 		.needs = row->needs,
-		.bytes_per_pixel = 4,
-		.run = run_count,
-		.fn = (void (*)(void))row->flat,
+		.bytes_per_pixel = 8,
+		.run = run_attenuate,
+		.fn = (void (*)(void))row->fn,
 	};
+	return FOUND;
+}
+
+/* Whatever numbers the memory holds, within the bins. */
+static void run_count_codes(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                            size_t n)
+{
+	((count_codes_fn *)self->fn)(a->scratch, a->raw, n);
+}
+
+/* The numbers are the flattened pixels' of the default histogram; numbering is part of the time. */
+static void run_count_index(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                            size_t n)
+{
+	struct histogram_tables tables = histogram_tables_for(flat_bins.bins);
+	struct histogram_tails tails = { 0 };
+	struct bin_map map;
+
+	bin_map_init_flat(&map, &flat_bins);
+	histogram_for(self->needs)->flat(a->out, &tails, a->t, n, &map);
+	((count_index_fn *)self->fn)(a->scratch, tables, a->out, n);
+}
+
+static int count_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const struct kernel_bench kernels[] = {
+		{ .kernel = "count codes", .run = run_count_codes, .bytes_per_pixel = 1 },
+		{ .kernel = "histogram flattened", .run = run_count_index, .bytes_per_pixel = 4 },
+	};
+	const struct counting_impl *row = &counting_impls[impl];
+
+	if (which >= sizeof kernels / sizeof *kernels)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = kernels[which];
+	ret->isa = row->name;
+	ret->needs = row->needs;
+	ret->fn = which == 0 ? (void (*)(void))row->codes : (void (*)(void))row->index;
 	return FOUND;
 }
 
@@ -334,8 +431,9 @@ static int crc32c_family(unsigned which, unsigned impl, struct kernel_bench *ret
 }
 
 static family_fn *const families[] = {
-	unpack_family, flatten_family, raw_moments_family, moments_family, bin_family,
-	count_family,  binning_family, convert_family,     crc32c_family,
+	unpack_family,    flatten_family, raw_moments_family, moments_family,
+	bin_family,       survey_family,  count_family,       binning_family,
+	attenuate_family, convert_family, crc32c_family,
 };
 
 bool kernel_bench_at(unsigned index, struct kernel_bench *ret)

@@ -208,6 +208,125 @@ def statistics_are_those_of_numpy(bench):
         equal(int(row["averaged"]), 1, "averaged")
 
 
+@case(quick=True)
+def bad_pixels_become_the_median_of_good_neighbours(bench):
+    mask = numpy.zeros(SHAPE, "uint8")
+    mask[20, 30:40] = mask[40:44, 50:54] = mask[60, 82] = mask[30, 0] = 1
+    images = sample_images(3)
+    for dtype in ("float32", "uint16"):
+        settings, dark, _, gain = calibrated(bench, **{
+            "reduce.bad_pixels": "median", "reduce.type": dtype, "reduce.window": [0, 1.5],
+            "calibration.mask": bench.tiff("mask.tif", mask)})
+        bench.measure_into(dtype, images, settings)
+        series = bench.series(bench.folder / dtype).require_complete(3)
+        for number, found in series.images().items():
+            t = reference.transmission(images[number], dark, gain)
+            t[mask > 0] = numpy.nan
+            expected = reference.mended(t)
+            check(numpy.isnan(expected).sum() == 4, "four have no good neighbour")
+            if dtype != "float32":
+                expected, _ = reference.to_integer(expected, dtype, 0, 1.5)
+            same_pixels(found, expected, f"median in {dtype}, frame {number}")
+        equal(set(series.column("bad", int)), {int(numpy.isnan(t).sum())}, "bad pixels")
+
+
+def near_logarithm(found, exact, name):
+    good = numpy.isfinite(exact)
+    check((numpy.isnan(found) == ~good).all(), f"{name}: the same pixels are bad")
+    check(reference.ulps(found[good], exact[good]).max() <= 4, f"{name} within 4 ulp of -ln T")
+
+
+@case(quick=True)
+def attenuation_is_that_of_numpy(bench):
+    images = sample_images()
+    settings, dark, _, gain = calibrated(bench, **{
+        "reduce.normalise": "attenuation",
+        "histogram.normalised": {"bins": 100, "low": -0.5, "high": 3}})
+    series = bench.measure(images, settings).require_complete(len(images))
+    values = {}
+    for row in series.written():
+        number = int(row["frame"])
+        t = reference.transmission(images[number], dark, gain)
+        exact = reference.attenuation(t)
+        values[number] = series.images()[number]
+        near_logarithm(values[number], exact, f"frame {number}")
+        low, high, mean, std = reference.float_moments(values[number])
+        near(float(row["min"]), low, "min", relative=1e-8)
+        near(float(row["max"]), high, "max", relative=1e-8)
+        near(float(row["mean"]), mean, "mean", relative=1e-6)
+        near(float(row["std"]), std, "std", relative=1e-6)
+        good = numpy.isfinite(exact)
+        low, high, mean, _ = reference.exact_moments(images[number][good])
+        equal((int(float(row["raw_min"])), int(float(row["raw_max"]))), (low, high), "raw range")
+        near(float(row["raw_mean"]), mean, "raw_mean", relative=1e-14)
+        equal(int(row["bad"]), int((~good).sum()), "bad: T is not above 0")
+    compare_normalised(series.histogram("normalised"), numpy.stack(list(values.values())),
+                       100, -0.5, 3)
+
+
+@case
+def attenuation_is_taken_of_the_binned_mean(bench):
+    images = sample_images(3)
+    for dtype in ("float32", "uint16"):
+        settings, dark, _, gain = calibrated(bench, **{
+            "reduce.normalise": "attenuation", "reduce.bin": 2, "reduce.type": dtype,
+            "reduce.window": [-0.5, 3]})
+        bench.measure_into(dtype, images, settings)
+        series = bench.series(bench.folder / dtype).require_complete(3)
+        for number, found in series.images().items():
+            t = reference.transmission(images[number], dark, gain)
+            t[~(t > 0)] = numpy.nan
+            exact = reference.attenuation(reference.binned(t, 2))
+            if dtype == "float32":
+                near_relative = numpy.abs(found - exact) <= 1e-6 * numpy.abs(exact) + 1e-6
+                check(near_relative[numpy.isfinite(exact)].all(), f"frame {number}")
+            else:
+                expected, _ = reference.to_integer(exact, dtype, -0.5, 3)
+                check(numpy.abs(found.astype(int) - expected).max() <= 1, f"frame {number}")
+
+
+@case(quick=True)
+def a_region_is_all_that_is_kept(bench):
+    region = numpy.s_[7:7 + 40, 13:13 + 51]
+    mask = numpy.zeros(SHAPE, "uint8")
+    mask[20, 30:40] = mask[0, 0] = 1
+    images = sample_images()
+    settings, dark, _, gain = calibrated(bench, **{
+        "reduce.roi": {"x": 13, "y": 7, "width": 51, "height": 40},
+        "calibration.mask": bench.tiff("mask.tif", mask)})
+    gain[mask > 0] = numpy.nan
+    series = bench.measure(images, settings).require_complete(len(images))
+    cut = [reference.transmission(i, dark, gain)[region] for i in images]
+    for row in series.written():
+        number = int(row["frame"])
+        same_pixels(series.images()[number], cut[number], f"region of frame {number}")
+        low, high, mean, std = reference.float_moments(cut[number])
+        near(float(row["mean"]), mean, "mean", relative=1e-6)
+        near(float(row["std"]), std, "std", relative=1e-6)
+        equal(int(row["bad"]), int(numpy.isnan(cut[number]).sum()), "bad pixels of the region")
+    compare_raw(series.histogram("raw"), numpy.stack([i[region] for i in images]), 4096, 0, 65536)
+    compare_normalised(series.histogram("normalised"), numpy.stack(cut), 256, 0, 1.5)
+
+
+@case
+def a_region_of_every_pixel_type_is_binned_and_kept_as_it_came(bench):
+    rows, columns = numpy.s_[3:3 + 32], numpy.s_[5:5 + 64]
+    roi = {"x": 5, "y": 3, "width": 64, "height": 32}
+    for dtype in ("uint8", "uint16", "uint32", "float32"):
+        for order in "<>":
+            images = [reference.noise_image(SHAPE, seed, 0, 250, dtype) for seed in range(2)]
+            sent = [i.astype(i.dtype.newbyteorder(order)) for i in images]
+            for name, more in (("source", {"reduce.type": "source"}), ("binned", {"reduce.bin": 2})):
+                output = f"{dtype}{'le' if order == '<' else 'be'}-{name}"
+                bench.measure_into(output, sent, {"reduce.roi": roi, **more})
+                series = bench.series(bench.folder / output).require_complete(2)
+                for number, found in series.images().items():
+                    expected = images[number][rows, columns]
+                    if name == "binned":
+                        expected = reference.binned(expected.astype(F32), 2).astype(F32)
+                    same_pixels(found, expected, f"{output} frame {number}")
+
+
 @case
 def a_small_deviation_on_a_large_mean_is_found(bench):
     random = numpy.random.default_rng(5)

@@ -63,6 +63,20 @@ def stream(bench, name, payloads, shape, settings):
 
 
 @case
+def a_region_begins_anywhere_in_a_byte(bench):
+    for name in FORMATS:
+        payload = random_payload(name, SHAPE, 8)
+        whole = unpacked(name, payload, SHAPE)
+        for x, y, width, height in ((3, 1, 125, 100), (0, 50, 131, 51), (1, 0, 1, 1)):
+            output = f"{name}-{x}"
+            stream(bench, name, [payload], SHAPE, {
+                "reduce.type": "source", "sinks": [bench.sink(folder=output)],
+                "reduce.roi": {"x": x, "y": y, "width": width, "height": height}})
+            series = bench.series(bench.folder / output).require_complete(1)
+            same_pixels(series.images()[0], whole[y:y + height, x:x + width], output)
+
+
+@case
 def the_published_examples_arrive(bench):
     examples = {"Mono10p": ("0154a5eaff", [0x001, 0x155, 0x2AA, 0x3FF]),
                 "Mono10Packed": ("001155aa32ff", [0x001, 0x155, 0x2AA, 0x3FF]),

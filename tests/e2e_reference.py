@@ -70,6 +70,24 @@ def binned(image, factor):
         return numpy.where(good, blocks, 0).sum(axis=(1, 3)) / count
 
 
+def mended(image):
+    """Bad pixels become the median of the good ones of their 8 neighbours, NaN without any."""
+    around = numpy.pad(image, 1, constant_values=numpy.nan)
+    out = image.copy()
+    for y, x in numpy.argwhere(numpy.isnan(image)):
+        block = around[y:y + 3, x:x + 3].ravel()
+        good = block[numpy.isfinite(block)]
+        if len(good):
+            out[y, x] = numpy.median(good)
+    return out
+
+
+def attenuation(t):
+    """-ln T in double; NaN where T is not above 0."""
+    with numpy.errstate(all="ignore"):
+        return numpy.where(t > 0, -numpy.log(t.astype(float)), numpy.nan)
+
+
 def to_integer(image, dtype, low, high):
     """The window to 0 ... max - 1, nearest even; max marks bad. Returns pixels and clipped."""
     top = LARGEST[dtype] - 1

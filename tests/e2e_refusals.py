@@ -152,9 +152,7 @@ def a_configuration_that_cannot_be_read_is_named(bench):
 
 @case
 def what_a_later_version_will_have_is_refused_with_its_line(bench):
-    for key, value in (("reduce.normalise", "attenuation"),
-                       ("reduce.average", "4"), ("reduce.bad_pixels", "median"),
-                       ("ingest.protocol", "dectris-v2")):
+    for key, value in (("reduce.average", "4"), ("ingest.protocol", "dectris-v2")):
         status, _, said = bench.run("openbeamd", "--check", "--set", f"{key}={value}")
         equal(status, CONFIGURATION, f"status of {key}={value}")
         contains(said, key, value)
@@ -163,6 +161,15 @@ def what_a_later_version_will_have_is_refused_with_its_line(bench):
         status, _, said = bench.run("openbeamd", "-c", path)
         equal(status, CONFIGURATION, f"status of {form}")
         contains(said, form)
+
+
+@case
+def a_region_outside_the_frame_is_refused_with_both_sizes(bench):
+    status, _, said = bench.run("openbeamd", "--set", "ingest.frame={width: 64, height: 48, type: uint16}",
+                                "--set", "sinks=[{format: null, directory: .}]",
+                                "--set", "reduce.roi={x: 60, y: 0, width: 8, height: 8}")
+    equal(status, CONFIGURATION, "status")
+    contains(said, "reduce.roi", "x 60", "width 8", "64 x 48")
 
 
 @case

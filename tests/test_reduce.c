@@ -25,9 +25,17 @@ static size_t reduced_bytes(const struct reduce_plan *p)
 	return (size_t)p->out_width * p->out_height * product_bytes(p->type);
 }
 
+/* A row below the region, when it is one. */
+static size_t payload_pixels(const struct reduce_plan *p)
+{
+	size_t width = p->payload_width ? p->payload_width : p->width;
+
+	return width * ((size_t)p->top + p->height + (p->top > 0));
+}
+
 static size_t raw_bytes(const struct reduce_plan *p)
 {
-	return raw_layout_bytes(p->layout, (size_t)p->width * p->height);
+	return raw_layout_bytes(p->layout, payload_pixels(p));
 }
 
 static size_t source_bytes(const struct reduce_plan *p)
@@ -60,7 +68,7 @@ static void fill(struct bench *b, uint64_t seed)
 		if (raw_layout_bits(p->layout) % 8)
 			fill_packed(raw, raw_bytes(p), seed + f);
 		else
-			pixels_raw(raw, product_of_layout(p->layout), n,
+			pixels_raw(raw, product_of_layout(p->layout), payload_pixels(p),
 			           f == 3 ? PIXELS_EXTREME : PIXELS_USUAL, seed + f);
 		b->jobs[f].raw = raw;
 	}
@@ -229,6 +237,64 @@ ParameterizedTest(unsigned *layout, reduce, does_not_depend_on_isa_tile_or_hand)
 		}
 }
 
+ParameterizedTestParameters(reduce, of_a_region_does_not_depend_on_isa_tile_or_hand)
+{
+	return cr_make_param_array(unsigned, layouts, RAW_LAYOUT_COUNT);
+}
+
+ParameterizedTest(unsigned *layout, reduce, of_a_region_does_not_depend_on_isa_tile_or_hand)
+{
+	static const uint32_t regions[][4] = { { 0, 3, 131, 40 },
+		                               { 7, 0, 61, 33 },
+		                               { 1, 1, 129, 5 } };
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct reduce_plan p =
+			usual_plan(regions[i][2], regions[i][3], (enum raw_layout) * layout);
+
+		p.left = regions[i][0];
+		p.top = regions[i][1];
+		p.payload_width = 131;
+		p.bin = i == 1 ? 2 : 1;
+		p.bad_median = i == 2;
+		p.keep_source = i == 0;
+		compare_all(&p, i + 11);
+	}
+}
+
+ParameterizedTestParameters(reduce, to_attenuation_does_not_depend_on_isa_tile_or_hand)
+{
+	return cr_make_param_array(unsigned, layouts, RAW_LAYOUT_COUNT);
+}
+
+ParameterizedTest(unsigned *layout, reduce, to_attenuation_does_not_depend_on_isa_tile_or_hand)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct reduce_plan p = usual_plan(133, 70, (enum raw_layout) * layout);
+
+		p.attenuation = true;
+		p.bad_median = i % 2;
+		p.bin = i < 2 ? 1 : 4;
+		p.type = i % 3 ? PRODUCT_FLOAT32 : PRODUCT_UINT16;
+		p.normalised_bins = (struct bins){ 300, -1, 4 };
+		compare_all(&p, i + 21);
+	}
+}
+
+ParameterizedTestParameters(reduce, with_mended_pixels_does_not_depend_on_isa_tile_or_hand)
+{
+	return cr_make_param_array(unsigned, layouts, RAW_LAYOUT_COUNT);
+}
+
+ParameterizedTest(unsigned *layout, reduce, with_mended_pixels_does_not_depend_on_isa_tile_or_hand)
+{
+	struct reduce_plan p = usual_plan(201, 91, (enum raw_layout) * layout);
+
+	p.bad_median = true;
+	p.type = *layout % 2 ? PRODUCT_UINT16 : PRODUCT_FLOAT32;
+	compare_all(&p, 31);
+}
+
 ParameterizedTestParameters(reduce, of_an_odd_frame_does_not_depend_on_isa_tile_or_hand)
 {
 	return cr_make_param_array(unsigned, layouts, RAW_LAYOUT_COUNT);
@@ -394,6 +460,91 @@ Test(reduce, gives_values_worked_by_hand)
 	cr_assert_eq(counts[0] + counts[1] + counts[2] + r.normalised_tails.above, 4);
 	cr_assert_eq(r.source_crc32c, crc32c_for(0)(0, source, 12));
 	cr_assert_eq(r.reduced_crc32c, crc32c_for(0)(0, reduced, 1));
+}
+
+/* One frame through a plan that keeps float32. */
+static void reduce_floats(struct reduce_plan *p, const void *raw, float *ret,
+                          struct reduction *ret_r)
+{
+	_Alignas(64) float reduced[64];
+	uint32_t raw_counts[128], counts[256];
+	struct reduce_job job = { raw, reduced, NULL, raw_counts, counts, ret_r };
+	void *scratch;
+
+	cr_assert(reduce_plan_init(p));
+	scratch = aligned_alloc(64, p->scratch_bytes);
+	reduce_hand(p, scratch, &job, 1);
+	memcpy(ret, reduced, (size_t)p->out_width * p->out_height * sizeof *ret);
+	free(scratch);
+}
+
+Test(reduce, mends_with_the_median_of_good_neighbours)
+{
+	/* Bad: a corner with three neighbours, two side by side, and one all of whose are bad. */
+	const uint16_t raw[15] = { 0, 10, 3, 4, 90, 20, 30, 7, 0, 0, 1, 2, 6, 5, 0 };
+	float gain[15], out[15];
+	struct reduce_plan p = usual_plan(5, 3, RAW_UINT16);
+	struct reduction r;
+
+	for (unsigned i = 0; i < 15; i++)
+		gain[i] = i == 0 || i == 7 || i == 8 || i == 3 || i == 9 || i == 13 || i == 14 ? NAN
+		                                                                               : 1;
+	p.offset = NULL;
+	p.gain = gain;
+	p.bad_median = true;
+	p.cpu = cpu_detect();
+	for (uint32_t tile = 1; tile < 100000; tile *= 50) {
+		p.tile_bytes = tile;
+		reduce_floats(&p, raw, out, &r);
+		cr_assert_eq(out[0], 20);    /* of 10 20 30 */
+		cr_assert_eq(out[7], 6);     /* of 10 3 30 2 6 */
+		cr_assert_eq(out[8], 6);     /* of 3 90 6: 3 6 90 */
+		cr_assert_eq(out[3], 46.5f); /* of 3 90 */
+		cr_assert(isnan(out[14]));
+		cr_assert_eq(out[6], 30);
+		cr_assert_eq(r.bad, 7);
+	}
+}
+
+Test(reduce, takes_minus_the_logarithm_last)
+{
+	/* T: 0.5 0.25 | -1 (bad) 0.5; the mean of the good ones is 1.25 / 3. */
+	const uint16_t raw[4] = { 50, 25, 0, 50 };
+	const float offset[4] = { 0, 0, 100, 0 }, gain[4] = { 0.01f, 0.01f, 0.01f, 0.01f };
+	struct reduce_plan p = usual_plan(2, 2, RAW_UINT16);
+	struct reduction r;
+	float out[4];
+
+	p.offset = offset;
+	p.gain = gain;
+	p.attenuation = true;
+	p.cpu = cpu_detect();
+	reduce_floats(&p, raw, out, &r);
+	cr_assert(fabs(out[0] - log(2)) < 1e-6 && fabs(out[1] - log(4)) < 1e-6 && isnan(out[2]));
+	cr_assert(r.good == 3 && r.bad == 1 && r.normalised_tails.nan == 1);
+	cr_assert(fabs(r.normalised.mean - log(16) / 3) < 1e-6 && r.raw.min == 25);
+	p.bin = 2;
+	reduce_floats(&p, raw, out, &r);
+	cr_assert(fabs(out[0] - -log(1.25 / 3)) < 1e-6);
+	cr_assert(fabs(r.normalised.mean - log(16) / 3) < 1e-6);
+}
+
+Test(reduce, keeps_the_region_only)
+{
+	const uint8_t raw[12] = { 0, 1, 2, 3, 10, 11, 12, 13, 20, 21, 22, 23 };
+	struct reduce_plan p = usual_plan(2, 2, RAW_UINT8);
+	struct reduction r;
+	float out[4];
+
+	p.payload_width = 4;
+	p.left = p.top = 1;
+	p.offset = p.gain = NULL;
+	p.cpu = cpu_detect();
+	reduce_floats(&p, raw, out, &r);
+	cr_assert(out[0] == 11 && out[1] == 12 && out[2] == 21 && out[3] == 22);
+	cr_assert(r.good == 4 && r.raw.min == 11 && r.raw.max == 22);
+	p.payload_width = 2; /* column 1 and 2 of two */
+	cr_assert_not(reduce_plan_init(&p));
 }
 
 Test(reduce, counts_every_pixel_in_each_histogram)

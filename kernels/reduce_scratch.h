@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KERNELS_REDUCE_SCRATCH_H
+#define KERNELS_REDUCE_SCRATCH_H
+
+#include "kernels/reduce.h"
+
+/* What the pass works in: between reduce.c, reduce_plan.c and reduce_product.c only. */
+
+#define CACHE_LINE 64
+
+/* One frame of the hand while its tiles come in. */
+struct frame_run {
+	struct survey survey;          /* integer layouts: raw sums, and what the survey makes */
+	struct moments_run raw_floats; /* float layouts, */
+	uint64_t saturated;            /* and their saturated pixels */
+	struct moments_run normalised;
+	struct histogram_tails raw_tails, normalised_tails;
+	uint64_t clipped;
+	uint32_t reduced_crc32c, source_crc32c;
+	uint32_t *raw_tables, *normalised_tables; /* [histogram_tables_size()] */
+	uint64_t *code_counts;                    /* [CODE_COUNTS], with the survey */
+};
+
+/* Lines that are read soon and not yet prefetched. */
+struct ahead {
+	const char *at;
+	size_t lines;
+};
+
+/* A worker's scratch, and what the pass reads next. The arrays of a tile are used by one frame
+ * after the other. */
+struct scratch {
+	float *groups; /* where t may be, */
+	float *t;      /* and is: aligned as the tile is in its groups */
+	float *attenuation, *screened, *offset, *gain, *sum, *count, *binned;
+	void *native;
+	uint16_t *index;
+	uint8_t *codes;
+	uint64_t *bad;
+	uint32_t *tables;
+	uint64_t *counts;
+	struct frame_run *runs;
+	struct ahead raw;       /* the next frame's tile */
+	struct ahead planes[2]; /* this frame's share of the next tile's dark and gain */
+};
+
+/* A run of whole rows of the frame. */
+struct tile {
+	size_t first, pixels; /* from the start of the frame */
+	uint32_t row, rows;
+};
+
+/* Whether a tile's raw pixels can be worked on where they lie in the payload. */
+bool reduce_in_place(const struct reduce_plan *p);
+
+/* Number in the payload of the first pixel of a row of what is processed. */
+static inline size_t payload_pixel(const struct reduce_plan *p, uint32_t row)
+{
+	return ((size_t)p->top + row) * p->payload_width + p->left;
+}
+
+/* Counts of one frame's tables. */
+size_t tables_per_frame(const struct reduce_plan *p); /* uint32 */
+size_t codes_per_frame(const struct reduce_plan *p);  /* uint64 */
+
+/* Bytes of a scratch, and its arrays. */
+size_t scratch_bytes(const struct reduce_plan *p);
+void scratch_open(const struct reduce_plan *p, char *base, struct scratch *ret);
+
+/* Make the reduced pixels of a tile from s->t. */
+void reduce_product(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                    const struct reduce_job *job, const struct tile *tile);
+
+#endif
