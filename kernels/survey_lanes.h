@@ -4,8 +4,11 @@
 
 #include "kernels/survey.h"
 
-#include <immintrin.h>
 #include <stdbool.h>
+
+#ifdef __AVX512BW__ /* elsewhere the header compiles, and is empty */
+
+#include <immintrin.h>
 
 /* The survey for AVX-512. The files that include this are compiled for different sets of it: where
  * VNNI is there, it multiplies and adds at once. */
@@ -375,4 +378,5 @@ survey_any(size_t pixel_bytes, raw_sums_fn *exact, struct survey *s, const struc
 		survey(pixel_bytes, exact, false, s->signs, s, r);
 }
 
+#endif
 #endif

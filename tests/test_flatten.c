@@ -3,22 +3,13 @@
 #include "kernels/cpu.h"
 #include "kernels/flatten.h"
 #include "tests/fenced.h"
+#include "tests/isa_rows.h"
 #include "tests/pixels.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-#define ROWS 3 /* scalar, avx2, avx512 */
-
-static unsigned rows[ROWS] = { 0, 1, 2 };
-
-static void skip_unless(unsigned needs)
-{
-	if (needs & ~cpu_detect())
-		cr_skip_test("this CPU lacks the instruction set");
-}
 
 /* The arrays of one call, each at its own fence. */
 struct arrays {
@@ -66,7 +57,7 @@ static void compare_flatten(struct arrays *a, const struct flatten_impl *row,
 
 ParameterizedTestParameters(flatten, is_the_same_on_every_isa)
 {
-	return cr_make_param_array(unsigned, rows, ROWS);
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(flatten_impls));
 }
 
 ParameterizedTest(unsigned *at, flatten, is_the_same_on_every_isa)

@@ -3,22 +3,13 @@
 #include "kernels/cpu.h"
 #include "kernels/histogram.h"
 #include "tests/fenced.h"
+#include "tests/isa_rows.h"
 #include "tests/pixels.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-#define ROWS 3 /* scalar, avx2, avx512 */
-
-static unsigned rows[ROWS] = { 0, 1, 2 };
-
-static void skip_unless(unsigned needs)
-{
-	if (needs & ~cpu_detect())
-		cr_skip_test("this CPU lacks the instruction set");
-}
 
 /* By shift, by edges, with tails and without, one bin and the most there may be. */
 static const struct bins raw_bins[] = {
@@ -113,7 +104,7 @@ static void compare_flat(struct arrays *a, const struct histogram_impl *row,
 
 ParameterizedTestParameters(histogram, bin_numbers_are_the_same_on_every_isa)
 {
-	return cr_make_param_array(unsigned, rows, ROWS);
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(histogram_impls));
 }
 
 ParameterizedTest(unsigned *at, histogram, bin_numbers_are_the_same_on_every_isa)

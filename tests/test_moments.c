@@ -3,22 +3,13 @@
 #include "kernels/moments.h"
 #include "kernels/raw_moments.h"
 #include "tests/fenced.h"
+#include "tests/isa_rows.h"
 #include "tests/pixels.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-#define ROWS 3 /* scalar, avx2, avx512 */
-
-static unsigned rows[ROWS] = { 0, 1, 2 };
-
-static void skip_unless(unsigned needs)
-{
-	if (needs & ~cpu_detect())
-		cr_skip_test("this CPU lacks the instruction set");
-}
 
 /* Blocks are summed on any bits: sums that are NaN need only both be NaN. */
 static bool same_sums(const struct block_sums *a, const struct block_sums *b)
@@ -42,7 +33,7 @@ static void compare_block(struct fence *f, const struct moments_impl *row, size_
 
 ParameterizedTestParameters(moments, of_a_block_are_the_same_on_every_isa)
 {
-	return cr_make_param_array(unsigned, rows, ROWS);
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(moments_impls));
 }
 
 ParameterizedTest(unsigned *at, moments, of_a_block_are_the_same_on_every_isa)
@@ -324,7 +315,7 @@ static void compare_screen(struct arrays *a, const struct raw_moments_impl *row,
 
 ParameterizedTestParameters(raw_moments, are_the_same_on_every_isa)
 {
-	return cr_make_param_array(unsigned, rows, ROWS);
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(raw_moments_impls));
 }
 
 ParameterizedTest(unsigned *at, raw_moments, are_the_same_on_every_isa)

@@ -4,22 +4,13 @@
 #include "kernels/cpu.h"
 #include "kernels/crc32c.h"
 #include "tests/fenced.h"
+#include "tests/isa_rows.h"
 #include "tests/pixels.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-#define ROWS 3
-
-static unsigned rows[ROWS] = { 0, 1, 2 };
-
-static void skip_unless(unsigned needs)
-{
-	if (needs & ~cpu_detect())
-		cr_skip_test("this CPU lacks the instruction set");
-}
 
 struct arrays {
 	struct fence t, out, expected, sum, count;
@@ -66,7 +57,7 @@ static void compare_binning(struct arrays *a, const struct binning_impl *row, si
 
 ParameterizedTestParameters(binning, is_the_same_on_every_isa)
 {
-	return cr_make_param_array(unsigned, rows, ROWS);
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(binning_impls));
 }
 
 ParameterizedTest(unsigned *at, binning, is_the_same_on_every_isa)
@@ -147,7 +138,7 @@ static void compare_convert_all(struct arrays *a, const struct convert_impl *row
 
 ParameterizedTestParameters(convert, is_the_same_on_every_isa)
 {
-	return cr_make_param_array(unsigned, rows, ROWS);
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(convert_impls));
 }
 
 ParameterizedTest(unsigned *at, convert, is_the_same_on_every_isa)
@@ -256,7 +247,7 @@ static void compare_crc(struct fence *f, const struct crc32c_impl *row, size_t n
 
 ParameterizedTestParameters(crc32c, is_the_same_on_every_isa)
 {
-	return cr_make_param_array(unsigned, rows, ROWS);
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(crc32c_impls));
 }
 
 ParameterizedTest(unsigned *at, crc32c, is_the_same_on_every_isa)

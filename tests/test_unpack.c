@@ -2,15 +2,12 @@
 #include "kernels/cpu.h"
 #include "kernels/unpack.h"
 #include "tests/fenced.h"
+#include "tests/isa_rows.h"
 #include "tests/pixels.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <stdint.h>
-
-#define ROWS 4 /* scalar, avx2, avx512, avx512icl */
-
-static unsigned rows[ROWS] = { 0, 1, 2, 3 };
 
 /* The arrays of one call, each at its own fence. */
 struct arrays {
@@ -67,7 +64,7 @@ static void compare(struct arrays *a, const struct unpack_impl *row, enum raw_la
 
 ParameterizedTestParameters(unpack, is_the_same_on_every_isa)
 {
-	return cr_make_param_array(unsigned, rows, ROWS);
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(unpack_impls));
 }
 
 ParameterizedTest(unsigned *at, unpack, is_the_same_on_every_isa)
@@ -89,7 +86,7 @@ ParameterizedTest(unsigned *at, unpack, is_the_same_on_every_isa)
 
 ParameterizedTestParameters(unpack, of_a_part_is_the_part_of_the_whole)
 {
-	return cr_make_param_array(unsigned, rows, ROWS);
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(unpack_impls));
 }
 
 ParameterizedTest(unsigned *at, unpack, of_a_part_is_the_part_of_the_whole)
@@ -171,7 +168,7 @@ static const struct packed_example packed_examples[] = {
 
 ParameterizedTestParameters(unpack, gives_the_values_of_packed_pixels)
 {
-	return cr_make_param_array(unsigned, rows, ROWS);
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(unpack_impls));
 }
 
 /* The example stands 1, 2, 3, ... times in a row where it is whole groups. */
