@@ -73,6 +73,8 @@ static void check_normalise(struct loading *l)
 		      "transmission%s needs calibration.flat; give one, or set reduce.normalise to "
 		      "dark or none",
 		      is_given(l, "reduce.normalise") ? "" : ", the default of reduce.normalise,");
+	if (c->reduce.normalise == NORMALISE_ATTENUATION && !c->calibration.flat[0])
+		blame(l, -1, keys, "attenuation needs calibration.flat");
 	if (c->reduce.normalise == NORMALISE_DARK && !c->calibration.dark[0])
 		blame(l, -1, keys,
 		      "dark needs calibration.dark; give one, or set reduce.normalise to none");
@@ -117,6 +119,18 @@ static void check_window(struct loading *l)
 
 	if (all_accepted(l, -1, keys) && !is_interval(r->window_low, r->window_high, UINT16_MAX))
 		blame(l, -1, keys, "low %g must be below high %g", r->window_low, r->window_high);
+}
+
+static void check_average(struct loading *l)
+{
+	static const char *const keys[] = { "reduce.average", "reduce.type", NULL };
+	const struct config_reduce *r = &l->config.reduce;
+
+	if (all_accepted(l, -1, keys) && r->average > 1 && r->type == REDUCE_SOURCE)
+		blame(l, -1, keys,
+		      "the mean of %u frames is no pixel as it came, which reduce.type source asks "
+		      "for: set it to float32, uint16 or uint8, or reduce.average to 1",
+		      r->average);
 }
 
 static void check_bins(struct loading *l, const struct config_bins *b, const char *const *keys)
@@ -199,6 +213,7 @@ void checks_run(struct loading *l)
 	check_normalise(l);
 	check_source_type(l);
 	check_window(l);
+	check_average(l);
 	check_histograms(l);
 	for (unsigned i = 0; i < l->config.sink_count; i++)
 		check_file_size(l, i);

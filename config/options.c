@@ -458,14 +458,15 @@ const struct option options[] = {
 	  .help = "Rows of the region. 0: all." },
 	{ .path = "reduce.average",
 	  .kind = OPTION_INTEGER,
-	  .flags = OPTION_BUILT,
 	  MEMBER(reduce.average),
 	  .low = 1,
 	  .high = 65536,
-	  .built = 1,
 	  .unit = "frames",
 	  .fallback = "1",
-	  .help = "How many frames are averaged into one." },
+	  .help = "How many frames are averaged into one: of the first number and those behind it. "
+	          "Raw "
+	          "counts are summed, their mean is normalised. The ledger keeps a line for each "
+	          "frame, and sinks of product source keep each frame." },
 	{ .path = "reduce.bin",
 	  .kind = OPTION_CHOICE,
 	  .flags = OPTION_NUMBER,

@@ -174,6 +174,7 @@ void closing_finish(struct collector *k)
 	}
 	collector_on_disk(k, true);
 	series_finish(&k->series);
+	averaging_finish(k);
 	if (k->begun) {
 		write_ledger(k);
 		k->series_closed++;

@@ -80,12 +80,10 @@ static void say(void *user, enum sink_say level, const char *text)
 
 /* ---- what the series decides ---- */
 
-static void place(void *user, uint64_t number, void *held)
+struct sink_frame collector_frame(struct slot *s)
 {
-	struct collector *k = user;
-	struct slot *s = held;
-	struct sink_frame f = {
-		.number = number,
+	return (struct sink_frame){
+		.number = s->number,
 		.timestamp_ns = s->timestamp_ns,
 		.received_ns = s->received_ns,
 		.flags = s->flags,
@@ -95,6 +93,13 @@ static void place(void *user, uint64_t number, void *held)
 		.reduction = &s->reduction,
 		.owner = s,
 	};
+}
+
+static void place(void *user, uint64_t number, void *held)
+{
+	struct collector *k = user;
+	struct slot *s = held;
+	struct sink_frame f;
 
 	k->held[s->home]--;
 	closing_begin(k);
@@ -106,6 +111,11 @@ static void place(void *user, uint64_t number, void *held)
 		return;
 	}
 	closing_count(k, s);
+	if (k->layout->plan.averaged) {
+		averaging_place(k, number, s);
+		return;
+	}
+	f = collector_frame(s);
 	collector_on_disk(k, true); /* a full file is closed and the next one opened here */
 	sinks_put(k->sinks, &f);
 	collector_on_disk(k, false);
@@ -117,6 +127,8 @@ static void lose(void *user, uint64_t number, enum frame_state state, unsigned r
 
 	stage_turn(&k->stage); /* a gap may be a million numbers long */
 	closing_begin(k);
+	if (k->layout && k->layout->plan.averaged)
+		averaging_skip(k, number);
 	if (state == FRAME_DROPPED)
 		k->totals.dropped[reason]++;
 	else

@@ -2,6 +2,7 @@
 #ifndef DAEMON_COLLECTOR_H
 #define DAEMON_COLLECTOR_H
 
+#include "daemon/averaging.h"
 #include "daemon/slot_layout.h"
 #include "daemon/idle.h"
 #include "daemon/log.h"
@@ -29,6 +30,7 @@ struct collector {
 	struct sinks *sinks;
 	struct layout *layout; /* current; NULL until a geometry is known */
 	struct series series;
+	struct averaging averaging;
 	struct totals totals; /* of the series that runs or comes next */
 	struct collector_figures figures;
 	uint64_t series_limit; /* 0: none */
@@ -66,6 +68,9 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 
 /* Accepts a zeroed or half-open one. The thread must have ended. */
 void collector_close(struct collector *k);
+
+/* A slot's frame as the sinks take it. */
+struct sink_frame collector_frame(struct slot *s);
 
 /* Say that what follows may wait for the disk (or no longer), so that the watchdog knows. Nests.
  * Collector. */

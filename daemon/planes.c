@@ -164,10 +164,6 @@ static void note_what_is_not_done(struct planes *p, const struct config *c)
 		snprintf(p->note, sizeof p->note,
 		         "no calibration is configured: frames keep their counts, as with "
 		         "reduce.normalise none");
-	if (c->reduce.normalise == NORMALISE_ATTENUATION && !c->calibration.flat[0])
-		snprintf(p->note, sizeof p->note,
-		         "reduce.normalise is attenuation, but calibration.flat is not configured: "
-		         "-ln is taken of counts");
 	if (c->reduce.normalise == NORMALISE_NONE && given)
 		snprintf(p->note, sizeof p->note,
 		         "reduce.normalise is none: calibration.dark and calibration.flat are not "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/slot_layout.h"
 #include "daemon/region.h"
+#include "kernels/mean.h"
 
 #include <errno.h>
 #include <math.h>
@@ -190,7 +191,8 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 		.window_high = (float)c->reduce.window_high,
 		.bad_zero = c->reduce.bad_pixels == BAD_ZERO,
 		.bad_median = c->reduce.bad_pixels == BAD_MEDIAN,
-		.keep_source = wants_source(c),
+		.keep_source = wants_source(c) || c->reduce.average > 1,
+		.averaged = c->reduce.average > 1,
 		.raw_bins = raw_bins,
 		.normalised_bins = normalised_bins,
 		.batch = c->daemon.batch,
@@ -198,20 +200,25 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 	};
 }
 
-static struct sink_geometry geometry_of(const struct reduce_plan *p)
+static size_t source_bytes(const struct reduce_plan *p)
+{
+	return p->keep_source
+	               ? (size_t)p->width * p->height * product_bytes(product_of_layout(p->layout))
+	               : 0;
+}
+
+static struct sink_geometry geometry_of(const struct reduce_plan *p, bool source)
 {
 	struct sink_geometry g = {
 		.reduced = { .width = p->out_width, .height = p->out_height, .type = p->type },
 	};
 
 	g.reduced.bytes = (size_t)p->out_width * p->out_height * product_bytes(p->type);
-	if (p->keep_source) {
-		enum product_type type = product_of_layout(p->layout);
-
-		g.source =
-			(struct sink_shape){ .width = p->width, .height = p->height, .type = type };
-		g.source.bytes = (size_t)p->width * p->height * product_bytes(type);
-	}
+	if (source)
+		g.source = (struct sink_shape){ .width = p->width,
+			                        .height = p->height,
+			                        .type = product_of_layout(p->layout),
+			                        .bytes = source_bytes(p) };
 	return g;
 }
 
@@ -221,8 +228,8 @@ static size_t slot_bytes_of(const struct layout *l)
 {
 	size_t counts = (size_t)l->plan.raw_bins.bins + l->plan.normalised_bins.bins;
 
-	return round_up(l->geometry.reduced.bytes, PAGE) +
-	       round_up(l->geometry.source.bytes, PAGE) + round_up(counts * sizeof(uint32_t), PAGE);
+	return round_up(l->geometry.reduced.bytes, PAGE) + round_up(source_bytes(&l->plan), PAGE) +
+	       round_up(counts * sizeof(uint32_t), PAGE);
 }
 
 static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
@@ -243,10 +250,13 @@ static int share_out(struct layout *l, const struct layout_needs *n, char why[32
 	b->frame_bytes = raw_layout_bytes(l->plan.layout, (size_t)l->shape.width * l->shape.height);
 	b->slot_bytes = slot_bytes_of(l);
 	b->sinks_bytes = sinks_memory_bytes(n->config, &l->geometry);
+	l->sums_bytes = l->plan.averaged ? (size_t)l->plan.width * l->plan.height *
+	                                           mean_sum_bytes(product_of_layout(l->plan.layout))
+	                                 : 0;
 	/* One more message is being put together by libzmq on each endpoint. */
-	uint64_t least =
-		b->sinks_bytes + receivers * ((PAYLOADS_LEAST + QUEUE_LEAST + 1) * b->frame_bytes +
-	                                      SLOTS_LEAST * b->slot_bytes);
+	uint64_t least = b->sinks_bytes + l->sums_bytes +
+	                 receivers * ((PAYLOADS_LEAST + QUEUE_LEAST + 1) * b->frame_bytes +
+	                              SLOTS_LEAST * b->slot_bytes);
 	if (least > buffer) {
 		snprintf(why, 320,
 		         "ingest.buffer of %llu bytes is too small for frames of %zu bytes and "
@@ -290,7 +300,7 @@ int layout_plan(struct layout *l, const struct layout_needs *needs, const struct
 		         region.height, l->plan.bin);
 		return -EINVAL;
 	}
-	l->geometry = geometry_of(&l->plan);
+	l->geometry = geometry_of(&l->plan, wants_source(needs->config));
 	return share_out(l, needs, why);
 }
 
@@ -299,7 +309,7 @@ int layout_plan(struct layout *l, const struct layout_needs *needs, const struct
 static void place_slots(struct layout *l)
 {
 	size_t reduced = round_up(l->geometry.reduced.bytes, PAGE);
-	size_t source = round_up(l->geometry.source.bytes, PAGE);
+	size_t source = round_up(source_bytes(&l->plan), PAGE);
 
 	for (unsigned i = 0; i < l->slot_count; i++) {
 		char *at = (char *)l->memory + i * l->budget.slot_bytes;
@@ -335,14 +345,22 @@ static int make_pieces(struct layout *l)
 	return 0;
 }
 
+/* One more scratch, and the sums, are the collector's. */
 static int make_scratch(struct layout *l)
 {
 	size_t bytes = round_up(l->plan.scratch_bytes + 64, 64);
 
-	l->scratch = calloc(l->workers, sizeof *l->scratch);
+	l->scratch_count = l->workers + l->plan.averaged;
+	l->scratch = calloc(l->scratch_count, sizeof *l->scratch);
 	if (!l->scratch)
 		return -ENOMEM;
-	for (unsigned i = 0; i < l->workers; i++) {
+	if (l->sums_bytes) {
+		l->sums = aligned_alloc(64, round_up(l->sums_bytes, 64));
+		if (!l->sums)
+			return -ENOMEM;
+		memset(l->sums, 0, l->sums_bytes);
+	}
+	for (unsigned i = 0; i < l->scratch_count; i++) {
 		l->scratch[i] = aligned_alloc(64, bytes);
 		if (!l->scratch[i])
 			return -ENOMEM;
@@ -396,8 +414,9 @@ fail:
 
 void layout_close(struct layout *l)
 {
-	for (unsigned i = 0; l->scratch && i < l->workers; i++)
+	for (unsigned i = 0; l->scratch && i < l->scratch_count; i++)
 		free(l->scratch[i]);
+	free(l->sums);
 	free(l->scratch);
 	free(l->pieces);
 	free(l->slots);

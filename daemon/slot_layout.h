@@ -55,7 +55,10 @@ struct layout {
 	struct sink_memory *pieces; /* for the sinks; a slot lies in one piece */
 	unsigned piece_count;
 	unsigned workers;
-	void **scratch; /* [workers], one each */
+	unsigned scratch_count;
+	void **scratch; /* [scratch_count]: each worker's, and with averaging the collector's */
+	void *sums;     /* of the group that is being averaged; NULL without averaging */
+	size_t sums_bytes;
 };
 
 /* The histograms that the configuration asks for; `auto` depends on the pixels, `s` may be NULL

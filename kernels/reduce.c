@@ -245,7 +245,7 @@ static void reduce_tile(const struct reduce_plan *p, struct scratch *s, struct f
 	else
 		walk(p, s, f, raw, tile, 0, tile->pixels);
 	add_raw_histogram(p, s, f, raw, tile->pixels);
-	if (!p->source_only)
+	if (!p->source_only && !p->averaged)
 		reduce_product(p, s, f, job, tile);
 }
 

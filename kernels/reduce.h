@@ -69,7 +69,8 @@ struct reduce_plan {
 	bool bad_zero;                 /* float output: bad pixels become 0 instead of NaN */
 	bool bad_median; /* bad pixels become the median of the good ones of their 8 neighbours, and
 	                    stay bad without any. Binning leaves bad pixels out: only with bin 1 */
-	bool keep_source;     /* also write the unpacked frame, for a source sink */
+	bool keep_source; /* also write the unpacked frame, for a source sink */
+	bool averaged;    /* a frame has no reduced product: reduce_mean() makes one of several */
 	struct bins raw_bins; /* bins 0: no histogram of raw pixels */
 	struct bins normalised_bins;
 	uint32_t batch;      /* ceiling of a hand, at least 1 */
@@ -124,5 +125,20 @@ struct reduce_job {
  * No allocation, no system call. Cannot fail. Any thread; one call per scratch at a time. */
 void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce_job *jobs,
                  unsigned n);
+
+/* The mean of several frames. */
+struct reduce_mean_job {
+	const void *sums; /* from mean_add() of source products [height][width] */
+	uint32_t frames;  /* in them */
+	void *reduced;    /* as in struct reduce_job */
+};
+
+/* Make the reduced product of the mean of several frames: normalise it, and from there on as
+ * reduce_hand(). For plans with `averaged`; scratch as there.
+ *
+ * ret_clipped   pixels of the product outside the window
+ * ret_crc32c    of the product's bytes */
+void reduce_mean(const struct reduce_plan *p, void *scratch, const struct reduce_mean_job *job,
+                 uint64_t *ret_clipped, uint32_t *ret_crc32c);
 
 #endif

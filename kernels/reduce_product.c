@@ -1,10 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/mean.h"
 #include "kernels/reduce_scratch.h"
 
 #include <math.h>
 #include <string.h>
 
 #define NEIGHBOURS 8
+
+/* T of n pixels of the mean, from pixel `first` on. */
+static void mean_values(const struct reduce_plan *p, const struct reduce_mean_job *job, float *t,
+                        size_t first, size_t n)
+{
+	enum product_type type = product_of_layout(p->layout);
+
+	mean_flatten(t, (const char *)job->sums + first * mean_sum_bytes(type), type, job->frames,
+	             p->offset ? p->offset + first : NULL, p->gain ? p->gain + first : NULL, n);
+	if (p->attenuation)
+		p->kernels.attenuable(t, n);
+}
 
 /* T of a pixel outside the tile, from the payload. */
 static float transmission_at(const struct reduce_plan *p, const struct reduce_job *job,
@@ -49,12 +62,17 @@ static float median_about(const struct reduce_plan *p, const struct scratch *s,
 	for (uint32_t y = top; y <= bottom; y++)
 		for (uint32_t x = left; x <= right; x++) {
 			bool here = y >= tile->row && y - tile->row < tile->rows;
+			float t;
 
 			if (y == row && x == column)
 				continue;
-			n = put_in_order(good, n,
-			                 here ? s->t[(size_t)(y - tile->row) * p->width + x]
-			                      : transmission_at(p, job, y, x));
+			if (here)
+				t = s->t[(size_t)(y - tile->row) * p->width + x];
+			else if (s->mean)
+				mean_values(p, s->mean, &t, (size_t)y * p->width + x, 1);
+			else
+				t = transmission_at(p, job, y, x);
+			n = put_in_order(good, n, t);
 		}
 	if (n == 0)
 		return NAN;
@@ -123,4 +141,33 @@ void reduce_product(const struct reduce_plan *p, struct scratch *s, struct frame
 
 	f->clipped += p->kernels.convert(out, tile_values(p, s, job, tile), n, &p->window);
 	f->reduced_crc32c = p->kernels.crc32c(f->reduced_crc32c, out, n * product_bytes(p->type));
+}
+
+void reduce_mean(const struct reduce_plan *p, void *scratch, const struct reduce_mean_job *job,
+                 uint64_t *ret_clipped, uint32_t *ret_crc32c)
+{
+	const struct reduce_job out = { .reduced = job->reduced };
+	struct frame_run *f;
+	struct scratch s;
+
+	scratch_open(p, scratch, &s);
+	s.t = s.groups;
+	s.mean = job;
+	f = &s.runs[0];
+	f->clipped = 0;
+	f->reduced_crc32c = 0;
+	for (uint32_t row = 0; row < p->height; row += p->tile_rows) {
+		uint32_t left = p->height - row;
+		struct tile tile = { .row = row,
+			             .rows = left < p->tile_rows ? left : p->tile_rows };
+
+		tile.first = (size_t)row * p->width;
+		tile.pixels = (size_t)tile.rows * p->width;
+		mean_values(p, job, s.t, tile.first, tile.pixels);
+		if (p->attenuation)
+			p->kernels.attenuate(s.attenuation, s.t, tile.pixels);
+		reduce_product(p, &s, f, &out, &tile);
+	}
+	*ret_clipped = f->clipped;
+	*ret_crc32c = f->reduced_crc32c;
 }

@@ -40,7 +40,8 @@ struct scratch {
 	uint32_t *tables;
 	uint64_t *counts;
 	struct frame_run *runs;
-	struct ahead raw;       /* the next frame's tile */
+	const struct reduce_mean_job *mean; /* whose product is made; NULL: a frame's */
+	struct ahead raw;                   /* the next frame's tile */
 	struct ahead planes[2]; /* this frame's share of the next tile's dark and gain */
 };
 

@@ -34,6 +34,7 @@ struct datafile_frame {
 	size_t copied;           /* bytes in staging blocks */
 	struct frame_hold *hold; /* NULL: pixels no longer needed */
 	bool landed;
+	struct datafile_frame *members; /* frames averaged into it beside its own, by `next` */
 };
 
 /* What a file tells the lane it is part of. */

@@ -215,9 +215,9 @@ void journal_close(struct journal *j)
 	*j = (struct journal){ .fd = -1 };
 }
 
-enum journal_room journal_reserve(struct journal *j)
+enum journal_room journal_reserve(struct journal *j, uint64_t frames)
 {
-	uint64_t needed = j->reserved + FRAME_BYTES;
+	uint64_t needed = j->reserved + frames * FRAME_BYTES;
 
 	if (j->can_allocate && !j->allocating && !j->full && needed + j->step / 2 > j->allocated)
 		allocate_more(j);

@@ -42,9 +42,9 @@ void journal_close(struct journal *j);
 
 enum journal_room { JOURNAL_READY, JOURNAL_WAIT, JOURNAL_FULL };
 
-/* Ask for the room of one more frame's record and report line; with JOURNAL_READY it is taken.
- * JOURNAL_FULL is said once per attempt; ask again when space may have come back. */
-enum journal_room journal_reserve(struct journal *j);
+/* Ask for the room of so many more frames' records and report lines; with JOURNAL_READY it is
+ * taken. JOURNAL_FULL is said once per attempt; ask again when space may have come back. */
+enum journal_room journal_reserve(struct journal *j, uint64_t frames);
 
 /* Add a record to the next batch; only while idle. 0 or -ENOMEM. */
 int journal_append(struct journal *j, const struct journal_record *r);

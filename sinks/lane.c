@@ -122,7 +122,7 @@ static enum journal_room reserve(struct lane *l)
 	enum journal_room room = JOURNAL_READY;
 
 	if (!l->head_reserved)
-		room = journal_reserve(&l->journal);
+		room = journal_reserve(&l->journal, lane_members(l->first));
 	l->head_reserved = room == JOURNAL_READY;
 	return room;
 }
@@ -134,6 +134,7 @@ static bool place_one(struct lane *l)
 	enum stack_room room = datafile_make_room(d);
 	enum journal_room journal_room;
 	struct datafile_frame *behind;
+	uint64_t members;
 
 	if (room == STACK_WAIT)
 		return false;
@@ -149,9 +150,10 @@ static bool place_one(struct lane *l)
 		return true;
 	}
 	behind = l->first->next; /* the file links it anew */
+	members = lane_members(l->first);
 	if (!datafile_put(d, l->first))
 		return false;
-	l->undurable++;
+	l->undurable += members;
 	pop_waiting(l, behind);
 	return true;
 }
@@ -160,24 +162,22 @@ static bool place_one(struct lane *l)
 static void hand_over(struct lane *l)
 {
 	struct datafile_frame *f = l->first;
-	uint64_t number = f->record.number;
 
 	pop_waiting(l, f->next);
 	lane_release(l, f);
-	l->written++;
-	if (l->journalled) {
-		f->landed = true;
-		f->next = NULL;
-		if (l->handed_last)
-			l->handed_last->next = f;
-		else
-			l->handed = f;
-		l->handed_last = f;
-		l->undurable++;
-	} else {
-		frame_pool_push(&l->pool, f);
+	lane_note_written(l, f);
+	if (!l->journalled) {
+		lane_recycle(l, f);
+		return;
 	}
-	l->host->settled(l->host->user, l, number, FRAME_WRITTEN, 0, false);
+	f->landed = true;
+	f->next = NULL;
+	if (l->handed_last)
+		l->handed_last->next = f;
+	else
+		l->handed = f;
+	l->handed_last = f;
+	l->undurable += lane_members(f);
 }
 
 static bool handle_first(struct lane *l)
@@ -365,21 +365,54 @@ static void lose_without_memory(struct lane *l, const struct journal_record *r,
 	l->host->settled(l->host->user, l, r->number, FRAME_DROPPED, DROPPED_WRITE, false);
 }
 
+/* Their mean is lost. */
+static void lose_joined(struct lane *l)
+{
+	while (l->joined) {
+		struct datafile_frame *m = l->joined;
+
+		l->joined = m->next;
+		lose_without_memory(l, &m->record, NULL);
+		frame_pool_push(&l->pool, m);
+	}
+	l->joined_last = NULL;
+}
+
 void lane_put(struct lane *l, const struct journal_record *record, const void *pixels,
               struct frame_hold *hold)
 {
 	struct datafile_frame *f = frame_pool_pop(&l->pool);
 
 	if (!f) {
+		lose_joined(l);
 		lose_without_memory(l, record, hold);
 		return;
 	}
-	*f = (struct datafile_frame){ .record = *record, .pixels = pixels, .hold = hold };
+	*f = (struct datafile_frame){
+		.record = *record, .pixels = pixels, .hold = hold, .members = l->joined
+	};
+	l->joined = l->joined_last = NULL;
 	if (l->last)
 		l->last->next = f;
 	else
 		l->first = f;
 	l->last = f;
+}
+
+void lane_join(struct lane *l, const struct journal_record *record)
+{
+	struct datafile_frame *f = frame_pool_pop(&l->pool);
+
+	if (!f) {
+		lose_without_memory(l, record, NULL);
+		return;
+	}
+	*f = (struct datafile_frame){ .record = *record };
+	if (l->joined_last)
+		l->joined_last->next = f;
+	else
+		l->joined = f;
+	l->joined_last = f;
 }
 
 void lane_lose(struct lane *l, const struct loss *loss)

@@ -66,7 +66,8 @@ struct lane {
 	struct journal journal;
 	struct lost_list lost;
 	struct datafile *current;
-	struct datafile_frame *first, *last; /* waiting for a file */
+	struct datafile_frame *first, *last;         /* waiting for a file */
+	struct datafile_frame *joined, *joined_last; /* members of the frame put next */
 	struct datafile_frame *handed, *handed_last,
 		*handed_batched; /* null: wait for the journal */
 	bool head_reserved;      /* the first one has its room in the journal */
@@ -74,7 +75,7 @@ struct lane {
 	enum dropped stopped_reason, retry_reason;
 	uint64_t retry_ns, journal_retry_ns, sync_ns; /* monotonic; 0: none */
 	uint32_t next_index;
-	uint64_t undurable; /* frames in files or handed, without a record */
+	uint64_t undurable; /* frames and members in files or handed, without a record */
 	uint64_t written, durable, dropped[DROPPED_COUNT];
 	uint64_t short_of_space; /* frames dropped since the disk became full */
 	uint32_t space_index;    /* a frame that lands in this file or a later one: space again */
@@ -113,6 +114,10 @@ struct lane_series {
 /* Texts are borrowed until lane_finish(). 0, or negative errno after say(): frames are then
  * dropped. */
 int lane_begin(struct lane *l, const struct lane_series *s);
+
+/* The frame is a member of the one put next, whose pixels are the mean of both: its record waits
+ * for that one's place. */
+void lane_join(struct lane *l, const struct journal_record *record);
 
 /* Take a frame. `record` is filled but for file and place; with hold NULL no pixels. */
 void lane_put(struct lane *l, const struct journal_record *record, const void *pixels,

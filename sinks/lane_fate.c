@@ -31,24 +31,63 @@ void lane_note_loss(struct lane *l, const struct loss *loss)
 	l->ledger_damaged = true;
 }
 
-void lane_drop(struct lane *l, struct datafile_frame *f, enum dropped reason)
+uint64_t lane_members(const struct datafile_frame *f)
 {
-	struct loss loss = { .number = f->record.number,
-		             .timestamp_ns = f->record.timestamp_ns,
-		             .received_ns = f->record.received_ns,
-		             .flags = f->record.flags,
+	uint64_t count = 1;
+
+	for (const struct datafile_frame *m = f->members; m; m = m->next)
+		count++;
+	return count;
+}
+
+void lane_recycle(struct lane *l, struct datafile_frame *f)
+{
+	while (f->members) {
+		struct datafile_frame *m = f->members;
+
+		f->members = m->next;
+		frame_pool_push(&l->pool, m);
+	}
+	frame_pool_push(&l->pool, f);
+}
+
+void lane_note_written(struct lane *l, const struct datafile_frame *f)
+{
+	for (const struct datafile_frame *m = f->members; m; m = m->next) {
+		l->written++;
+		l->host->settled(l->host->user, l, m->record.number, FRAME_WRITTEN, 0, false);
+	}
+	l->written++;
+	l->host->settled(l->host->user, l, f->record.number, FRAME_WRITTEN, 0, false);
+}
+
+static void drop_one(struct lane *l, const struct journal_record *r, enum dropped reason,
+                     bool revoked)
+{
+	struct loss loss = { .number = r->number,
+		             .timestamp_ns = r->timestamp_ns,
+		             .received_ns = r->received_ns,
+		             .flags = r->flags,
 		             .state = FRAME_DROPPED,
 		             .reason = (uint8_t)reason };
-	bool revoked = f->landed;
 
-	lane_release(l, f);
 	lane_note_loss(l, &loss);
 	l->dropped[reason]++;
 	l->written -= revoked;
 	if (reason == DROPPED_NO_SPACE)
 		l->short_of_space++;
-	frame_pool_push(&l->pool, f);
 	l->host->settled(l->host->user, l, loss.number, FRAME_DROPPED, reason, revoked);
+}
+
+void lane_drop(struct lane *l, struct datafile_frame *f, enum dropped reason)
+{
+	bool revoked = f->landed;
+
+	lane_release(l, f);
+	for (const struct datafile_frame *m = f->members; m; m = m->next)
+		drop_one(l, &m->record, reason, revoked);
+	drop_one(l, &f->record, reason, revoked);
+	lane_recycle(l, f);
 }
 
 void lane_say_file(struct lane *l, enum sink_say level, const char *name, const char *what)
@@ -84,17 +123,16 @@ static void on_landed(void *user, struct datafile_frame *f)
 {
 	struct lane *l = user;
 
-	l->written++;
 	if (f->record.file >= l->space_index)
 		note_space(l);
-	l->host->settled(l->host->user, l, f->record.number, FRAME_WRITTEN, 0, false);
+	lane_note_written(l, f);
 }
 
 void lane_on_dropped(void *user, struct datafile_frame *f, enum dropped reason)
 {
 	struct lane *l = user;
 
-	l->undurable--;
+	l->undurable -= lane_members(f);
 	lane_drop(l, f, reason);
 }
 

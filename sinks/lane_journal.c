@@ -16,9 +16,9 @@ static void pop_durable_frames(struct lane *l, struct datafile_frame *f)
 	while (f) {
 		struct datafile_frame *next = f->next;
 
-		frame_pool_push(&l->pool, f);
+		frames += lane_members(f);
+		lane_recycle(l, f);
 		f = next;
-		frames++;
 	}
 	l->undurable -= frames;
 	l->durable += frames;
@@ -95,14 +95,43 @@ static void on_journal(void *user, int error)
 	pop_durable_frames(l, take_handed(l));
 }
 
+/* Where the mean is, as the record of one that went into it. */
+static void share_place(struct journal_record *r, const struct journal_record *mean)
+{
+	r->file = mean->file;
+	r->index = mean->index;
+	r->offset = mean->offset;
+	r->length = mean->length;
+	r->averaged = mean->averaged;
+	r->crc32c = mean->crc32c;
+	r->clipped = mean->clipped;
+	r->durable_ns = mean->durable_ns;
+}
+
+/* A frame with its members, in the order of their numbers; none of them when not all fit. */
+static int append_frame(struct lane *l, struct datafile_frame *f, uint64_t now_ns)
+{
+	size_t fill = l->journal.batch_fill;
+	int err = 0;
+
+	f->record.durable_ns = now_ns;
+	for (struct datafile_frame *m = f->members; m && !err; m = m->next) {
+		share_place(&m->record, &f->record);
+		err = journal_append(&l->journal, &m->record);
+	}
+	if (!err)
+		err = journal_append(&l->journal, &f->record);
+	if (err)
+		l->journal.batch_fill = fill;
+	return err;
+}
+
 static int append_file(struct lane *l, struct datafile *d, uint64_t now_ns)
 {
 	for (struct datafile_frame *f = datafile_unbatched(d); d->batched < d->synced;
 	     f = f->next) {
-		int err;
+		int err = append_frame(l, f, now_ns);
 
-		f->record.durable_ns = now_ns;
-		err = journal_append(&l->journal, &f->record);
 		if (err)
 			return err;
 		d->batched++;
@@ -113,10 +142,8 @@ static int append_file(struct lane *l, struct datafile *d, uint64_t now_ns)
 static int append_handed(struct lane *l, uint64_t now_ns)
 {
 	for (struct datafile_frame *f = l->handed; f; f = f->next) {
-		int err;
+		int err = append_frame(l, f, now_ns);
 
-		f->record.durable_ns = now_ns;
-		err = journal_append(&l->journal, &f->record);
 		if (err)
 			return err;
 		l->handed_batched = f;

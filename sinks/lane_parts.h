@@ -21,6 +21,13 @@ void lane_stop(struct lane *l, enum dropped reason);
 /* Say a sentence about a file: "sink 0 (tiff): <what>, <folder>/<name>". */
 void lane_say_file(struct lane *l, enum sink_say level, const char *name, const char *what);
 
+/* The frame and its members: how many there are, and back to the pool with them. */
+uint64_t lane_members(const struct datafile_frame *f);
+void lane_recycle(struct lane *l, struct datafile_frame *f);
+
+/* Each is written. */
+void lane_note_written(struct lane *l, const struct datafile_frame *f);
+
 /* The frame's pixels are not needed any more. */
 void lane_release(struct lane *l, struct datafile_frame *f);
 

@@ -337,7 +337,8 @@ uint64_t sinks_memory_bytes(const struct config *c, const struct sink_geometry *
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < c->sink_count; i++)
-		bytes += lane_memory_bytes(&c->sinks[i], shape_of(&c->sinks[i], g));
+		bytes += lane_memory_bytes(&c->sinks[i], shape_of(&c->sinks[i], g)) +
+		         (uint64_t)(c->reduce.average - 1) * sizeof(struct datafile_frame);
 	return bytes;
 }
 
@@ -409,7 +410,13 @@ static void put_without_memory(struct sinks *s, const struct sink_frame *f)
 	s->callbacks.released(s->callbacks.user, f->owner);
 }
 
-void sinks_put(struct sinks *s, const struct sink_frame *f)
+static bool takes_source(const struct lane *l)
+{
+	return l->config->product == PRODUCT_SOURCE;
+}
+
+/* Every lane takes the frame; with `join`, those of reduced frames its record only. */
+static void put(struct sinks *s, const struct sink_frame *f, bool join)
 {
 	struct frame_hold *h = hold_new(s);
 	struct journal_record r;
@@ -419,17 +426,33 @@ void sinks_put(struct sinks *s, const struct sink_frame *f)
 		return;
 	}
 	h->owner = f->owner;
-	h->users = s->lane_count + 1; /* and this call */
+	h->users = 1; /* this call */
+	for (unsigned i = 0; i < s->lane_count; i++)
+		h->users += !join || takes_source(&s->lanes[i]);
 	s->busy++;
 	fill_record(&r, f);
 	for (unsigned i = 0; i < s->lane_count; i++) {
-		bool source = s->lanes[i].config->product == PRODUCT_SOURCE;
+		bool source = takes_source(&s->lanes[i]);
 
 		r.crc32c = source ? f->reduction->source_crc32c : f->reduction->reduced_crc32c;
-		lane_put(&s->lanes[i], &r, source ? f->source : f->reduced, h);
+		r.averaged = source ? 1 : f->averaged;
+		if (join && !source)
+			lane_join(&s->lanes[i], &r);
+		else
+			lane_put(&s->lanes[i], &r, source ? f->source : f->reduced, h);
 	}
 	step_lanes(s);
 	release(s, h);
+}
+
+void sinks_join(struct sinks *s, const struct sink_frame *f)
+{
+	put(s, f, true);
+}
+
+void sinks_put(struct sinks *s, const struct sink_frame *f)
+{
+	put(s, f, false);
 }
 
 void sinks_lose(struct sinks *s, uint64_t number, enum frame_state state, unsigned reason,

@@ -146,6 +146,11 @@ int sinks_begin(struct sinks *s, const char *name);
 const char *sinks_series_path(const struct sinks *s);
 uint32_t sinks_series_number(const struct sinks *s);
 
+/* The frame is averaged with the one that sinks_put() hands over next. Sinks of product source
+ * take it like any other; for the others it has no pixels of its own, and its record shares that
+ * one's place. */
+void sinks_join(struct sinks *s, const struct sink_frame *f);
+
 /* Hand over the next frame; numbers rise within a series. Its writes are only queued,
  * but creating, cutting and naming a file are system calls made here and in sinks_poll(), which
  * a slow file system can hold up. */

@@ -215,6 +215,14 @@ class Series:
             for file in pages.values():
                 file.close()
 
+    def pages(self):
+        """The pixels of every page, in the order of files and pages."""
+        found = []
+        for name in self.files():
+            with tifffile.TiffFile(self.folder / name) as file:
+                found += [page.asarray() for page in file.pages]
+        return found
+
     def histogram(self, kind):
         """[(low, high, count)] as printed, the bins and then the tails."""
         return [(float(r["low"]), float(r["high"]), int(r["count"]))

@@ -152,7 +152,7 @@ def a_configuration_that_cannot_be_read_is_named(bench):
 
 @case
 def what_a_later_version_will_have_is_refused_with_its_line(bench):
-    for key, value in (("reduce.average", "4"), ("ingest.protocol", "dectris-v2")):
+    for key, value in (("series.start", "armed"), ("ingest.protocol", "dectris-v2")):
         status, _, said = bench.run("openbeamd", "--check", "--set", f"{key}={value}")
         equal(status, CONFIGURATION, f"status of {key}={value}")
         contains(said, key, value)

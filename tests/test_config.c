@@ -163,7 +163,8 @@ static const struct refusal {
 
 	/* not in this version */
 	{ "reduce: {normalise: logarithm}\n", { "'logarithm' is none of its values" } },
-	{ "reduce: {average: 2}\n", { "reduce.average: 2 is not in this version; accepted: 1\n" } },
+	{ "reduce: {average: 2, type: source, normalise: none}\n",
+	  { "reduce.average", "the mean of 2 frames is no pixel as it came" } },
 	{ "reduce: {average: 65537}\n", { "reduce.average: 65537 is out of range" } },
 	{ "reduce: {roi: {width: 65537}}\n", { "1:23: reduce.roi.width: 65537 is out of range" } },
 	{ "sinks: [{format: hdf5}]\n", { "sinks.0.format: hdf5 is not in this version" } },
