@@ -24,12 +24,18 @@ struct arena {
 	void *memory;
 };
 
-/* Every kernel runs on all cores at once, each on its own arrays. */
+/* What all cores, or one, read from memory together at their best, GB/s: it is a limit. */
+struct read_limits {
+	double one, all;
+};
+
+/* A kernel runs on some cores at once, each on its own arrays. */
 struct stage {
 	unsigned cores;
 	size_t pixels; /* of the working set in memory, each core */
 	struct arena *arenas;
 	const struct kernel_bench *kernel;
+	unsigned running;  /* cores that run it */
 	size_t run_pixels; /* of the working set that is run */
 	unsigned repeats;  /* in one sample */
 };
@@ -109,13 +115,13 @@ static void run_kernel(void *user, unsigned member)
 		s->kernel->run(s->kernel, &s->arenas[member].args, s->run_pixels);
 }
 
-/* Gpixel/s over all cores. The number of repeats that take `seconds` is found first. */
+/* Gpixel/s over the cores that run it. The number of repeats that take `seconds` is found first. */
 static void time_kernel(struct stage *s, unsigned runs, double seconds, struct samples *ret)
 {
 	uint64_t ns = 0;
 
 	for (s->repeats = 1; s->repeats < 1u << 24; s->repeats *= 4) {
-		ns = crew_time_ns(s->cores, run_kernel, s);
+		ns = crew_time_ns(s->running, run_kernel, s);
 		if (ns == 0 || (double)ns > 0.25e9 * seconds)
 			break;
 	}
@@ -123,9 +129,9 @@ static void time_kernel(struct stage *s, unsigned runs, double seconds, struct s
 		return;
 	s->repeats = (unsigned)fmax(1.0, s->repeats * seconds * 1e9 / (double)ns);
 	for (unsigned i = 0; i < runs; i++) {
-		ns = crew_time_ns(s->cores, run_kernel, s);
+		ns = crew_time_ns(s->running, run_kernel, s);
 		if (ns)
-			samples_add(ret, (double)s->cores * s->repeats * (double)s->run_pixels /
+			samples_add(ret, (double)s->running * s->repeats * (double)s->run_pixels /
 			                         (double)ns);
 	}
 }
@@ -139,28 +145,30 @@ static void add_kernel(struct results *r, struct stage *s, const struct bench_op
 	double median, gbs, frames;
 	char name[96], note[96];
 
-	time_kernel(s, o->full ? 15 : 5, o->full ? 0.05 : 0.012, &rate);
+	time_kernel(s, o->full ? 15 : 5, o->full ? 0.05 : 0.006, &rate);
 	if (rate.count == 0)
 		return;
 	median = samples_median(&rate);
 	gbs = median * k->bytes_per_pixel;
 	frames = median * 1e9 / ((double)o->width * o->height);
-	snprintf(name, sizeof name, "%s %s %s", k->kernel, k->isa, set);
+	snprintf(name, sizeof name, "%s %s %s %u", k->kernel, k->isa, set, s->running);
 	snprintf(note, sizeof note, "%7.1f GB/s %7.0f frames/s", gbs, frames);
 	results_add(r,
-	            &(struct result){ .name = name,
-	                              .unit = "Gpixel/s",
-	                              .samples = &rate,
-	                              .limit = read_gbs / k->bytes_per_pixel,
-	                              .note = note,
-	                              .more = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f}", "kernel",
-	                                                k->kernel, "isa", k->isa, "working_set",
-	                                                set, "pixels", (json_int_t)s->run_pixels,
-	                                                "gb_per_s", gbs, "frames_per_s", frames) });
+	            &(struct result){
+			    .name = name,
+			    .unit = "Gpixel/s",
+			    .samples = &rate,
+			    .limit = read_gbs / k->bytes_per_pixel,
+			    .note = note,
+			    .more = json_pack("{s:s, s:s, s:s, s:i, s:I, s:f, s:f}", "kernel",
+	                                      k->kernel, "isa", k->isa, "working_set", set, "cores",
+	                                      (int)s->running, "pixels", (json_int_t)s->run_pixels,
+	                                      "gb_per_s", gbs, "frames_per_s", frames) });
 }
 
+/* In level 2 and from memory, on one core and on all. */
 static void add_kernels(struct results *r, struct stage *s, const struct bench_options *o,
-                        double read_gbs)
+                        const struct read_limits *read)
 {
 	size_t l2_pixels = whole_steps(cpu_l2_bytes() / 2 / PIXEL_BYTES);
 	unsigned cpu = cpu_detect();
@@ -170,64 +178,135 @@ static void add_kernels(struct results *r, struct stage *s, const struct bench_o
 	for (unsigned i = 0; kernel_bench_at(i, &kernel); i++) {
 		if (kernel.needs & ~cpu)
 			continue;
-		s->run_pixels = l2_pixels < s->pixels ? l2_pixels : s->pixels;
-		add_kernel(r, s, o, "L2", 0.0);
-		s->run_pixels = s->pixels;
-		add_kernel(r, s, o, "memory", read_gbs);
+		for (s->running = 1; s->running <= s->cores; s->running += s->cores - 1) {
+			s->run_pixels = l2_pixels < s->pixels ? l2_pixels : s->pixels;
+			add_kernel(r, s, o, "L2", 0.0);
+			s->run_pixels = s->pixels;
+			add_kernel(r, s, o, "memory", s->running == 1 ? read->one : read->all);
+			if (s->cores == 1)
+				break;
+		}
 	}
 }
 
-static void add_pass(struct results *r, const char *isa, const struct pass_limit *pass,
-                     const struct pass_figures *f, double frame_gb, double read_gbs)
+/* One row: `what` is the images or the pixel format. */
+static void add_pass(struct results *r, struct pass_limit *pass, const struct pass_load *load,
+                     const struct bench_options *o, const char *isa, const char *what,
+                     const struct read_limits *read)
 {
-	double gbs = samples_median(&f->frames_per_s) * frame_gb;
-	char name[64], note[64];
+	double pixels = (double)o->width * o->height, median, ns, gbs;
+	double frame_gb = (double)raw_layout_bytes(pass->layout, (size_t)pixels) * 1e-9;
+	struct pass_figures f;
+	char name[96], note[120];
 
-	snprintf(name, sizeof name, "pass %s", isa);
-	snprintf(note, sizeof note, "%7.2f GB/s of frames, hands of %u", gbs, pass->plan.hand);
-	results_add(r, &(struct result){ .name = name,
-	                                 .unit = "frames/s",
-	                                 .samples = &f->frames_per_s,
-	                                 .limit = read_gbs / frame_gb,
-	                                 .note = note,
-	                                 .more = json_pack("{s:s, s:i, s:f, s:f}", "isa", isa,
-	                                                   "hand", (int)pass->plan.hand, "gb_per_s",
-	                                                   gbs, "cpu_s_per_frame",
-	                                                   samples_median(&f->cpu_s_per_frame)) });
+	if (!pass_limit_measure(pass, load, o->full ? 9 : 5, o->full ? 1.0 : 0.08, &f))
+		return;
+	median = samples_median(&f.frames_per_s);
+	gbs = median * frame_gb;
+	ns = 1e9 * load->threads / median / pixels;
+	snprintf(name, sizeof name, "pass %s %s%s %u", isa, what,
+	         load->raw_histogram ? " both" : "", load->threads);
+	snprintf(note, sizeof note, "%6.2f Gpixel/s %6.2f GB/s %.3f ns a pixel and core",
+	         median * pixels * 1e-9, gbs, ns);
+	results_add(r, &(struct result){
+			       .name = name,
+			       .unit = "frames/s",
+			       .samples = &f.frames_per_s,
+			       .limit = (load->threads == 1 ? read->one : read->all) / frame_gb,
+			       .note = note,
+			       .more = json_pack(
+				       "{s:s, s:s, s:i, s:i, s:b, s:f, s:f, s:f, s:f}", "isa", isa,
+				       "images", what, "cores", (int)load->threads, "hand",
+				       (int)pass->plan.hand, "raw_histogram", load->raw_histogram,
+				       "gpixel_per_s", median * pixels * 1e-9, "gb_per_s", gbs,
+				       "ns_per_pixel_and_core", ns, "cpu_s_per_frame",
+				       samples_median(&f.cpu_s_per_frame)) });
 }
 
-static int add_passes(struct results *r, const struct bench_options *o, double read_gbs)
+static void add_on_cores(struct results *r, struct pass_limit *pass, struct pass_load load,
+                         const struct bench_options *o, const char *isa, const char *what,
+                         const struct read_limits *read)
 {
-	double frame_gb = 2e-9 * o->width * o->height;
+	load.threads = 1;
+	add_pass(r, pass, &load, o, isa, what, read);
+	load.threads = pass->threads;
+	if (pass->threads > 1)
+		add_pass(r, pass, &load, o, isa, what, read);
+}
+
+/* Every instruction set on the phantom; the best one on every kind of image, and with the raw
+ * histogram too. */
+static int add_images(struct results *r, struct pass_limit *pass, const struct bench_options *o,
+                      const struct read_limits *read)
+{
 	unsigned cpu = cpu_detect();
-	struct pass_limit pass;
+	const char *best = cpu_level_name(cpu);
+	int err = 0;
 
-	if (pass_limit_open(&pass, o->width, o->height, machine_cores()))
-		return -ENOMEM;
-	for (const struct cpu_level *level = cpu_levels; level->name; level++) {
-		struct pass_figures figures;
+	for (const struct cpu_level *level = cpu_levels; level->name; level++)
+		if (!(level->flags & ~cpu))
+			add_on_cores(r, pass, (struct pass_load){ .cpu = level->flags }, o,
+			             level->name, images_name(IMAGES_PHANTOM), read);
+	for (int kind = 0; kind < IMAGES_KIND_COUNT && !err; kind++) {
+		struct pass_load load = { .cpu = cpu };
 
-		if (level->flags & ~cpu)
-			continue;
-		if (pass_limit_measure(&pass, level->flags, o->full ? 9 : 5, o->full ? 2.0 : 0.5,
-		                       &figures))
-			add_pass(r, level->name, &pass, &figures, frame_gb, read_gbs);
+		err = kind == IMAGES_PHANTOM ? 0 : pass_limit_images(pass, (enum image_kind)kind);
+		if (!err && kind != IMAGES_PHANTOM)
+			add_on_cores(r, pass, load, o, best, images_name((enum image_kind)kind),
+			             read);
+		load.raw_histogram = true;
+		if (!err)
+			add_on_cores(r, pass, load, o, best, images_name((enum image_kind)kind),
+			             read);
 	}
-	pass_limit_close(&pass);
-	return 0;
+	return err;
 }
 
-/* What all cores read from memory together at their best, GB/s: it is a limit. */
-static int add_read_limit(struct results *r, const struct bench_options *o, double *ret_gbs)
+/* Each pixel format beside Mono16, in pixels. */
+static int add_formats(struct results *r, struct pass_limit *pass, const struct bench_options *o,
+                       const struct read_limits *read)
+{
+	static const char *const names[RAW_LAYOUT_COUNT] = {
+		"Mono8",    "Mono16",  "Mono16-be",    "uint32",  "uint32-be",    "float32",
+		"float-be", "Mono10p", "Mono10Packed", "Mono12p", "Mono12Packed", "Mono14p"
+	};
+	struct pass_load load = { .cpu = cpu_detect(), .threads = pass->threads };
+	int err = pass_limit_images(pass, IMAGES_PHANTOM);
+
+	for (int layout = 0; layout < RAW_LAYOUT_COUNT && !err; layout++) {
+		err = pass_limit_layout(pass, (enum raw_layout)layout);
+		if (!err)
+			add_pass(r, pass, &load, o, cpu_level_name(load.cpu), names[layout], read);
+	}
+	return err;
+}
+
+static int add_passes(struct results *r, const struct bench_options *o,
+                      const struct read_limits *read)
+{
+	struct pass_limit pass;
+	int err = pass_limit_open(&pass, o->width, o->height, machine_cores());
+
+	if (err)
+		return err;
+	err = add_images(r, &pass, o, read);
+	if (!err)
+		err = add_formats(r, &pass, o, read);
+	pass_limit_close(&pass);
+	return err;
+}
+
+static int add_read_limit(struct results *r, const struct bench_options *o, const char *name,
+                          unsigned cores, double *ret_gbs)
 {
 	struct samples read = { 0 };
 	struct memory_limit m;
 
-	if (memory_limit_open(&m, machine_cores()))
+	if (memory_limit_open(&m, cores))
 		return -ENOMEM;
 	memory_limit_read(&m, o->full ? 21 : 7, &read);
 	memory_limit_close(&m);
-	results_add(r, &(struct result){ .name = "memory-read", .unit = "GB/s", .samples = &read });
+	results_add(r, &(struct result){ .name = name, .unit = "GB/s", .samples = &read });
 	*ret_gbs = samples_max(&read);
 	return 0;
 }
@@ -235,15 +314,17 @@ static int add_read_limit(struct results *r, const struct bench_options *o, doub
 int bench_kernels(const struct bench_options *o, struct results *r, char why[512])
 {
 	struct stage stage;
-	double read_gbs;
-	int err = add_read_limit(r, o, &read_gbs);
+	struct read_limits read;
+	int err = add_read_limit(r, o, "memory-read-one-core", 1, &read.one);
 
 	if (!err)
-		err = add_passes(r, o, read_gbs);
+		err = add_read_limit(r, o, "memory-read", machine_cores(), &read.all);
+	if (!err)
+		err = add_passes(r, o, &read);
 	if (!err)
 		err = open_stage(&stage, o);
 	if (!err) {
-		add_kernels(r, &stage, o, read_gbs);
+		add_kernels(r, &stage, o, &read);
 		close_stage(&stage);
 	}
 	if (err)

@@ -90,7 +90,8 @@ static int measure_pass(struct measuring *m, char why[512])
 		snprintf(why, 512, "no memory for the frames of the pass");
 		return EX_OSERR;
 	}
-	good = pass_limit_measure(&pass, cpu_detect(), 3, 0.5, &figures);
+	good = pass_limit_measure(&pass, &(struct pass_load){ cpu_detect(), cores, true }, 3, 0.5,
+	                          &figures);
 	pass_limit_close(&pass);
 	if (!good) {
 		snprintf(why, 512, "no memory for the pass");
