@@ -197,15 +197,12 @@ static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_
 		.shift = f->normalised.shift,
 		.map = &p->normalised_map,
 		.saturation = p->can_saturate ? p->raw_saturation : UINT32_MAX,
-		.ahead = reduce_in_place(p) ? s->raw.at : raw,
+		.ahead = s->raw.lines ? s->raw.at : raw,
 	};
 
 	prefetch(&s->planes[0], n, tile->pixels - i);
 	prefetch(&s->planes[1], n, tile->pixels - i);
-	if (reduce_in_place(p))
-		s->raw.at += n * pixel;
-	else
-		prefetch(&s->raw, n, tile->pixels - i);
+	s->raw.at += raw_layout_bytes(p->layout, n);
 	if (first % MOMENTS_BLOCK == 0)
 		survey_begin_block(&f->survey);
 	p->kernels.survey(&f->survey, &run);
