@@ -8,20 +8,25 @@
 /* `tables` is a constant where this is inlined. */
 static inline __attribute__((always_inline)) void count_index(uint32_t *restrict at,
                                                               unsigned tables, uint32_t stride,
-                                                              const uint16_t *restrict index,
-                                                              size_t n)
+                                                              const char *restrict index,
+                                                              unsigned shift, size_t n)
 {
 	size_t i = 0;
 
 	for (; i + 8 <= n; i += 8) {
 		uint64_t four[2];
 
-		memcpy(four, index + i, sizeof four);
+		memcpy(four, index + 2 * i, sizeof four);
 		for (unsigned j = 0; j < 8; j++)
-			at[(j % tables) * stride + (uint16_t)(four[j / 4] >> 16 * (j % 4))]++;
+			at[(j % tables) * stride +
+			   ((uint16_t)(four[j / 4] >> 16 * (j % 4)) >> shift)]++;
 	}
-	for (; i < n; i++)
-		at[index[i]]++;
+	for (; i < n; i++) {
+		uint16_t one;
+
+		memcpy(&one, index + 2 * i, sizeof one);
+		at[one >> shift]++;
+	}
 }
 
 void count_codes_scalar(uint64_t *restrict counts, const uint8_t *restrict codes, size_t n)
@@ -35,21 +40,39 @@ void count_codes_scalar(uint64_t *restrict counts, const uint8_t *restrict codes
 	}
 }
 
+/* Most are bin numbers, or 12 bits of 16: shifts by a constant. */
+static inline __attribute__((always_inline)) void count_in(uint32_t *restrict at, unsigned tables,
+                                                           uint32_t stride,
+                                                           const char *restrict index,
+                                                           unsigned shift, size_t n)
+{
+	switch (shift) {
+	case 0:
+		count_index(at, tables, stride, index, 0, n);
+		break;
+	case 4:
+		count_index(at, tables, stride, index, 4, n);
+		break;
+	default:
+		count_index(at, tables, stride, index, shift, n);
+	}
+}
+
 void count_index_scalar(uint32_t *restrict tables, struct histogram_tables s,
-                        const uint16_t *restrict index, size_t n)
+                        const void *restrict index, unsigned shift, size_t n)
 {
 	switch (s.tables) {
 	case 8:
-		count_index(tables, 8, s.stride, index, n);
+		count_in(tables, 8, s.stride, index, shift, n);
 		break;
 	case 4:
-		count_index(tables, 4, s.stride, index, n);
+		count_in(tables, 4, s.stride, index, shift, n);
 		break;
 	case 2:
-		count_index(tables, 2, s.stride, index, n);
+		count_in(tables, 2, s.stride, index, shift, n);
 		break;
 	default:
-		count_index(tables, 1, s.stride, index, n);
+		count_in(tables, 1, s.stride, index, shift, n);
 	}
 }
 

@@ -9,14 +9,15 @@
 
 /* Count bin numbers of at most 16 bits into the tables of one histogram of one frame.
  *
- *   tables[index[i]]++          in any of the tables; they are added up at the end
+ *   tables[index[i] >> shift]++     in any of the tables; they are added up at the end
  *
- * tables  added to            [histogram_tables_size()]
- * index   below bins          [n], any n below 2^31
+ * tables  added to                                    [histogram_tables_size()]
+ * index   uint16, shifted it is below bins            [n], any alignment, any n below 2^31
+ * shift   0 for bin numbers; raw pixels whose bins are a power of two wide need no numbering
  *
  * Every implementation adds the same, to whichever tables. Cannot fail. */
 typedef void count_index_fn(uint32_t *restrict tables, struct histogram_tables s,
-                            const uint16_t *restrict index, size_t n);
+                            const void *restrict index, unsigned shift, size_t n);
 
 /* The same for bin numbers of 8 bits.
  *

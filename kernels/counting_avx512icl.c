@@ -4,6 +4,7 @@
 #include <immintrin.h>
 #include <stdalign.h>
 #include <stdbool.h>
+#include <string.h>
 
 /* Counting without a memory access for each pixel. Neighbouring pixels are alike: in a group of 64
  * nearly all numbers lie in a window of 64 or 128 that begins at `base`. Their distances from it
@@ -187,38 +188,54 @@ void count_codes_avx512icl(uint64_t *restrict counts, const uint8_t *restrict co
 
 #define WIDE 128
 
-/* Those outside the window, in the order of pixels. */
-static uint64_t wide_outside(const uint16_t *index, __m512i from)
+/* A group's numbers as their distances from `from`. */
+static inline void wide_distances(__m512i ret[2], const char *index, __m128i shift, __m512i from)
 {
-	const __m512i width = _mm512_set1_epi16(WIDE);
-	__m512i a = _mm512_sub_epi16(_mm512_loadu_si512(index), from);
-	__m512i b = _mm512_sub_epi16(_mm512_loadu_si512(index + 32), from);
-
-	return _mm512_cmpge_epu16_mask(a, width) | (uint64_t)_mm512_cmpge_epu16_mask(b, width)
-	                                                   << 32;
+	for (unsigned j = 0; j < 2; j++)
+		ret[j] = _mm512_sub_epi16(
+			_mm512_srl_epi16(_mm512_loadu_si512(index + 64 * j), shift), from);
 }
 
-/* As narrow_chunk(). Distances above 255 become 255. */
-static inline size_t wide_chunk(struct planes *planes, uint32_t *tables, const uint16_t *index,
-                                size_t groups, uint32_t base)
+/* Those outside the window, in the order of pixels. */
+static inline uint64_t wide_outside(const __m512i distances[2])
+{
+	const __m512i width = _mm512_set1_epi16(WIDE);
+
+	return _mm512_cmpge_epu16_mask(distances[0], width) |
+	       (uint64_t)_mm512_cmpge_epu16_mask(distances[1], width) << 32;
+}
+
+static inline uint32_t number_at(const char *index, size_t i, unsigned shift)
+{
+	uint16_t one;
+
+	memcpy(&one, index + 2 * i, sizeof one);
+	return one >> shift;
+}
+
+/* Make the planes of at most CHUNK groups, of as many as are near the window. Distances above 255
+ * become 255. */
+static inline size_t wide_chunk(struct planes *planes, uint32_t *tables, const char *index,
+                                unsigned shift, size_t groups, uint32_t base)
 {
 	const __m512i from = _mm512_set1_epi16((short)base), most = _mm512_set1_epi16(UINT8_MAX);
+	const __m128i by = _mm_cvtsi32_si128((int)shift);
 	size_t g = 0;
 
-	for (; g < groups && g < CHUNK; g++, index += GROUP) {
-		__m512i a = _mm512_sub_epi16(_mm512_loadu_si512(index), from);
-		__m512i b = _mm512_sub_epi16(_mm512_loadu_si512(index + 32), from);
+	for (; g < groups && g < CHUNK; g++, index += 2 * GROUP) {
+		__m512i d[2];
 		uint64_t outside;
 
-		planes_make(&planes[g], _mm512_packus_epi16(_mm512_min_epu16(a, most),
-		                                            _mm512_min_epu16(b, most)));
+		wide_distances(d, index, by, from);
+		planes_make(&planes[g], _mm512_packus_epi16(_mm512_min_epu16(d[0], most),
+		                                            _mm512_min_epu16(d[1], most)));
 		if (__builtin_expect(planes[g].at[7] == 0, 1))
 			continue;
-		outside = wide_outside(index, from);
+		outside = wide_outside(d);
 		if (__builtin_popcountll(outside) > FEW)
 			break;
 		for (; outside; outside &= outside - 1)
-			tables[index[__builtin_ctzll(outside)]]++;
+			tables[number_at(index, (unsigned)__builtin_ctzll(outside), shift)]++;
 	}
 	return g;
 }
@@ -236,8 +253,9 @@ static inline __attribute__((always_inline)) void add_wide(__m512i sums[WIDE / 8
 	add_quarter(sums + 12, _mm512_ternarylogic_epi64(low, five, six, BOTH_SET), three, four);
 }
 
-/* As count_narrow(). */
-static size_t count_wide(uint32_t *tables, const uint16_t *index, size_t groups, uint32_t base)
+/* Count whole groups for as long as the window fits. Returns how many. */
+static size_t count_wide(uint32_t *tables, const char *index, unsigned shift, size_t groups,
+                         uint32_t base)
 {
 	struct planes planes[CHUNK];
 	__m512i sums[WIDE / 8];
@@ -246,7 +264,8 @@ static size_t count_wide(uint32_t *tables, const uint16_t *index, size_t groups,
 	for (unsigned j = 0; j < WIDE / 8; j++)
 		sums[j] = _mm512_setzero_si512();
 	do {
-		n = wide_chunk(planes, tables, index + done * GROUP, groups - done, base);
+		n = wide_chunk(planes, tables, index + done * 2 * GROUP, shift, groups - done,
+		               base);
 		for (size_t g = 0; g < n; g++)
 			add_wide(sums, &planes[g]);
 		done += n;
@@ -259,19 +278,21 @@ static size_t count_wide(uint32_t *tables, const uint16_t *index, size_t groups,
 #define TRIES_APART 16 /* groups, where the window does not fit */
 
 void count_index_avx512icl(uint32_t *restrict tables, struct histogram_tables s,
-                           const uint16_t *restrict index, size_t n)
+                           const void *restrict index, unsigned shift, size_t n)
 {
+	const char *at = index;
 	size_t i = 0, done;
 
 	for (; i + GROUP <= n; i += done) {
-		uint32_t base = window_base(index[i + GROUP / 2], WIDE, s.stride, UINT16_MAX + 1);
+		uint32_t base = window_base(number_at(at, i + GROUP / 2, shift), WIDE, s.stride,
+		                            UINT16_MAX + 1);
 
-		done = GROUP * count_wide(tables, index + i, (n - i) / GROUP, base);
+		done = GROUP * count_wide(tables, at + 2 * i, shift, (n - i) / GROUP, base);
 		if (done > 0)
 			continue;
 		done = n - i < TRIES_APART * GROUP ? n - i : TRIES_APART * GROUP;
-		count_index_scalar(tables, s, index + i, done);
+		count_index_scalar(tables, s, at + 2 * i, shift, done);
 	}
 	if (i < n)
-		count_index_scalar(tables, s, index + i, n - i);
+		count_index_scalar(tables, s, at + 2 * i, shift, n - i);
 }

@@ -122,15 +122,19 @@ static void add_raw_histogram(const struct reduce_plan *p, struct scratch *s, st
 {
 	if (p->raw_bins.bins == 0)
 		return;
+	if (p->raw_by_shift) {
+		p->kernels.count_index(f->raw_tables, p->raw_tables, raw, p->raw_map.shift, n);
+		return;
+	}
 	p->kernels.bin_raw(s->index, &f->raw_tails, raw, n, &p->raw_map);
-	p->kernels.count_index(f->raw_tables, p->raw_tables, s->index, n);
+	p->kernels.count_index(f->raw_tables, p->raw_tables, s->index, 0, n);
 }
 
 static void add_normalised_histogram(const struct reduce_plan *p, struct scratch *s,
                                      struct frame_run *f, const float *t, size_t n)
 {
 	p->kernels.bin_flat(s->index, &f->normalised_tails, t, n, &p->normalised_map);
-	p->kernels.count_index(f->normalised_tables, p->normalised_tables, s->index, n);
+	p->kernels.count_index(f->normalised_tables, p->normalised_tables, s->index, 0, n);
 }
 
 /* Pixels i to i + n of the tile, one kernel after the other. */

@@ -83,6 +83,7 @@ struct reduce_plan {
 	uint32_t tile_rows;
 	size_t scratch_bytes; /* one worker's scratch */
 	struct bin_map raw_map, normalised_map;
+	bool raw_by_shift; /* raw bins are the high bits of all uint16: counted without numbering */
 	struct histogram_tables raw_tables, normalised_tables;
 	struct window window;
 	uint32_t raw_saturation; /* the integer that counts as saturated, */

@@ -319,7 +319,7 @@ static void run_count_index(const struct kernel_bench *self, const struct kernel
 
 	bin_map_init_flat(&map, &flat_bins);
 	histogram_for(self->needs)->flat(a->out, &tails, a->t, n, &map);
-	((count_index_fn *)self->fn)(a->scratch, tables, a->out, n);
+	((count_index_fn *)self->fn)(a->scratch, tables, a->out, 0, n);
 }
 
 static int count_family(unsigned which, unsigned impl, struct kernel_bench *ret)

@@ -27,7 +27,8 @@ static uint32_t number(uint64_t *seed, size_t i, uint32_t spread, uint32_t bins)
 }
 
 /* Counts of the numbers themselves. */
-static void assert_index(const struct counting_impl *impl, uint32_t bins, uint32_t spread, size_t n)
+static void assert_index(const struct counting_impl *impl, uint32_t bins, uint32_t spread, size_t n,
+                         unsigned shift)
 {
 	struct histogram_tables shape = histogram_tables_for(bins);
 	struct fence tables, index;
@@ -40,9 +41,13 @@ static void assert_index(const struct counting_impl *impl, uint32_t bins, uint32
 	at = fence_place(&tables, histogram_tables_size(shape) * sizeof *at, 0);
 	numbers = fence_place(&index, n * sizeof *numbers, 0);
 	memset(at, 0, histogram_tables_size(shape) * sizeof *at);
-	for (size_t i = 0; i < n; i++)
-		expected[numbers[i] = (uint16_t)number(&seed, i, spread, bins)]++;
-	impl->index(at, shape, numbers, n);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t bin = number(&seed, i, spread, bins);
+
+		numbers[i] = (uint16_t)(bin << shift | (prng_next(&seed) & ((1u << shift) - 1)));
+		expected[bin]++;
+	}
+	impl->index(at, shape, numbers, shift, n);
 	for (uint32_t b = 0; b < bins; b++) {
 		uint32_t sum = 0;
 
@@ -66,9 +71,12 @@ Test(counting, of_index_is_exact_for_any_spread_bins_and_length)
 			continue;
 		for (size_t b = 0; b < sizeof bins / sizeof *bins; b++)
 			for (size_t s = 0; s < SPREADS; s++)
-				assert_index(i, bins[b], spreads[s], MOST - 7);
+				assert_index(i, bins[b], spreads[s], MOST - 7, 0);
+		for (unsigned shift = 1; shift <= 8; shift++)
+			for (size_t s = 0; s < SPREADS; s++)
+				assert_index(i, 65536u >> shift, spreads[s], MOST - 7, shift);
 		for (size_t n = 0; n <= 200; n++)
-			assert_index(i, 4096, 30, n);
+			assert_index(i, 4096, 30, n, (unsigned)(n % 5));
 	}
 }
 

@@ -249,7 +249,7 @@ Test(histogram, counts_every_pixel_once)
 		for (size_t i = 0, n = 0; i < N; i += n) {
 			n = 1 + prng_below(&state, 2000);
 			n = N - i < n ? N - i : n;
-			count_index_scalar(tables, shape, index + i, n);
+			count_index_scalar(tables, shape, index + i, 0, n);
 		}
 		histogram_fold(counts, tables, shape, &tails, sizes[s]);
 		cr_assert(memcmp(counts, expected, sizes[s] * sizeof *counts) == 0, "%u bins",
