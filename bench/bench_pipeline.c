@@ -157,6 +157,8 @@ int bench_pipeline(const struct bench_options *o, struct results *r, char why[51
 	}
 	status = measure_loads(&m, why);
 	images_close(&m.images);
+	if (!status)
+		why[0] = '\0';
 	if (!status && m.failed) {
 		snprintf(why, 512, "frames were lost or their checksums are wrong: see the table");
 		status = EX_LOST;
