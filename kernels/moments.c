@@ -6,15 +6,15 @@
 #include <math.h>
 #include <string.h>
 
-float moments_fold(const float sums[MOMENTS_LANES])
+float moments_fold(const float lanes[MOMENTS_LANES])
 {
-	float lanes[MOMENTS_LANES];
+	float eight[8], four[4];
 
-	memcpy(lanes, sums, sizeof lanes);
-	for (unsigned half = MOMENTS_LANES / 2; half > 0; half /= 2)
-		for (unsigned i = 0; i < half; i++)
-			lanes[i] += lanes[i + half];
-	return lanes[0];
+	for (unsigned i = 0; i < 8; i++)
+		eight[i] = lanes[i] + lanes[i + 8];
+	for (unsigned i = 0; i < 4; i++)
+		four[i] = eight[i] + eight[i + 4];
+	return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 /* The mean, rounded to about a thousandth of the spread. With so few digits the subtraction of a
