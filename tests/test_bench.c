@@ -3,7 +3,11 @@
 #include "bench/child.h"
 #include "bench/clock.h"
 #include "bench/crew.h"
+#include "bench/pass_limit.h"
+#include "bench/pipeline_run.h"
 #include "bench/results.h"
+#include "daemon/log.h"
+#include "kernels/cpu.h"
 #include "bench/scratch_folder.h"
 
 #include <criterion/criterion.h>
@@ -193,4 +197,47 @@ Test(bench, a_scratch_folder_leaves_nothing)
 	cr_assert_neq(stat(path, &status), 0);
 	cr_assert_eq(scratch_folder_open(&f, "/nowhere"), -ENOENT);
 	scratch_folder_close(&f);
+}
+
+/* Two cores at most, so that the same is measured everywhere. */
+Test(bench, feeds_the_pipeline_and_holds_its_ledger)
+{
+	static uint32_t crc32c[IMAGES_COUNT];
+	struct images images;
+	struct pipeline_setup setup = { .images = &images, .directory = "/tmp", .crc32c = crc32c };
+	struct pipeline_figures f;
+	char why[512] = "";
+
+	log_least(LOG_ERROR);
+	cr_assert_eq(images_open(&images, IMAGES_PHANTOM, 96, 64), 0);
+	cr_assert(pipeline_expect(&images, crc32c));
+	for (unsigned cores = 0; cores < 2; cores++) {
+		setup.cores = cores;
+		setup.raw_histogram = cores;
+		cr_assert_eq(pipeline_run(&setup, 300, &f, why), 0, "%s", why);
+		cr_assert(f.expected == 300 && f.written == 300 && f.wrong == 0);
+		cr_assert(f.frames_per_s > 0 && f.hand >= 1 && f.workers >= 1);
+	}
+	crc32c[7] ^= 1; /* of 300 frames 12 or 13 are number 7 of 24 */
+	cr_assert_eq(pipeline_run(&setup, 300, &f, why), 0, "%s", why);
+	cr_assert_eq(f.wrong, 13);
+	images_close(&images);
+}
+
+Test(bench, times_the_pass_of_every_layout)
+{
+	struct pass_load load = { .cpu = cpu_detect(), .threads = 1 };
+	struct pass_limit pass;
+	struct pass_figures f;
+
+	cr_assert_eq(pass_limit_open(&pass, 96, 64, 1), 0);
+	for (int layout = 0; layout < RAW_LAYOUT_COUNT; layout++) {
+		cr_assert_eq(pass_limit_layout(&pass, (enum raw_layout)layout), 0);
+		cr_assert(pass_limit_measure(&pass, &load, 1, 0.001, &f), "layout %d", layout);
+		cr_assert_eq(f.frames_per_s.count, 1);
+	}
+	cr_assert_eq(pass_limit_images(&pass, IMAGES_NOISE), 0);
+	load.raw_histogram = true;
+	cr_assert(pass_limit_measure(&pass, &load, 1, 0.001, &f));
+	pass_limit_close(&pass);
 }

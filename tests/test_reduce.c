@@ -233,6 +233,12 @@ ParameterizedTest(unsigned *layout, reduce, does_not_depend_on_isa_tile_or_hand)
 			p.gain = shift % 4 == 2 ? NULL : given;
 			if (s % 3 == 1)
 				p.raw_bins = (struct bins){ 4096, -3.5, 70000 };
+			if (s % 3 == 2)
+				p.normalised_bins = (struct bins){ 100, 0.1, 1.1 };
+			if (s == 4)
+				p.normalised_bins = (struct bins){ 20, -0.2, 3 };
+			if (s == 6)
+				p.normalised_bins = (struct bins){ 1000, 0, 1.5 };
 			compare_all(&p, s + 1);
 		}
 }
