@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/planes.h"
+#include "daemon/huge.h"
 #include "daemon/region.h"
 #include "ingest/calibration.h"
 #include "kernels/coefficients.h"
@@ -12,10 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#define HUGE_PAGE   ((size_t)2 << 20)
 #define IMAGE_LIMIT ((uint64_t)4 << 30) /* bytes of one image as float32 */
 
 struct images {
@@ -122,17 +121,6 @@ static int crop(struct planes *p, const struct config *c, struct images *i, size
 	return 0;
 }
 
-/* In huge pages where the kernel gives them: every worker reads the planes all the time. */
-static float *plane_of(size_t bytes)
-{
-	size_t align = bytes < HUGE_PAGE ? 4096 : HUGE_PAGE;
-	float *plane = aligned_alloc(align, (bytes + align - 1) / align * align);
-
-	if (plane && align == HUGE_PAGE)
-		madvise(plane, bytes, MADV_HUGEPAGE);
-	return plane;
-}
-
 static int make_planes(struct planes *p, const struct config *c, struct images *i)
 {
 	size_t pixels = 0;
@@ -143,8 +131,8 @@ static int make_planes(struct planes *p, const struct config *c, struct images *
 	size_t bytes = (pixels * sizeof(float) + 4095) / 4096 * 4096;
 	bool scale = i->flat.pixels != NULL;
 
-	p->offset = plane_of(bytes);
-	p->gain = plane_of(bytes);
+	p->offset = huge_alloc(bytes);
+	p->gain = huge_alloc(bytes);
 	if (!p->offset || !p->gain)
 		return fail(p, -ENOMEM, "no memory for two calibration planes of %zu bytes", bytes);
 	p->bytes = 2 * bytes;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/slot_layout.h"
+#include "daemon/huge.h"
 #include "daemon/region.h"
 #include "kernels/mean.h"
 
@@ -355,13 +356,13 @@ static int make_scratch(struct layout *l)
 	if (!l->scratch)
 		return -ENOMEM;
 	if (l->sums_bytes) {
-		l->sums = aligned_alloc(64, round_up(l->sums_bytes, 64));
+		l->sums = huge_alloc(l->sums_bytes);
 		if (!l->sums)
 			return -ENOMEM;
 		memset(l->sums, 0, l->sums_bytes);
 	}
 	for (unsigned i = 0; i < l->scratch_count; i++) {
-		l->scratch[i] = aligned_alloc(64, bytes);
+		l->scratch[i] = huge_alloc(bytes);
 		if (!l->scratch[i])
 			return -ENOMEM;
 		memset(l->scratch[i], 0, bytes);
