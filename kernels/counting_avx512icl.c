@@ -280,6 +280,9 @@ static size_t count_wide(uint32_t *tables, const char *index, unsigned shift, si
 void count_index_avx512icl(uint32_t *restrict tables, struct histogram_tables s,
                            const void *restrict index, unsigned shift, size_t n)
 {
+	/* What is not near its neighbours seldom meets a count that was just stored: one table,
+	 * which level 1 holds, is faster than several. */
+	const struct histogram_tables one = { 1, s.stride };
 	const char *at = index;
 	size_t i = 0, done;
 
@@ -291,8 +294,8 @@ void count_index_avx512icl(uint32_t *restrict tables, struct histogram_tables s,
 		if (done > 0)
 			continue;
 		done = n - i < TRIES_APART * GROUP ? n - i : TRIES_APART * GROUP;
-		count_index_scalar(tables, s, at + 2 * i, shift, done);
+		count_index_scalar(tables, one, at + 2 * i, shift, done);
 	}
 	if (i < n)
-		count_index_scalar(tables, s, at + 2 * i, shift, n - i);
+		count_index_scalar(tables, one, at + 2 * i, shift, n - i);
 }
