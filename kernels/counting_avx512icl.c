@@ -113,27 +113,26 @@ static void count_marked(uint64_t *counts, const uint8_t *codes, uint64_t marked
 		counts[codes[__builtin_ctzll(marked) ^ 7]]++;
 }
 
-/* Add what a strip has of 32 neighbouring numbers, whose fifth bit of the distance is clear or
- * set. */
-static inline __attribute__((always_inline)) void add_half(uint64_t *counts, const struct planes *p,
-                                                           unsigned groups, bool either, bool set)
+/* Add what a strip has of the 32 numbers from a window's first on, or of all 64. */
+static inline __attribute__((always_inline)) void
+add_strip(uint64_t *counts, const struct planes *p, unsigned groups, unsigned numbers)
 {
-	__m512i sums[4];
+	__m512i sums[NARROW / 8];
 
+	for (unsigned j = 0; j < numbers / 8; j++)
+		sums[j] = _mm512_load_si512(counts + 8 * j);
 	for (unsigned g = 0; g < groups; g++) {
 		__m512i pixels = low_three(&p[g], &p[g].at[6]), five = all(&p[g].at[5]);
 		__m512i a = all(&p[g].at[3]), b = all(&p[g].at[4]);
 
-		if (either)
-			pixels = set ? _mm512_and_si512(five, pixels)
-			             : _mm512_andnot_si512(five, pixels);
-		for (unsigned j = 0; j < 4 && g == 0; j++)
-			sums[j] = _mm512_setzero_si512();
+		if (numbers == NARROW) {
+			add_quarter(sums + 4, _mm512_and_si512(five, pixels), a, b);
+			pixels = _mm512_andnot_si512(five, pixels);
+		}
 		add_quarter(sums, pixels, a, b);
 	}
-	for (unsigned j = 0; j < 4; j++)
-		_mm512_store_si512(counts + 8 * j,
-		                   _mm512_add_epi64(_mm512_load_si512(counts + 8 * j), sums[j]));
+	for (unsigned j = 0; j < numbers / 8; j++)
+		_mm512_store_si512(counts + 8 * j, sums[j]);
 }
 
 /* A strip of one group or STRIP. False when too many pixels are outside the window: nothing is
@@ -161,12 +160,10 @@ static inline __attribute__((always_inline)) bool count_strip(uint64_t *counts,
 		for (unsigned g = 0; g < groups; g++)
 			count_marked(counts, codes + g * GROUP, (uint64_t)p[g].at[6]);
 	}
-	if (high == 0) {
-		add_half(counts + base, p, groups, false, false);
-		return true;
-	}
-	add_half(counts + base, p, groups, true, false);
-	add_half(counts + base + NARROW / 2, p, groups, true, true);
+	if (high == 0)
+		add_strip(counts + base, p, groups, NARROW / 2);
+	else
+		add_strip(counts + base, p, groups, NARROW);
 	return true;
 }
 
