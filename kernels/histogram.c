@@ -138,6 +138,20 @@ void bin_flat_scalar(uint16_t *restrict index, struct histogram_tails *tails,
 	}
 }
 
+void bin_codes_scalar(uint8_t *restrict codes, struct histogram_tails *tails,
+                      const float *restrict t, size_t n, const struct bin_map *m)
+{
+	uint16_t index[64];
+
+	for (size_t i = 0; i < n; i += 64) {
+		size_t here = n - i < 64 ? n - i : 64;
+
+		bin_flat_scalar(index, tails, t + i, here, m);
+		for (size_t j = 0; j < 64; j++)
+			codes[i + j] = j < here ? (uint8_t)index[j] : 0;
+	}
+}
+
 bool bin_map_init_raw(struct bin_map *m, const struct bins *b, enum product_type type)
 {
 	double range = b->high - b->low;
@@ -198,16 +212,19 @@ const struct histogram_impl histogram_impls[] = {
 	{ "scalar",
 	  0,
 	  { bin_uint8_scalar, bin_uint16_scalar, bin_uint32_scalar, bin_float32_scalar },
-	  bin_flat_scalar },
+	  bin_flat_scalar,
+	  bin_codes_scalar },
 #ifdef __x86_64__
 	{ "avx2",
 	  CPU_AVX2,
 	  { bin_uint8_avx2, bin_uint16_avx2, bin_uint32_avx2, bin_float32_avx2 },
-	  bin_flat_avx2 },
+	  bin_flat_avx2,
+	  NULL },
 	{ "avx512",
 	  CPU_AVX512,
 	  { bin_uint8_avx512, bin_uint16_avx512, bin_uint32_avx512, bin_float32_avx512 },
-	  bin_flat_avx512 },
+	  bin_flat_avx512,
+	  bin_codes_avx512 },
 #endif
 	{ 0 },
 };

@@ -59,11 +59,18 @@ typedef void bin_raw_fn(uint16_t *restrict index, struct histogram_tails *tails,
 typedef void bin_flat_fn(uint16_t *restrict index, struct histogram_tails *tails,
                          const float *restrict t, size_t n, const struct bin_map *m);
 
+/* The same as 8 bits, for at most 256 bins: what count_codes_fn takes.
+ *
+ * codes   those of 64 in any order, 0 beyond n     [n rounded up to 64] */
+typedef void bin_codes_fn(uint8_t *restrict codes, struct histogram_tails *tails,
+                          const float *restrict t, size_t n, const struct bin_map *m);
+
 struct histogram_impl {
 	const char *name;
 	unsigned needs; /* enum cpu_flag */
 	bin_raw_fn *raw[PRODUCT_TYPE_COUNT];
 	bin_flat_fn *flat;
+	bin_codes_fn *codes; /* NULL: no faster than flat with count_index_fn */
 };
 
 extern const struct histogram_impl histogram_impls[];
@@ -101,5 +108,6 @@ bin_raw_fn bin_uint16_scalar, bin_uint16_avx2, bin_uint16_avx512;
 bin_raw_fn bin_uint32_scalar, bin_uint32_avx2, bin_uint32_avx512;
 bin_raw_fn bin_float32_scalar, bin_float32_avx2, bin_float32_avx512;
 bin_flat_fn bin_flat_scalar, bin_flat_avx2, bin_flat_avx512;
+bin_codes_fn bin_codes_scalar, bin_codes_avx512;
 
 #endif

@@ -133,6 +133,14 @@ static void add_raw_histogram(const struct reduce_plan *p, struct scratch *s, st
 static void add_normalised_histogram(const struct reduce_plan *p, struct scratch *s,
                                      struct frame_run *f, const float *t, size_t n)
 {
+	if (p->kernels.bin_codes) {
+		size_t padded = (n + 63) / 64 * 64;
+
+		p->kernels.bin_codes(s->codes, &f->normalised_tails, t, n, &p->normalised_map);
+		p->kernels.count_codes(f->code_counts, s->codes, padded);
+		f->survey.absent += padded - n;
+		return;
+	}
 	p->kernels.bin_flat(s->index, &f->normalised_tails, t, n, &p->normalised_map);
 	p->kernels.count_index(f->normalised_tables, p->normalised_tables, s->index, 0, n);
 }
@@ -315,6 +323,10 @@ static void end_survey(const struct reduce_plan *p, struct frame_run *f)
 	f->normalised_tails.below += f->survey.tails.below;
 	f->normalised_tails.above += f->survey.tails.above;
 	f->normalised_tails.nan += f->survey.tails.nan;
+}
+
+static void fold_codes(struct frame_run *f)
+{
 	for (size_t i = 0; i < CODE_COUNTS; i++) /* more than there are bins are 0 */
 		f->normalised_tables[i % 256] += (uint32_t)f->code_counts[i];
 	f->normalised_tables[0] -= (uint32_t)f->survey.absent;
@@ -327,6 +339,8 @@ static void frame_end(const struct reduce_plan *p, struct frame_run *f,
 
 	if (p->kernels.survey)
 		end_survey(p, f);
+	if (p->kernels.bin_codes)
+		fold_codes(f);
 	moments_finish(&f->normalised, p->kernels.moments, &r->normalised);
 	raw_moments_end(p, f, r);
 	r->good = f->normalised.good;

@@ -43,6 +43,7 @@ struct reduce_kernels {
 	survey_bad_fn *survey_bad;
 	bin_raw_fn *bin_raw;
 	bin_flat_fn *bin_flat;
+	bin_codes_fn *bin_codes; /* instead of bin_flat; NULL: too many bins, or no faster */
 	count_codes_fn *count_codes;
 	count_index_fn *count_index;
 	bin_rows_fn *bin_rows;

@@ -98,6 +98,7 @@ static void kernels_init(struct reduce_plan *p)
 		.survey_bad = survey ? survey->bad : NULL,
 		.bin_raw = histogram->raw[raw],
 		.bin_flat = histogram->flat,
+		.bin_codes = p->normalised_bins.bins <= 256 ? histogram->codes : NULL,
 		.count_codes = counting_for(p->cpu)->codes,
 		.count_index = counting_for(p->cpu)->index,
 		.bin_rows = binning_for(p->cpu),

@@ -36,7 +36,7 @@ size_t tables_per_frame(const struct reduce_plan *p)
 
 size_t codes_per_frame(const struct reduce_plan *p)
 {
-	return p->kernels.survey ? CODE_COUNTS : 0;
+	return p->kernels.bin_codes ? CODE_COUNTS : 0;
 }
 
 static size_t take(size_t *at, size_t bytes)
@@ -60,7 +60,7 @@ static void scratch_lay_out(const struct reduce_plan *p, struct scratch_layout *
 	ret->native = take(&at, reduce_in_place(p) ? 0 : tile * product_bytes(raw));
 	ret->screened = take(&at, is_float ? tile * sizeof(float) : 0);
 	ret->index = take(&at, tile * sizeof(uint16_t));
-	ret->codes = take(&at, p->kernels.survey ? groups * SURVEY_GROUP : 0);
+	ret->codes = take(&at, p->kernels.bin_codes ? groups * SURVEY_GROUP : 0);
 	ret->bad = take(&at, p->kernels.survey ? groups * sizeof(uint64_t) : 0);
 	ret->offset = take(&at, p->offset ? 0 : tile * sizeof(float));
 	ret->gain = take(&at, p->gain ? 0 : tile * sizeof(float));

@@ -278,3 +278,48 @@ Test(histogram, refuses_bins_that_make_no_sense)
 	cr_assert_not(bin_map_init_flat(&map, &(struct bins){ 10, 0, 1e39 }));
 	cr_assert(bin_map_init_raw(&map, &(struct bins){ 10, 1e9, 1e9 + 1 }, PRODUCT_UINT32));
 }
+
+/* Codes say what bin numbers say, in any order within 64. */
+static void compare_codes(const struct histogram_impl *row, const struct bins *bins, size_t n,
+                          enum pixel_style style)
+{
+	struct histogram_tails tails = { 0 }, expected_tails = { 0 };
+	uint32_t counts[256] = { 0 };
+	struct fence t, codes;
+	uint16_t *index = malloc((n + 1) * sizeof *index);
+	size_t padded = (n + 63) / 64 * 64;
+	struct bin_map map;
+	uint8_t *numbers;
+	float *pixels;
+
+	cr_assert(bin_map_init_flat(&map, bins));
+	fence_open(&t, n * sizeof *pixels);
+	fence_open(&codes, padded);
+	pixels = fence_place(&t, n * sizeof *pixels, 0);
+	numbers = fence_place(&codes, padded, 0);
+	pixels_flat(pixels, n, style, n + 3);
+	histogram_impls[0].flat(index, &expected_tails, pixels, n, &map);
+	row->codes(numbers, &tails, pixels, n, &map);
+	for (size_t i = 0; i < n; i++)
+		counts[index[i]]++;
+	for (size_t i = 0; i < padded; i++)
+		counts[numbers[i]]--;
+	cr_assert_eq(counts[0], 0u - (uint32_t)(padded - n), "%s: n %zu, bin 0", row->name, n);
+	for (unsigned b = 1; b < 256; b++)
+		cr_assert_eq(counts[b], 0, "%s: n %zu, bin %u", row->name, n, b);
+	cr_assert(memcmp(&tails, &expected_tails, sizeof tails) == 0);
+	cr_assert(fence_intact(&codes, numbers, padded));
+	fence_close(&t);
+	fence_close(&codes);
+	free(index);
+}
+
+Test(histogram, codes_are_the_bin_numbers)
+{
+	static const struct bins bins[] = { { 256, 0.0, 1.5 }, { 1, 0, 1 }, { 77, 0.25, 0.75 } };
+
+	for (const struct histogram_impl *row = histogram_impls; row->name; row++)
+		for (size_t n = 0; n <= 200 && row->codes && !(row->needs & ~cpu_detect()); n++)
+			compare_codes(row, &bins[n % 3], n,
+			              (enum pixel_style)(n / 3 % PIXELS_STYLE_COUNT));
+}
