@@ -48,6 +48,7 @@ void pack_pixels(void *out, const uint16_t *pixels, size_t n, enum pixel_packing
 	case PACKING_MONO12_PACKED:
 		pack_pairs(out, pixels, n, 4);
 		return;
+	case PACKING_NIBBLES: /* of bytes, not of words */
 	case PACKING_NONE:
 	case PACKING_COUNT:
 		return;

@@ -245,11 +245,12 @@ static void tell_start(const struct run *r, const struct config *c)
 	const struct pipeline *p = &r->pipeline;
 
 	for (unsigned i = 0; i < p->receiver_count; i++)
-		log_line(LOG_INFO, "daemon", "%s %s %s as %s protocol=%s",
-		         c->ingest.attach == ATTACH_BIND ? "listening on" : "connecting to",
-		         p->receivers[i].source.endpoint,
-		         c->ingest.socket == SOCKET_SUB ? "sub" : "pull", c->ingest.name,
-		         c->ingest.protocol);
+		for (unsigned n = 0; n < p->receivers[i].source_count; n++)
+			log_line(LOG_INFO, "daemon", "%s %s %s as %s protocol=%s",
+			         c->ingest.attach == ATTACH_BIND ? "listening on" : "connecting to",
+			         p->receivers[i].sources[n].endpoint,
+			         c->ingest.socket == SOCKET_SUB ? "sub" : "pull", c->ingest.name,
+			         c->ingest.protocol);
 	log_line(LOG_INFO, "daemon",
 	         "openbeamd %s ready isa=%s workers=%u memory_ceiling_bytes=%llu", OPENBEAM_VERSION,
 	         cpu_level_name(p->cpu), p->worker_count, (unsigned long long)r->ceiling_bytes);
@@ -284,17 +285,19 @@ static void loop(struct run *r)
 
 static void tell_peers(struct pipeline *p)
 {
-	for (unsigned i = 0; i < p->receiver_count; i++) {
-		struct source *s = &p->receivers[i].source;
+	for (unsigned i = 0; i < p->receiver_count; i++)
+		for (unsigned n = 0; n < p->receivers[i].source_count; n++) {
+			struct receiver *r = &p->receivers[i];
+			struct source *s = &r->sources[n];
 
-		log_line(LOG_INFO, p->receivers[i].stage.name,
-		         "%s ends messages=%llu bytes=%llu connected=%llu disconnected=%llu "
-		         "handshake_failed=%llu reopened=%llu",
-		         s->endpoint, figure(&p->receivers[i].messages),
-		         figure(&p->receivers[i].bytes), figure(&s->events.connected),
-		         figure(&s->events.disconnected), figure(&s->events.handshake_failed),
-		         figure(&s->events.reopened));
-	}
+			log_line(LOG_INFO, r->stage.name,
+			         "%s ends messages=%llu bytes=%llu passed_over=%llu connected=%llu "
+			         "disconnected=%llu handshake_failed=%llu reopened=%llu",
+			         s->endpoint, figure(&r->messages), figure(&r->bytes),
+			         figure(&r->passed_over), figure(&s->events.connected),
+			         figure(&s->events.disconnected),
+			         figure(&s->events.handshake_failed), figure(&s->events.reopened));
+		}
 }
 
 static int finish(struct run *r)

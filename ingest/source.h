@@ -12,7 +12,7 @@
 
 /* A received message: owns its parts until payload_release(). No copy of pixels is made. Not to
  * be copied by assignment: libzmq keeps parts up to 33 bytes inside zmq_msg_t, so that pointers
- * to them point into the payload. payload_move() knows. */
+ * to them point into the payload. What outlives the message is moved into a hold (hold.h). */
 struct payload {
 	unsigned kept; /* parts[0..kept) are open */
 	zmq_msg_t parts[MESSAGE_PARTS_MAX];
@@ -20,10 +20,6 @@ struct payload {
 
 /* Free the parts. Accepts a zeroed or a released one. Any thread, once. */
 void payload_release(struct payload *p);
-
-/* Move the parts of `from`, which is released by it, to *ret_to. Returns where the byte is now
- * that `pixels` (in one of the parts, or NULL) points to. Cannot fail. */
-const void *payload_move(struct payload *ret_to, struct payload *from, const void *pixels);
 
 struct source_options {
 	const char *endpoint; /* outlives the source */
@@ -115,6 +111,10 @@ int source_receive(struct source *s, struct payload *ret_payload, struct message
  * something to read, or timeout_ms (negative: no limit) passed. 0, or negative errno. May return
  * early. Receiving thread. */
 int source_wait(struct source *s, int wake_fd, int timeout_ms);
+
+/* The same for count <= SOURCES_MAX of them at once; errors are the first's. */
+#define SOURCES_MAX 64
+int source_wait_any(struct source *s, unsigned count, int wake_fd, int timeout_ms);
 
 /* Read monitor events into `events` and `last_event` up to the next one that is worth a log
  * line: true, and there may be more. False: all are read. To be called after each source_wait().
