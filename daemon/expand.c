@@ -78,7 +78,7 @@ const void *expand(const struct layout *l, void *scratch, unsigned frame, struct
 	unsigned bytes = stored_bytes(f);
 	const void *from = s->raw;
 
-	if (!expand_needed(&l->shape))
+	if (f->codec == CODEC_NONE && !f->stored)
 		return s->raw;
 	if (!f->stored)
 		return decompress_to(m, s, out, l->expanded_bytes) ? out : NULL;

@@ -254,7 +254,7 @@ static void take_frame(struct receiver *r, const struct bundle *b, const struct 
 		const struct layout *l =
 			atomic_load_explicit(&r->pipeline->layout, memory_order_acquire);
 
-		if (!l || !shape_equal(&l->shape, &shape)) {
+		if (!l || !shape_fits(&l->shape, &shape)) {
 			if (ask(r, frame))
 				continue;
 			give_up_lease(r, b->lease);
@@ -322,6 +322,8 @@ static void publish_start(struct receiver *r, const struct decoded *d)
 		.frame = { .series = d->frame.series, .received_ns = d->frame.received_ns },
 	};
 
+	if (d->why[0])
+		log_line(LOG_WARNING, r->stage.name, "start message: %s", d->why);
 	if (!content.detector)
 		log_line(LOG_ERROR, r->stage.name,
 		         "no memory for the detector's pixel mask: its bad pixels are not marked");
@@ -404,6 +406,11 @@ static void take_piece(struct receiver *r, struct decoded *d, unsigned endpoint)
 	if (r->ended >> endpoint & 1)
 		end_pieces(r);
 	give_all_gathered(r, false);
+	struct gathered *other = assembly_in_the_way(&r->assembly, d->frame.number);
+	if (other) {
+		other->frame.flags |= FRAME_INCOMPLETE;
+		give_gathered(r, other);
+	}
 	switch (assembly_add(&r->assembly, d, &r->payload.parts[d->pixel_part],
 	                     clock_monotonic_ns())) {
 	case ASSEMBLY_DUPLICATE:

@@ -190,7 +190,7 @@ static void answer_waiting(struct collector *k)
 		if (!k->asks[i].open)
 			continue;
 		k->asks[i].open = false;
-		if (k->layout && shape_equal(&k->layout->shape, &k->asks[i].shape))
+		if (k->layout && shape_fits(&k->layout->shape, &k->asks[i].shape))
 			answer(r, ASK_ACCEPTED);
 		else
 			refuse(k, r, k->asks[i].number, REJECT_SHAPE,
@@ -256,10 +256,12 @@ static void refuse_shape(struct collector *k, struct receiver *r, const struct e
 {
 	char why[200];
 
-	snprintf(why, sizeof why, "it is %u x %u %s%s in a series of %u x %u %s", shape->width,
-	         shape->height, pixel_name(shape->type), shape->big_endian ? " big-endian" : "",
+	snprintf(why, sizeof why, "it is %u x %u %s%s%s in a series of %u x %u %s%s", shape->width,
+	         shape->height, wire_name(shape->type, shape->packing),
+	         shape->big_endian ? " big-endian" : "", shape->compressed ? " compressed" : "",
 	         k->layout->shape.width, k->layout->shape.height,
-	         pixel_name(k->layout->shape.type));
+	         wire_name(k->layout->shape.type, k->layout->shape.packing),
+	         k->layout->shape.compressed ? " compressed" : "");
 	refuse(k, r, e->frame.number, REJECT_SHAPE, why);
 }
 
@@ -273,7 +275,7 @@ void relayout_ask(struct collector *k, struct receiver *r, const struct entry *e
 		k->asks[r->index] = (struct ask){ true, shape, e->frame.number, true };
 		return;
 	}
-	if (k->layout && shape_equal(&k->layout->shape, &shape)) {
+	if (k->layout && shape_fits(&k->layout->shape, &shape)) {
 		answer(r, ASK_ACCEPTED);
 		return;
 	}

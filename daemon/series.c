@@ -337,7 +337,7 @@ void series_unusable(struct series *s, uint64_t number)
 {
 	uint64_t position = number / s->rules.step;
 
-	if (s->state != SERIES_OPEN || !s->any) {
+	if (s->state != SERIES_OPEN || (!s->any && !s->first_known)) {
 		if (s->early_count < sizeof s->early / sizeof *s->early)
 			s->early[s->early_count++] = number;
 		return;

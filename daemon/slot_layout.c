@@ -48,6 +48,14 @@ bool shape_equal(const struct frame_shape *a, const struct frame_shape *b)
 	       a->port_columns == b->port_columns && a->port_rows == b->port_rows;
 }
 
+bool shape_fits(const struct frame_shape *l, const struct frame_shape *f)
+{
+	struct frame_shape wanted = *f;
+
+	wanted.compressed |= l->compressed;
+	return shape_equal(l, &wanted);
+}
+
 static size_t round_up(size_t bytes, size_t to)
 {
 	return (bytes + to - 1) / to * to;

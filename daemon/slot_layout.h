@@ -29,6 +29,9 @@ struct frame_shape {
 struct frame_shape shape_of_frame(const struct frame *f);
 bool shape_equal(const struct frame_shape *a, const struct frame_shape *b);
 
+/* Whether a layout made for `l` takes frames of `f`: equal, or f plain where l is compressed. */
+bool shape_fits(const struct frame_shape *l, const struct frame_shape *f);
+
 /* What a layout is made for beside the configuration. */
 struct layout_needs {
 	const struct config *config;

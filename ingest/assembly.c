@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
-
-#define GIVEN_COUNT (sizeof((struct assembly *)NULL)->given / sizeof(uint64_t))
+#include <string.h>
 
 /* Silence after which numbers that were given away may come again. */
 #define FORGET_NS ((uint64_t)1000000000u)
+
+/* How often it is looked for frames that wait too long. */
+#define CHECK_NS ((uint64_t)1000000u)
 
 unsigned assembly_open_most(uint64_t buffer_bytes, uint64_t frame_bytes)
 {
@@ -32,42 +34,14 @@ void assembly_close(struct assembly *a)
 	*a = (struct assembly){ 0 };
 }
 
-static struct gathered *find(struct assembly *a, uint64_t number)
+static struct gathered *place_of(const struct assembly *a, uint64_t number)
 {
-	for (unsigned i = 0; a->count > 0 && i < ASSEMBLY_OPEN_MAX; i++)
-		if (a->open[i].used && a->open[i].frame.number == number)
-			return &a->open[i];
-	return NULL;
+	return &a->open[number % ASSEMBLY_OPEN_MAX];
 }
 
-static bool was_given(const struct assembly *a, uint64_t number)
+static bool is_whole(const struct gathered *g)
 {
-	unsigned count = a->given_count < GIVEN_COUNT ? a->given_count : GIVEN_COUNT;
-
-	for (unsigned i = 0; i < count; i++)
-		if (a->given[i] == number)
-			return true;
-	return false;
-}
-
-static struct gathered *begin(struct assembly *a, const struct decoded *piece, uint64_t now_ns)
-{
-	struct gathered *g = a->open;
-
-	while (g->used)
-		g++;
-	g->used = true;
-	g->frame = piece->frame;
-	g->frame.pixels = NULL;
-	g->frame.bytes = 0;
-	g->ports = piece->frame.ports.columns * piece->frame.ports.rows;
-	g->there = 0;
-	g->began_ns = now_ns;
-	for (unsigned i = 0; i < g->ports; i++)
-		zmq_msg_init(&g->parts[i]);
-	if (a->count++ == 0 || piece->frame.number > a->newest)
-		a->newest = piece->frame.number;
-	return g;
+	return g->there == UINT64_MAX >> (64 - g->ports);
 }
 
 static bool same_frame(const struct frame *a, const struct frame *b)
@@ -75,35 +49,6 @@ static bool same_frame(const struct frame *a, const struct frame *b)
 	return a->width == b->width && a->height == b->height && a->type == b->type &&
 	       a->packing == b->packing && a->ports.columns == b->ports.columns &&
 	       a->ports.rows == b->ports.rows;
-}
-
-enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piece, zmq_msg_t *part,
-                                  uint64_t now_ns)
-{
-	struct gathered *g = find(a, piece->frame.number);
-	uint64_t bit = (uint64_t)1 << piece->port;
-
-	if (now_ns - a->last_ns > FORGET_NS)
-		a->given_count = 0;
-	a->last_ns = now_ns;
-	if (!g && was_given(a, piece->frame.number))
-		return ASSEMBLY_LATE;
-	if (g && !same_frame(&g->frame, &piece->frame))
-		return ASSEMBLY_OTHER;
-	if (g && g->there & bit)
-		return ASSEMBLY_DUPLICATE;
-	if (!g)
-		g = begin(a, piece, now_ns);
-	zmq_msg_move(&g->parts[piece->port], part);
-	g->there |= bit;
-	g->frame.flags |= piece->frame.flags;
-	g->frame.ports.flipped |= piece->frame.ports.flipped;
-	return ASSEMBLY_TAKEN;
-}
-
-static bool is_whole(const struct gathered *g)
-{
-	return g->there == UINT64_MAX >> (64 - g->ports);
 }
 
 static uint64_t frame_bytes(const struct frame *f)
@@ -114,51 +59,114 @@ static uint64_t frame_bytes(const struct frame *f)
 	return bytes;
 }
 
+static void begin(struct assembly *a, struct gathered *g, const struct decoded *piece,
+                  uint64_t now_ns)
+{
+	g->used = true;
+	g->frame = piece->frame;
+	g->frame.pixels = NULL;
+	g->frame.bytes = 0;
+	g->ports = piece->frame.ports.columns * piece->frame.ports.rows;
+	g->there = 0;
+	g->began_ns = now_ns;
+	for (unsigned i = 0; i < g->ports; i++)
+		zmq_msg_init(&g->parts[i]);
+	a->count++;
+	a->most = assembly_open_most(a->buffer_bytes, frame_bytes(&g->frame));
+}
+
+enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piece, zmq_msg_t *part,
+                                  uint64_t now_ns)
+{
+	uint64_t number = piece->frame.number, bit = (uint64_t)1 << piece->port;
+	struct gathered *g = place_of(a, number);
+
+	if (now_ns - a->last_ns > FORGET_NS)
+		memset(a->given, 0, sizeof a->given);
+	a->last_ns = now_ns;
+	if (g->used && g->frame.number != number)
+		return ASSEMBLY_LATE; /* its place was not made free */
+	if (!g->used && a->given[number % ASSEMBLY_OPEN_MAX] == number + 1)
+		return ASSEMBLY_LATE;
+	if (g->used && !same_frame(&g->frame, &piece->frame))
+		return ASSEMBLY_OTHER;
+	if (g->used && g->there & bit)
+		return ASSEMBLY_DUPLICATE;
+	if (!g->used)
+		begin(a, g, piece, now_ns);
+	zmq_msg_move(&g->parts[piece->port], part);
+	g->there |= bit;
+	g->frame.flags |= piece->frame.flags;
+	g->frame.ports.flipped |= piece->frame.ports.flipped;
+	a->whole += is_whole(g);
+	return ASSEMBLY_TAKEN;
+}
+
+struct gathered *assembly_in_the_way(const struct assembly *a, uint64_t number)
+{
+	struct gathered *g = place_of(a, number);
+
+	return g->used && g->frame.number != number ? g : NULL;
+}
+
 static bool waits_no_longer(const struct assembly *a, const struct gathered *g, uint64_t now_ns)
 {
 	return now_ns - g->began_ns > a->timeout_ns ||
 	       (a->newest > g->frame.number && a->newest - g->frame.number > ASSEMBLY_BEHIND) ||
-	       a->count >= assembly_open_most(a->buffer_bytes, frame_bytes(&g->frame));
+	       a->count >= a->most;
+}
+
+/* The smallest number of those in use, of the whole ones or of all. */
+static struct gathered *smallest(const struct assembly *a, bool whole)
+{
+	struct gathered *found = NULL;
+
+	for (unsigned i = 0; i < ASSEMBLY_OPEN_MAX; i++) {
+		struct gathered *g = &a->open[i];
+
+		if (g->used && (!whole || is_whole(g)) &&
+		    (!found || g->frame.number < found->frame.number))
+			found = g;
+	}
+	return found;
 }
 
 /* Whole ones first, of each kind the smallest number: so they leave in order. */
 struct gathered *assembly_next(struct assembly *a, uint64_t now_ns, bool all)
 {
-	struct gathered *whole = NULL, *oldest = NULL;
+	struct gathered *oldest;
 
-	for (unsigned i = 0; a->count > 0 && i < ASSEMBLY_OPEN_MAX; i++) {
-		struct gathered *g = &a->open[i];
-
-		if (!g->used)
-			continue;
-		if (is_whole(g) && (!whole || g->frame.number < whole->frame.number))
-			whole = g;
-		if (!oldest || g->frame.number < oldest->frame.number)
-			oldest = g;
-	}
-	if (whole)
-		return whole;
-	if (!oldest || (!all && !waits_no_longer(a, oldest, now_ns)))
+	if (a->whole > 0)
+		return smallest(a, true);
+	if (a->count == 0)
 		return NULL;
+	if (!all && now_ns - a->checked_ns < CHECK_NS && a->count < a->most)
+		return NULL;
+	oldest = smallest(a, false);
+	if (!all && !waits_no_longer(a, oldest, now_ns)) {
+		a->checked_ns = now_ns;
+		return NULL;
+	}
 	oldest->frame.flags |= FRAME_INCOMPLETE;
 	return oldest;
 }
 
 void assembly_done(struct assembly *a, struct gathered *g)
 {
-	a->given[a->given_count % GIVEN_COUNT] = g->frame.number;
-	a->given_count++;
-	/* Once the list is full, its length says no more than that. */
-	if (a->given_count == 2 * GIVEN_COUNT)
-		a->given_count = GIVEN_COUNT;
+	uint64_t number = g->frame.number;
+
+	a->given[number % ASSEMBLY_OPEN_MAX] = number + 1;
+	if (number > a->newest)
+		a->newest = number;
 	for (unsigned i = 0; i < g->ports; i++)
 		zmq_msg_close(&g->parts[i]);
+	a->whole -= is_whole(g);
 	g->used = false;
 	a->count--;
 }
 
 void assembly_restart(struct assembly *a)
 {
-	a->given_count = 0;
+	memset(a->given, 0, sizeof a->given);
 	a->newest = 0;
 }

@@ -9,11 +9,11 @@
 /* Frames whose pieces come from several endpoints: kept open until every port has given its piece,
  * or for too long. Nothing is copied: the pieces stay in their messages. One receiving thread.
  *
- * How many frames are open at once is bounded (assembly_open_most), and so is how far the newest
+ * How many frames are open at once is bounded (assembly_open_most), and so is how far whole ones
  * may be ahead of one that still lacks a piece. */
 
-#define ASSEMBLY_OPEN_MAX 32
-#define ASSEMBLY_BEHIND   24 /* frames; below series.reorder, so that the number is not lost */
+#define ASSEMBLY_OPEN_MAX 256 /* a power of two */
+#define ASSEMBLY_BEHIND   24  /* frames; below series.reorder, so that the number is not lost */
 
 /* A frame with the pieces that are there. */
 struct gathered {
@@ -27,12 +27,13 @@ struct gathered {
 
 struct assembly {
 	uint64_t timeout_ns, buffer_bytes;
-	struct gathered *open; /* [ASSEMBLY_OPEN_MAX] */
-	unsigned count;        /* of them in use */
-	uint64_t newest;       /* number, of those added since the last end */
-	uint64_t given[64];    /* numbers of the frames given away last [given_count % 64] */
-	unsigned given_count;
-	uint64_t last_ns; /* when a piece came last */
+	struct gathered *open;             /* by number [ASSEMBLY_OPEN_MAX] */
+	unsigned count, whole;             /* of them in use, and with all pieces */
+	uint64_t newest;                   /* largest number given away since the last end */
+	uint64_t given[ASSEMBLY_OPEN_MAX]; /* by number: given away last, plus one; 0: none */
+	uint64_t last_ns;                  /* when a piece came last, */
+	uint64_t checked_ns; /* and when it was looked for frames that wait too long */
+	unsigned most;       /* frames of the last one's size may be open */
 };
 
 enum assembly_answer {
@@ -52,7 +53,8 @@ int assembly_open(struct assembly *a, uint64_t timeout_ns, uint64_t buffer_bytes
 void assembly_close(struct assembly *a);
 
 /* Add the piece of a message (VERDICT_PIECE); `part` is moved when it is taken. Call
- * assembly_next() until it is NULL first: then there is room. now_ns: CLOCK_MONOTONIC. */
+ * assembly_next() until it is NULL, and assembly_in_the_way(), first: then there is room. now_ns:
+ * CLOCK_MONOTONIC. */
 enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piece, zmq_msg_t *part,
                                   uint64_t now_ns);
 
@@ -60,6 +62,10 @@ enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piec
  * another one needs its room. NULL: none. It has FRAME_INCOMPLETE when a piece lacks. It stays
  * until assembly_done(). */
 struct gathered *assembly_next(struct assembly *a, uint64_t now_ns, bool all);
+
+/* The frame in whose place one of this number would be; give it away first, whole or not. NULL:
+ * none. */
+struct gathered *assembly_in_the_way(const struct assembly *a, uint64_t number);
 
 /* Let go of what is left of a frame that assembly_next() gave. */
 void assembly_done(struct assembly *a, struct gathered *g);

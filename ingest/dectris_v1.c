@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,7 @@ struct decoder {
 	struct header header;
 	uint64_t frame_limit; /* bytes */
 	double count_time_s;  /* of the last detector configuration; 0: not said */
-	uint32_t *mask;       /* of the last header [mask_pixels] */
-	size_t mask_pixels;
+	uint32_t *mask;       /* of the last header; NULL: none so far */
 };
 
 /* Parse one part. NULL after rejecting the message. */
@@ -126,52 +126,64 @@ static void read_config(struct decoder *d, const json_t *config, struct decoded 
 	d->count_time_s = detector->exposure_s;
 }
 
+/* What is wrong with the mask costs the mask, not the series. */
+__attribute__((format(printf, 2, 3))) static void do_without_mask(struct decoded *ret,
+                                                                  const char *format, ...)
+{
+	size_t used = (size_t)snprintf(ret->why, sizeof ret->why, "no pixel mask is used: ");
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(ret->why + used, sizeof ret->why - used, format, arguments);
+	va_end(arguments);
+	header_printable(ret->why);
+}
+
 /* A copy, since the part may begin at any address. */
-static bool keep_mask(struct decoder *d, const struct part *part, struct decoded *ret)
+static void keep_mask(struct decoder *d, const struct part *part, struct decoded *ret)
 {
 	uint32_t *mask = realloc(d->mask, part->size);
 
-	if (!mask)
-		return field_reject(ret, REJECT_HEADER, "no memory for a pixel mask of %zu bytes",
-		                    part->size);
+	if (!mask) {
+		do_without_mask(ret, "there is no memory for its %zu bytes", part->size);
+		return;
+	}
 	memcpy(mask, part->data, part->size);
 	d->mask = mask;
-	d->mask_pixels = part->size / sizeof *mask;
 	ret->detector.mask = mask;
-	return true;
 }
 
 /* Some detectors have none to give: no shape, no type, and a part of no bytes. */
-static bool read_mask(struct decoder *d, const struct message *m, struct decoded *ret)
+static void read_mask(struct decoder *d, const struct message *m, struct decoded *ret)
 {
-	const json_t *root = parse(d, &m->parts[PART_MASK_SHAPE], "the pixel mask's part", ret);
-	const struct part *part = &m->parts[PART_MASK];
+	const struct part *shape = &m->parts[PART_MASK_SHAPE], *part = &m->parts[PART_MASK];
+	const json_t *root = header_parse(&d->header, shape->data, shape->size);
+	struct detector *detector = &ret->detector;
 	uint32_t width, height;
 	uint64_t bytes;
 
-	if (!root || !check_htype(root, "dpixelmask-", ret))
-		return false;
 	if (part->size == 0)
-		return true;
-	if (!field_lengths(field_of(root, "shape"), &width, &height))
-		return field_reject(ret, REJECT_HEADER,
-		                    "the pixel mask's shape is not two lengths");
-	if (!field_text(root, "type") || strcmp(field_text(root, "type"), "uint32") != 0)
-		return field_reject(ret, REJECT_HEADER, "the pixel mask's type is not uint32");
-	if (!wire_bytes(width, height, PIXEL_UINT32, PACKING_NONE, &bytes) || bytes != part->size)
-		return field_reject(ret, REJECT_LENGTH,
-		                    "the pixel mask has %zu bytes, %u x %u uint32 "
-		                    "are expected",
-		                    part->size, width, height);
-	if ((ret->detector.width && ret->detector.width != width) ||
-	    (ret->detector.height && ret->detector.height != height))
-		return field_reject(ret, REJECT_HEADER,
-		                    "the pixel mask is %u x %u, the detector "
-		                    "%u x %u",
-		                    width, height, ret->detector.width, ret->detector.height);
-	ret->detector.width = width;
-	ret->detector.height = height;
-	return keep_mask(d, part, ret);
+		return;
+	if (!begins_with(field_text(root, "htype"), "dpixelmask-") ||
+	    !field_lengths(field_of(root, "shape"), &width, &height) || !field_text(root, "type") ||
+	    strcmp(field_text(root, "type"), "uint32") != 0) {
+		do_without_mask(ret, "its header is not one of uint32 pixels");
+		return;
+	}
+	if (!wire_bytes(width, height, PIXEL_UINT32, PACKING_NONE, &bytes) || bytes != part->size) {
+		do_without_mask(ret, "it has %zu bytes, %u x %u uint32 are expected", part->size,
+		                width, height);
+		return;
+	}
+	if ((detector->width && detector->width != width) ||
+	    (detector->height && detector->height != height)) {
+		do_without_mask(ret, "it is %u x %u, the detector %u x %u", width, height,
+		                detector->width, detector->height);
+		return;
+	}
+	detector->width = width;
+	detector->height = height;
+	keep_mask(d, part, ret);
 }
 
 static void decode_header(struct decoder *d, const json_t *root, const struct message *m,
@@ -202,8 +214,8 @@ static void decode_header(struct decoder *d, const json_t *root, const struct me
 			return;
 		read_config(d, root, ret);
 	}
-	if (parts == 8 && !read_mask(d, m, ret))
-		return;
+	if (parts == 8)
+		read_mask(d, m, ret);
 	ret->verdict = VERDICT_START;
 }
 

@@ -529,62 +529,54 @@ static void decode_image(struct reading *g)
 	ret->verdict = VERDICT_FRAME;
 }
 
-/* The mask as 32-bit words in memory of ours. False after rejecting the message. */
-static bool expand_mask(struct decoder *d, const struct grid *grid, struct decoded *ret)
+/* The mask as 32-bit words in memory of ours. NULL, or why not. */
+static const char *expand_mask(struct decoder *d, const struct grid *grid)
 {
 	uint64_t bytes;
-	const char *why = NULL;
 
 	if (grid->tag != 70)
-		return field_reject(ret, REJECT_HEADER,
-		                    "the pixel mask is no typed array of 32 bits "
-		                    "(tag 70), but of tag %llu",
-		                    (unsigned long long)grid->tag);
+		return "its elements are not of 32 bits (tag 70)";
 	if (!wire_bytes(grid->columns, grid->rows, PIXEL_UINT32, PACKING_NONE, &bytes) ||
 	    bytes > 4 * d->frame_limit)
-		return field_reject(ret, REJECT_HEADER,
-		                    "the pixel mask is larger than a frame can be");
+		return "it is larger than a frame can be";
 	if (grid->codec == CODEC_NONE && bytes != grid->size)
-		return field_reject(ret, REJECT_LENGTH,
-		                    "the pixel mask has %zu bytes, %u x %u of 32 "
-		                    "bits have %llu",
-		                    grid->size, grid->columns, grid->rows,
-		                    (unsigned long long)bytes);
+		return "it has not as many bytes as its shape says";
 	if (bytes > d->mask_room) {
 		uint32_t *mask = realloc(d->mask, bytes);
 
 		if (!mask)
-			return field_reject(ret, REJECT_HEADER, "no memory for the pixel mask");
+			return "there is no memory for it";
 		d->mask = mask;
 		d->mask_room = bytes;
 	}
-	if (grid->codec == CODEC_NONE)
-		memcpy(d->mask, grid->data, bytes);
-	else
-		why = decompress(&d->decompress, grid->codec, grid->element, d->mask, bytes,
-		                 grid->data, grid->size);
-	if (why)
-		return field_reject(ret, REJECT_HEADER, "the pixel mask: %s", why);
-	ret->detector.mask = d->mask;
-	return true;
+	if (grid->codec != CODEC_NONE)
+		return decompress(&d->decompress, grid->codec, grid->element, d->mask, bytes,
+		                  grid->data, grid->size);
+	memcpy(d->mask, grid->data, bytes);
+	return NULL;
 }
 
-static bool read_mask(struct reading *g)
+/* What is wrong with the mask costs the mask, not the series. */
+static void read_mask(struct reading *g)
 {
 	const struct grid *grid = &g->f.mask;
 	struct detector *detector = &g->ret->detector;
+	const char *why = NULL;
 
 	if (!grid->data || grid->size == 0)
-		return true;
+		return;
 	if ((detector->width && detector->width != grid->columns) ||
 	    (detector->height && detector->height != grid->rows))
-		return field_reject(g->ret, REJECT_HEADER,
-		                    "the pixel mask is %u x %u, the image "
-		                    "%u x %u",
-		                    grid->columns, grid->rows, detector->width, detector->height);
+		why = "it is of another size than the image";
+	if (!why)
+		why = expand_mask(g->d, grid);
+	if (why) {
+		snprintf(g->ret->why, sizeof g->ret->why, "no pixel mask is used: %s", why);
+		return;
+	}
 	detector->width = grid->columns;
 	detector->height = grid->rows;
-	return expand_mask(g->d, grid, g->ret);
+	detector->mask = g->d->mask;
 }
 
 static void read_dtype(const struct text *t, struct detector *ret)
@@ -616,8 +608,7 @@ static void decode_start(struct reading *g)
 		                 : (int)sizeof detector->description,
 		         f->description.data);
 	header_printable(detector->description);
-	if (!read_mask(g))
-		return;
+	read_mask(g);
 	g->d->has_error_value = f->has_error_value;
 	g->d->error_value = f->error_value;
 	g->ret->verdict = VERDICT_START;

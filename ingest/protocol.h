@@ -60,7 +60,8 @@ struct decoded {
 	                             is, the caller gives it back (shm_lease_return) */
 	struct frame frame;       /* VERDICT_FRAME, VERDICT_PIECE, VERDICT_DUMMY; VERDICT_START and
 	                             VERDICT_END: `series` only; else only number, if known */
-	char why[160];            /* VERDICT_REJECTED: one sentence with the value that is wrong */
+	char why[160];            /* VERDICT_REJECTED: one sentence with the value that is wrong;
+	                             VERDICT_START: what is not used of it, "" for nothing */
 };
 
 struct decoder;
