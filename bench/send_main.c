@@ -4,6 +4,7 @@
 #include "bench/send_options.h"
 #include "bench/send_report.h"
 #include "bench/sender.h"
+#include "bench/shm_sender.h"
 #include "bench/tiff_pages.h"
 #include "ingest/source.h"
 
@@ -217,6 +218,36 @@ static int send_frames(struct send_options *o)
 	return status;
 }
 
+/* Frames through shared memory. */
+static int share_frames(struct send_options *o)
+{
+	struct pattern pattern = { 0 };
+	struct send_report report = { 0 };
+	struct shm_sender sender = {
+		.options = o, .pattern = &pattern, .stop = &stop, .report = &report
+	};
+	int status = try_report(o), err;
+
+	if (status == EX_GOOD)
+		status = open_pattern(&pattern, o);
+	if (status == EX_GOOD && (err = shm_sender_open(&sender)) != 0)
+		status = complain(err == -EINVAL ? EX_BAD_USAGE : EX_UNAVAILABLE, sender.why);
+	if (status == EX_GOOD) {
+		if (shm_sender_run(&sender))
+			status = complain(EX_IOERR, sender.why);
+		if (status == EX_GOOD && sender.gave_up && !stop)
+			status = complain(EX_IOERR, "the receiver did not release every frame");
+		err = write_report(&report, o, &pattern);
+		status = status ? status : err;
+		if (!o->quiet)
+			send_report_print(&report, stderr);
+	}
+	shm_sender_close(&sender);
+	pattern_close(&pattern);
+	send_report_done(&report);
+	return status;
+}
+
 static int run(struct send_options *o)
 {
 	int status;
@@ -232,7 +263,7 @@ static int run(struct send_options *o)
 	catch_signals();
 	status = write_calibrations(o);
 	if (status == EX_GOOD && o->endpoint_count)
-		status = send_frames(o);
+		status = o->shm.asked ? share_frames(o) : send_frames(o);
 	return status;
 }
 

@@ -4,7 +4,8 @@
 
 /* The options of openbeam-send: parsed and explained from one table. */
 
-/* In groups: transport, picture (PROTOCOL to SEED), stream (RATE to STALL), output. */
+/* In groups: transport, picture (PROTOCOL to SEED), stream (RATE to STALL), output, shared memory
+ * (SLOTS to VERIFY). */
 enum option_id {
 	OPTION_TO = 256,
 	OPTION_ATTACH,
@@ -38,7 +39,12 @@ enum option_id {
 	OPTION_QUIET,
 	OPTION_VERBOSE,
 	OPTION_HELP,
-	OPTION_VERSION
+	OPTION_VERSION,
+	OPTION_SLOTS,
+	OPTION_SHM_NAME,
+	OPTION_RELEASE,
+	OPTION_SHM_WAIT,
+	OPTION_VERIFY
 };
 
 struct option_row {

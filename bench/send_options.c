@@ -19,6 +19,7 @@ struct reading {
 	struct send_options *o;
 	const struct send_profile *profile;
 	bool size_given, rate_given, frames_given, pattern_given;
+	const char *shm_given; /* an option of shared memory, without the dashes */
 	char *why;
 };
 
@@ -90,9 +91,10 @@ static int read_endpoint(const struct reading *r, const char *value)
 
 static int read_protocol(const struct reading *r, const char *value)
 {
-	if (strcmp(value, "array-1.0") == 0)
+	r->o->shm.asked = strcmp(value, "shm") == 0;
+	if (r->o->shm.asked || strcmp(value, "array-1.0") == 0)
 		return 0;
-	return refuse(r, "protocol", value, "not in this version, which sends array-1.0");
+	return refuse(r, "protocol", value, "not in this version, which sends array-1.0 and shm");
 }
 
 static int read_format(const struct reading *r, const char *value)
@@ -145,6 +147,56 @@ static int read_memory(const struct reading *r, const char *value)
 	if (!err)
 		r->o->memory_limit = mib << 20;
 	return err;
+}
+
+static int read_whole(const struct reading *r, const char *name, const char *value, uint64_t low,
+                      uint64_t high, unsigned *ret)
+{
+	uint64_t number;
+	int err = read_number(r, name, value, low, high, &number);
+
+	if (!err)
+		*ret = (unsigned)number;
+	return err;
+}
+
+static int read_shm_name(const struct reading *r, const char *value)
+{
+	if (value[0] != '/' || !value[1] || strchr(value + 1, '/') || strlen(value) > 160)
+		return refuse(r, "shm-name", value, "must be /NAME, without another slash");
+	r->o->shm.name = value;
+	return 0;
+}
+
+static int read_release(const struct reading *r, const char *value)
+{
+	if (strncmp(value, "ipc://", 6) != 0 && strncmp(value, "tcp://127.0.0.1:", 16) != 0)
+		return refuse(r, "release", value, "must be ipc://PATH or tcp://127.0.0.1:PORT");
+	r->o->shm.release = value;
+	return 0;
+}
+
+/* Options about shared memory. */
+static int take_shm(struct reading *r, enum option_id id, const char *value)
+{
+	struct shm_options *shm = &r->o->shm;
+
+	for (const struct option_row *row = send_option_rows; row->name; row++)
+		if (row->id == id)
+			r->shm_given = row->name;
+	switch (id) {
+	case OPTION_SLOTS:
+		return read_whole(r, "slots", value, 2, 65536, &shm->slots);
+	case OPTION_SHM_NAME:
+		return read_shm_name(r, value);
+	case OPTION_RELEASE:
+		return read_release(r, value);
+	case OPTION_SHM_WAIT:
+		return read_whole(r, "shm-wait", value, 1, 3600000, &shm->wait_ms);
+	default:
+		shm->verify = true;
+		return 0;
+	}
 }
 
 /* Options about the connection and the way a run goes. */
@@ -262,6 +314,8 @@ static int take_option(struct reading *r, enum option_id id, const char *value)
 		return take_picture(r, id, value);
 	if (id >= OPTION_RATE && id <= OPTION_STALL)
 		return take_stream(r, id, value);
+	if (id >= OPTION_SLOTS && id <= OPTION_VERIFY)
+		return take_shm(r, id, value);
 	return take_transport(r, id, value);
 }
 
@@ -371,6 +425,35 @@ static int check_size(const struct reading *r)
 	return -EINVAL;
 }
 
+/* What shared memory has no room for, or no need of. */
+static int check_shm(const struct reading *r)
+{
+	const struct send_options *o = r->o;
+	const struct {
+		bool given;
+		const char *option;
+	} rows[] = { { o->endpoint_count > 1, "a second --to" },
+		     { o->publish, "--socket pub" },
+		     { o->queue_messages, "--hwm" },
+		     { o->big_endian, "--big-endian" },
+		     { o->format->packing != PACKING_NONE, "a packed --pixel-format" },
+		     { o->faults.corrupt > 0, "--corrupt" },
+		     { o->faults.truncate > 0, "--truncate" },
+		     { o->stall_ms > 0, "--stall" } };
+
+	if (!o->shm.asked && r->shm_given) {
+		snprintf(r->why, WHY_BYTES, "--%s belongs to --protocol shm", r->shm_given);
+		return -EINVAL;
+	}
+	for (size_t i = 0; o->shm.asked && i < sizeof rows / sizeof *rows; i++)
+		if (rows[i].given) {
+			snprintf(r->why, WHY_BYTES, "--protocol shm does not go with %s",
+			         rows[i].option);
+			return -EINVAL;
+		}
+	return 0;
+}
+
 static int check_all(struct reading *r)
 {
 	int err = check_files(r);
@@ -383,10 +466,12 @@ static int check_all(struct reading *r)
 		err = check_length(r);
 	if (!err)
 		err = check_together(r);
+	if (!err)
+		err = check_shm(r);
 	return err;
 }
 
-#define ROWS_MAX 40
+#define ROWS_MAX 48
 
 static void getopt_table(struct option table[ROWS_MAX])
 {
@@ -456,6 +541,7 @@ int send_options_parse(struct send_options *ret, int argc, char **argv, char why
 		.height = 2160,
 		.memory_limit = UINT64_C(512) << 20,
 		.faults = { .step = 1, .seed = 1 },
+		.shm = { .wait_ms = 5000 },
 	};
 	struct reading r = { .o = &o, .why = why };
 	int err;

@@ -15,6 +15,16 @@
 
 enum send_action { SEND_STREAM, SEND_HELP, SEND_VERSION };
 
+/* Frames through shared memory instead of messages. */
+struct shm_options {
+	bool asked;          /* the others mean nothing without it */
+	bool verify;         /* write the pixels of every frame */
+	uint32_t slots;      /* 0: chosen from the frame's size */
+	const char *name;    /* "/name"; NULL: memory without one */
+	const char *release; /* endpoint; NULL: a socket in a folder of its own */
+	unsigned wait_ms;    /* for a release, until the receiver is taken for dead */
+};
+
 struct send_options {
 	enum send_action action;
 	unsigned endpoint_count; /* frames go round */
@@ -38,6 +48,8 @@ struct send_options {
 	double seconds;              /* 0: `frames` decides; needs a rate */
 	double stall_ms;             /* one stall in the middle */
 	struct fault_options faults; /* first, step, seed and chances; frames as above */
+
+	struct shm_options shm;
 
 	const char *report, *write_dark, *write_flat; /* paths or NULL */
 	bool quiet, verbose;

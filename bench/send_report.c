@@ -148,15 +148,37 @@ static json_t *parameters_json(const struct send_options *o, const struct patter
 	return json_pack(
 		"{s:s, s:o, s:s, s:s, s:i, s:i, s:s, s:s?, s:i, s:b, s:s, s:I, s:f, s:I, s:I, "
 		"s:I, s:o}",
-		"protocol", "array-1.0", "endpoints", endpoints_json(o), "attach",
-		o->bind ? "bind" : "connect", "socket", o->publish ? "pub" : "push", "width",
-		(int)p->options.width, "height", (int)p->options.height, "type",
+		"protocol", o->shm.asked ? "shm" : "array-1.0", "endpoints", endpoints_json(o),
+		"attach", o->bind ? "bind" : "connect", "socket", o->publish ? "pub" : "push",
+		"width", (int)p->options.width, "height", (int)p->options.height, "type",
 		pixel_name(p->options.type), "pixel_format", files ? NULL : o->format->name, "bits",
 		files ? 8 * (int)pixel_bytes(p->options.type) : (int)o->format->bits, "big_endian",
 		(int)o->big_endian, "pattern", pattern_name(o->pattern), "seed",
 		(json_int_t)o->faults.seed, "rate_hz", o->rate_hz, "first",
 		(json_int_t)o->faults.first, "frames", (json_int_t)o->frames, "step",
 		(json_int_t)o->faults.step, "faults", faults_json(o));
+}
+
+/* Microseconds of CPU time a message. */
+static double cpu_us(const struct send_report *r)
+{
+	return r->messages ? (double)r->cpu_ns * 1e-3 / (double)r->messages : 0.0;
+}
+
+/* Of one core; 0 to the number of cores. */
+static double cpu_share(const struct send_report *r)
+{
+	return r->elapsed_ns ? (double)r->cpu_ns / (double)r->elapsed_ns : 0.0;
+}
+
+/* Nothing where the CPU time was not measured. */
+static json_t *cost_json(const struct send_report *r)
+{
+	if (!r->cpu_ns)
+		return json_object();
+	return json_pack("{s:f, s:f, s:I, s:I}", "cpu_us_per_frame", cpu_us(r), "cpu_share",
+	                 cpu_share(r), "waits", (json_int_t)r->waits, "reclaimed",
+	                 (json_int_t)r->reclaimed);
 }
 
 static json_t *report_json(const struct send_report *r, const struct send_options *o,
@@ -179,10 +201,12 @@ static json_t *report_json(const struct send_report *r, const struct send_option
 		numbers_json(&r->duplicated), "swapped", pairs_json(&r->swapped), "corrupted",
 		corrupted_json(r), "corrupted_by_kind", by_kind_json(r), "truncated",
 		numbers_json(&r->truncated), "unsent", numbers_json(&r->unsent));
-	bool good = report && figures && lists && !json_object_update(report, figures) &&
-	            !json_object_update(report, lists);
+	json_t *cost = cost_json(r);
+	bool good = report && figures && lists && cost && !json_object_update(report, figures) &&
+	            !json_object_update(report, cost) && !json_object_update(report, lists);
 
 	json_decref(figures);
+	json_decref(cost);
 	json_decref(lists);
 	if (good)
 		return report;
@@ -237,6 +261,11 @@ void send_report_print(const struct send_report *r, FILE *out)
 	if (r->late)
 		fprintf(out, ", %" PRIu64 " late by up to %.1f ms", r->late,
 		        (double)r->late_max_ns * 1e-6);
+	if (r->cpu_ns)
+		fprintf(out,
+		        "; %.1f us of CPU a frame, %.2f %% of a core; waited %" PRIu64
+		        " times, %" PRIu64 " slots reclaimed",
+		        cpu_us(r), 100 * cpu_share(r), r->waits, r->reclaimed);
 	fputs(r->delivered ? "\n" : ", not all delivered\n", out);
 }
 

@@ -22,6 +22,11 @@ struct send_report {
 	uint64_t elapsed_ns; /* from there to the delivery of the last */
 	uint64_t late;       /* messages more than one period behind their time */
 	uint64_t late_max_ns;
+
+	/* Of frames through shared memory. */
+	uint64_t cpu_ns;    /* of the process while they were sent; 0: not measured */
+	uint64_t waits;     /* times that no slot was free */
+	uint64_t reclaimed; /* slots taken back without a release */
 };
 
 /* Record what a step of the plan came to: sent, or left out as planned. */
@@ -37,6 +42,7 @@ void send_report_unsent(struct send_report *r, const struct shot *s);
  *   corrupted_by_kind   kind -> array of frame numbers
  *   counts              the lengths of these, with numbers, sent, messages
  *   sent                numbers sent as usable frames (as in counts)
+ *   cpu_us_per_frame, cpu_share, waits, reclaimed    where measured
  *   and the parameters, seconds, frames_per_s, bytes, bytes_per_s, lateness
  *
  * A number in corrupted or truncated was sent, but in no usable frame; `sent` + lost + corrupted

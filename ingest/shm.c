@@ -45,7 +45,13 @@ static bool borrow(struct shm_map *map, const struct shm_announcement *a, struct
 	if (a->slot >= map->slot_count)
 		return field_reject(ret, REJECT_HEADER, "slot %u of a ring of %u", a->slot,
 		                    map->slot_count);
+	if (a->generation == 0 || a->generation % 2)
+		return field_reject(ret, REJECT_HEADER,
+		                    "generation %llu is not an even number above 0",
+		                    (unsigned long long)a->generation);
 	ret->lease = shm_map_lend(map, a->slot, a->generation);
+	if (!ret->lease)
+		shm_map_refuse(map, a->slot, a->generation);
 	if (!ret->lease)
 		return field_reject(ret, REJECT_HEADER,
 		                    "slot %u is announced again before it was "

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -24,6 +26,8 @@ static struct guarded {
 	_Atomic size_t bytes;
 	_Atomic(struct shm_map *) map;
 } guarded[64];
+
+static size_t page_bytes = SHM_PAGE; /* the kernel's; written before any ring is mapped */
 
 static struct guarded *guarded_at(uintptr_t address)
 {
@@ -44,23 +48,25 @@ static void handle_sigbus(int number, siginfo_t *info, void *context)
 {
 	uintptr_t address = (uintptr_t)info->si_addr;
 	struct guarded *g = guarded_at(address);
-	void *page = (void *)(address / SHM_PAGE * SHM_PAGE);
+	void *page = (void *)(address / page_bytes * page_bytes);
 
 	(void)context;
-	if (!g || mmap(page, SHM_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-	                  MAP_FAILED) {
+	/* Before the zeros are there: another thread that reads them must find the mark. relaxed:
+	 * the call into the kernel is between the two. */
+	if (g)
+		atomic_store_explicit(&atomic_load_explicit(&g->map, memory_order_relaxed)->broken,
+		                      true, memory_order_relaxed);
+	if (!g || mmap(page, page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+	               0) == MAP_FAILED) {
 		signal(number, SIG_DFL); /* not ours: comes again and ends the process */
-		return;
 	}
-	/* relaxed: the same thread looks at it when it has read the slot. */
-	atomic_store_explicit(&atomic_load_explicit(&g->map, memory_order_relaxed)->broken, true,
-	                      memory_order_relaxed);
 }
 
 void shm_map_guard(void)
 {
 	struct sigaction action = { .sa_sigaction = handle_sigbus, .sa_flags = SA_SIGINFO };
 
+	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGBUS, &action, NULL);
 }
@@ -125,8 +131,8 @@ static int open_memory(struct shm_maps *m, const char *name)
 		complain(m, "memory is neither /name nor /proc/<pid>/fd/<n>: %.60s", name);
 		return -1;
 	}
-	fd = descriptor ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-	                : shm_open(name, O_RDONLY, 0);
+	fd = descriptor ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+	                : shm_open(name, O_RDONLY | O_NONBLOCK, 0); /* a FIFO would block */
 	if (fd < 0)
 		complain(m, "cannot open the memory %.60s: %s", name, strerror(errno));
 	return fd;
@@ -136,10 +142,11 @@ static int open_memory(struct shm_maps *m, const char *name)
 static bool check_owner(struct shm_maps *m, int fd, const char *name, struct stat *ret)
 {
 	int seals = is_descriptor_path(name) ? fcntl(fd, F_GET_SEALS) : F_SEAL_SHRINK;
+	struct statfs kind;
 
 	if (fstat(fd, ret) != 0)
 		return complain(m, "cannot look at the memory %.60s: %s", name, strerror(errno));
-	if (!S_ISREG(ret->st_mode))
+	if (!S_ISREG(ret->st_mode) || fstatfs(fd, &kind) != 0 || kind.f_type == HUGETLBFS_MAGIC)
 		return complain(m, "%.60s is no memory", name);
 	if (ret->st_uid != geteuid())
 		return complain(m, "the memory %.60s belongs to user %u, the daemon is user %u",
@@ -150,6 +157,17 @@ static bool check_owner(struct shm_maps *m, int fd, const char *name, struct sta
 	if (seals < 0 || !(seals & F_SEAL_SHRINK))
 		return complain(m, "the memfd %.60s lacks F_SEAL_SHRINK", name);
 	return true;
+}
+
+/* libzmq takes more than host and port behind tcp://, such as "source;destination". */
+static bool is_local(const char *endpoint)
+{
+	const char *port = endpoint + 16;
+
+	if (strncmp(endpoint, "ipc://", 6) == 0)
+		return true;
+	return strncmp(endpoint, "tcp://127.0.0.1:", 16) == 0 && *port &&
+	       strspn(port, "0123456789") == strlen(port) && strlen(port) <= 5;
 }
 
 /* A copy of the first page's fields, checked against the size of the memory. */
@@ -173,9 +191,7 @@ static bool read_ring(struct shm_maps *m, int fd, const char *name, uint64_t siz
 	if (__builtin_mul_overflow((uint64_t)ret->slot_count, ret->slot_bytes, &slots) ||
 	    slots > size || ret->first_slot > size - slots)
 		return complain(m, "the ring in %.60s is larger than its memory", name);
-	if (!memchr(ret->release, '\0', sizeof ret->release) ||
-	    (strncmp(ret->release, "ipc://", 6) != 0 &&
-	     strncmp(ret->release, "tcp://127.0.0.1:", 16) != 0))
+	if (!memchr(ret->release, '\0', sizeof ret->release) || !is_local(ret->release))
 		return complain(m,
 		                "the ring in %.60s takes releases neither at ipc:// nor at "
 		                "tcp://127.0.0.1:",
@@ -224,29 +240,36 @@ static bool fill_map(struct shm_maps *m, struct shm_map *map, const struct shm_r
 	return open_release(m, map, ring->release);
 }
 
-static bool open_map(struct shm_maps *m, struct shm_map *map, const char *name, uint64_t ring_id)
+/* The announced ring, checked, not mapped: its descriptor, or -1 with why[]. */
+static int open_ring(struct shm_maps *m, const struct shm_announcement *a,
+                     struct shm_ring *ret_ring, struct stat *ret_status)
 {
-	int fd = open_memory(m, name);
-	struct shm_ring ring;
-	struct stat status;
+	int fd = open_memory(m, a->memory);
+
+	if (fd >= 0 && check_owner(m, fd, a->memory, ret_status) &&
+	    read_ring(m, fd, a->memory, (uint64_t)ret_status->st_size, a->ring_id, ret_ring))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool open_map(struct shm_maps *m, struct shm_map *map, int fd, const char *name,
+                     const struct shm_ring *ring, const struct stat *status)
+{
 	void *base;
 
-	if (fd < 0)
-		return false;
-	if (!check_owner(m, fd, name, &status) ||
-	    !read_ring(m, fd, name, (uint64_t)status.st_size, ring_id, &ring)) {
-		close(fd);
-		return false;
-	}
-	map->bytes = ring.first_slot + ring.slot_count * ring.slot_bytes;
+	snprintf(map->memory, sizeof map->memory, "%s", name);
+	map->device = status->st_dev;
+	map->inode = status->st_ino;
+	map->bytes = ring->first_slot + ring->slot_count * ring->slot_bytes;
 	base = mmap(NULL, map->bytes, PROT_READ, MAP_SHARED, fd, 0);
-	close(fd);
 	if (base == MAP_FAILED)
 		return complain(m, "cannot map the memory %.60s: %s", name, strerror(errno));
 	map->base = base;
 	if (!guard(map))
 		return complain(m, "too many rings are mapped");
-	return fill_map(m, map, &ring);
+	return fill_map(m, map, ring);
 }
 
 /* ---- life ---- */
@@ -259,6 +282,7 @@ int shm_maps_open(struct shm_maps *m)
 
 void shm_maps_close(struct shm_maps *m)
 {
+	shm_maps_tend(m);
 	for (unsigned i = 0; i < SHM_MAPS_MAX; i++)
 		close_map(&m->maps[i]);
 	while (m->context && zmq_ctx_term(m->context) != 0 && errno == EINTR)
@@ -284,6 +308,47 @@ static struct shm_map *free_row(struct shm_maps *m)
 	return oldest;
 }
 
+/* Let go of the memory of producers that ended: its name is gone, or another's. */
+static void drop_ended(struct shm_maps *m)
+{
+	for (unsigned i = 0; i < SHM_MAPS_MAX; i++) {
+		struct shm_map *map = &m->maps[i];
+		char path[32 + sizeof map->memory];
+		struct stat now;
+
+		if (map->ring_id == 0 || map->lent > 0)
+			continue;
+		snprintf(path, sizeof path, "%s%s",
+		         is_descriptor_path(map->memory) ? "" : "/dev/shm", map->memory);
+		if (stat(path, &now) != 0 || now.st_dev != map->device || now.st_ino != map->inode)
+			close_map(map);
+	}
+}
+
+static struct shm_map *map_new(struct shm_maps *m, const struct shm_announcement *a)
+{
+	struct shm_map *map = NULL;
+	struct shm_ring ring;
+	struct stat status;
+	int fd;
+
+	if (a->ring_id == 0 || !memchr(a->memory, '\0', sizeof a->memory))
+		return complain(m, "the announcement names no ring");
+	fd = open_ring(m, a, &ring, &status);
+	if (fd < 0)
+		return NULL;
+	drop_ended(m);
+	map = free_row(m);
+	if (!map)
+		complain(m, "%d rings are in use, no more are mapped", SHM_MAPS_MAX);
+	else if (!open_map(m, map, fd, a->memory, &ring, &status)) {
+		close_map(map);
+		map = NULL;
+	}
+	close(fd);
+	return map;
+}
+
 struct shm_map *shm_maps_find(struct shm_maps *m, const struct shm_announcement *a)
 {
 	struct shm_map *map = NULL;
@@ -291,18 +356,10 @@ struct shm_map *shm_maps_find(struct shm_maps *m, const struct shm_announcement 
 	for (unsigned i = 0; i < SHM_MAPS_MAX && a->ring_id; i++)
 		if (m->maps[i].ring_id == a->ring_id)
 			map = &m->maps[i];
-	if (!map) {
-		if (a->ring_id == 0 || !memchr(a->memory, '\0', sizeof a->memory))
-			return complain(m, "the announcement names no ring");
-		map = free_row(m);
-		if (!map)
-			return complain(m, "%d rings are in use, no more are mapped", SHM_MAPS_MAX);
-		if (!open_map(m, map, a->memory, a->ring_id)) {
-			close_map(map);
-			return NULL;
-		}
-	}
-	map->used = ++m->clock;
+	if (!map)
+		map = map_new(m, a);
+	if (map)
+		map->used = ++m->clock;
 	return map;
 }
 
@@ -359,6 +416,20 @@ void shm_lease_return(struct shm_lease *l)
 		;
 }
 
+static void send_release(struct shm_map *map, uint32_t slot, uint64_t generation)
+{
+	struct shm_release r = { { 'O', 'B', 'S', 'R' }, slot, map->ring_id, generation };
+	int events;
+	size_t size = sizeof events;
+
+	if (zmq_send(map->release, &r, sizeof r, ZMQ_DONTWAIT) >= 0)
+		return;
+	/* libzmq looks only once a millisecond whether the queue has room again; asked for its
+	 * events it looks now. */
+	zmq_getsockopt(map->release, ZMQ_EVENTS, &events, &size);
+	zmq_send(map->release, &r, sizeof r, ZMQ_DONTWAIT);
+}
+
 /* A producer that is gone takes nothing: then the releases are nobody's. */
 static void tend_map(struct shm_map *map)
 {
@@ -367,15 +438,18 @@ static void tend_map(struct shm_map *map)
 
 	while (l) {
 		struct shm_lease *next = l->next;
-		struct shm_release r = {
-			{ 'O', 'B', 'S', 'R' }, l->slot, map->ring_id, l->generation
-		};
 
 		l->lent = false;
 		map->lent--;
-		zmq_send(map->release, &r, sizeof r, ZMQ_DONTWAIT);
+		send_release(map, l->slot, l->generation);
 		l = next;
 	}
+}
+
+void shm_map_refuse(struct shm_map *map, uint32_t slot, uint64_t generation)
+{
+	if (!map->leases[slot].lent || map->leases[slot].generation != generation)
+		send_release(map, slot, generation);
 }
 
 void shm_maps_tend(struct shm_maps *m)

@@ -40,6 +40,8 @@ struct shm_map {
 	struct shm_lease *leases; /* [slot_count] */
 	void *release;            /* ZeroMQ socket */
 	_Atomic bool broken;      /* the memory was cut short */
+	char memory[168];         /* its name, */
+	uint64_t device, inode;   /* and what that was when it was mapped */
 	struct shm_lease *_Atomic returned; /* by any thread; taken by the receiving one */
 };
 
@@ -56,7 +58,7 @@ void shm_map_guard(void);
 /* 0 or -ENOMEM. Main thread, then one receiving thread uses it. */
 int shm_maps_open(struct shm_maps *m);
 
-/* No slot may be on loan any more. Accepts a zeroed one. */
+/* No slot may be on loan any more; what was returned is released. Accepts a zeroed one. */
 void shm_maps_close(struct shm_maps *m);
 
 /* The ring an announcement is about, mapped when it is new. NULL with why[]. */
@@ -70,6 +72,11 @@ bool shm_map_holds(const struct shm_map *map, uint32_t slot, uint64_t generation
 
 /* Lend a slot. NULL when it is on loan already. Receiving thread. */
 struct shm_lease *shm_map_lend(struct shm_map *map, uint32_t slot, uint64_t generation);
+
+/* Release a slot that was announced and not lent: nothing of that generation is used. Not for a
+ * generation that is on loan, which shm_lease_return() releases; then nothing is sent. Receiving
+ * thread. */
+void shm_map_refuse(struct shm_map *map, uint32_t slot, uint64_t generation);
 
 /* Whether what was read through the lease is what was announced. Any thread. */
 bool shm_lease_holds(const struct shm_lease *l);

@@ -26,8 +26,9 @@ struct shm_ring {
 
 /* The first page of a slot; the pixels begin SHM_PAGE behind it. */
 struct shm_slot {
-	uint64_t generation; /* odd while the slot is being filled; even: filled. Rises by 2 with
-	                        every frame. Store with release, before and after filling */
+	uint64_t generation; /* odd while the slot is being filled; even and not 0: filled. Rises by
+	                        2 with every frame. Store it odd, then a release fence; fill; store
+	                        it even with release */
 	uint64_t frame;      /* number of the frame in it, for people */
 };
 
