@@ -174,7 +174,6 @@ static const struct refusal {
 	{ "sinks: [{compression: bslz4}]\n", { "bslz4 is not in this version; accepted: none" } },
 	{ "ingest: {curve: {role: client}}\n", { "client is not in this version" } },
 	{ "ingest: {curve: {secret_key_file: k}}\n", { "is not in this version", "\"\"" } },
-	{ "ingest: {protocol: bsread}\n", { "bsread is not in this version" } },
 	{ "series: {start: armed}\n", { "armed is not in this version" } },
 
 	/* keys together, at the place of one that was written */
