@@ -53,6 +53,8 @@ static bool paused(const struct receiver *r)
 	return atomic_load(&r->pipeline->pause); /* seq_cst: see park() */
 }
 
+static void watch_peers(struct receiver *r);
+
 /* Stand still while the layout changes. Whoever says `parked` looks at `pause` again after taking
  * it back, and the collector sets `pause` before it looks at `parked`: one of them sees. */
 static void park(struct receiver *r)
@@ -64,6 +66,7 @@ static void park(struct receiver *r)
 			bell_sleep(&r->bell, SLEEP_MS);
 		bell_leave(&r->bell);
 		atomic_store(&r->parked, false);
+		watch_peers(r);
 		stage_turn(&r->stage);
 	}
 }
@@ -76,6 +79,7 @@ static void wait_for_room(struct receiver *r)
 	for (unsigned round = 0; idle_spin(round); round++)
 		if (has_room(r))
 			return;
+	watch_peers(r); /* who shakes hands meanwhile is answered in time */
 	bell_prepare(&r->bell);
 	if (!has_room(r) && !paused(r) && phase_of(r) != PHASE_ABORT)
 		bell_sleep(&r->bell, SLEEP_MS);
@@ -122,6 +126,7 @@ static bool ask(struct receiver *r, const struct frame *frame)
 		if (atomic_load(&r->answer) == ASK_OPEN)
 			bell_sleep(&r->bell, SLEEP_MS);
 		bell_leave(&r->bell);
+		watch_peers(r);
 		stage_turn(&r->stage);
 	}
 	atomic_store(&r->parked, false);
@@ -273,10 +278,15 @@ static void watch_peers(struct receiver *r)
 
 	if (r->feed)
 		return;
-	while (source_watch(&r->source))
-		if (log_limit_take(&r->peers, now, r->source.last_event))
-			log_line(LOG_INFO, r->stage.name, "%s", r->source.last_event);
+	while (source_watch(&r->source)) {
+		bool warns = r->source.warns;
+
+		if (log_limit_take(warns ? &r->refusals : &r->peers, now, r->source.last_event))
+			log_line(warns ? LOG_WARNING : LOG_INFO, r->stage.name, "%s",
+			         r->source.last_event);
+	}
 	log_limit_flush(&r->peers, now, LOG_INFO, r->stage.name);
+	log_limit_flush(&r->refusals, now, LOG_WARNING, r->stage.name);
 	for (unsigned i = 0; i < REJECT_COUNT; i++)
 		log_limit_flush(&r->rejections[i], now, LOG_WARNING, r->stage.name);
 }
@@ -425,12 +435,13 @@ int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, const 
 		.max_message_bytes = (int64_t)c->frame_limit,
 		.queue_messages = first_queue(p->config),
 	};
+	char reason[CURVE_WHY];
 	int err;
 
 	r->pipeline = p;
 	r->index = index;
 	r->feed = feed;
-	r->peers.burst = PEER_LINES;
+	r->peers.burst = r->refusals.burst = PEER_LINES;
 	r->protocol = protocol_find(c->protocol);
 	if (!r->protocol) {
 		snprintf(why, 400, "ingest.protocol: %s is not in this version", c->protocol);
@@ -453,7 +464,13 @@ int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, const 
 	err = r->protocol->open(&r->decoder, c, why);
 	if (err < 0 || feed)
 		return err;
+	err = curve_options_load(&options.curve, c, reason);
+	if (err < 0) {
+		snprintf(why, 400, "%.399s", reason);
+		return err;
+	}
 	err = source_open(&r->source, &options);
+	curve_options_done(&options.curve);
 	if (err < 0)
 		snprintf(why, 400, "%s", r->source.why);
 	return err;
