@@ -139,14 +139,36 @@ static int queue_length(const struct send_options *o)
 	return queue < PUSH_QUEUE_MAX ? (int)queue : PUSH_QUEUE_MAX;
 }
 
+/* The status after a complaint, or EX_GOOD. */
+static int load_curve(struct curve_options *ret, const struct send_options *o)
+{
+	char why[CURVE_WHY] = "";
+	struct curve_pair server = { 0 };
+	int err = 0;
+
+	if (o->curve_server_key)
+		err = curve_key_read(o->curve_server_key, CURVE_PUBLIC, &server, why);
+	if (err == 0 && o->curve_secret_key)
+		err = curve_key_read(o->curve_secret_key, CURVE_SECRET, &ret->own, why);
+	if (err < 0)
+		return complain(status_of(err), why);
+	if (o->curve_secret_key)
+		ret->role = o->curve_server ? CURVE_SERVER : CURVE_CLIENT;
+	memcpy(ret->server_key, server.public_key, sizeof ret->server_key);
+	return EX_GOOD;
+}
+
 static int open_wire(struct wire *w, const struct send_options *o)
 {
-	struct wire_options wanted = { o->endpoint_count, o->endpoints, o->bind, o->publish,
-		                       queue_length(o) };
-	int err = wire_open(w, &wanted);
+	struct curve_options curve = { 0 };
+	struct wire_options wanted = { o->endpoint_count, o->endpoints,    o->bind,
+		                       o->publish,        queue_length(o), &curve };
+	int status = load_curve(&curve, o);
+	int err = status == EX_GOOD ? wire_open(w, &wanted) : 0;
 
+	curve_options_done(&curve);
 	if (!err)
-		return EX_GOOD;
+		return status;
 	return complain(err == -EINVAL ? EX_BAD_USAGE : EX_UNAVAILABLE, w->why);
 }
 

@@ -24,8 +24,9 @@ void send_options_help(FILE *out)
 		fprintf(out, "  %-12s %4ux%-4u %-7s %6g Hz  %5g s  %s\n", p->name, p->width,
 		        p->height, p->format, p->rate_hz, p->seconds, p->summary);
 	fputs("\nexit status: 0 done or stopped by TERM or INT, 2 usage, 66 a file is not there,\n"
-	      "65 a file is no usable TIFF, 69 cannot bind or connect, 71 no memory, 73 cannot\n"
-	      "write a file, 74 input or output failed\n",
+	      "65 a file is no usable TIFF or key, 69 cannot bind or connect, 71 no memory, 73 "
+	      "cannot\n"
+	      "write a file, 74 input or output failed, 77 permission\n",
 	      out);
 }
 
@@ -38,6 +39,12 @@ const struct option_row send_option_rows[] = {
 	{ "wait", "S", "pub: wait so long for a subscriber (default 10)", OPTION_WAIT },
 	{ "linger", "S", "give up delivering S seconds after the end (default: never)",
 	  OPTION_LINGER },
+	{ "curve-role", "ROLE", "encrypt as client (default with a key) or server (of everybody)",
+	  OPTION_CURVE_ROLE },
+	{ "curve-secret-key", "FILE", "our secret key, as openbeam keygen writes it",
+	  OPTION_CURVE_SECRET_KEY },
+	{ "curve-server-key", "FILE", "client: public key of the receiver that is the server",
+	  OPTION_CURVE_SERVER_KEY },
 	{ "protocol", "NAME", "array-1.0 (default), or shm: frames in shared memory, one host",
 	  OPTION_PROTOCOL },
 	{ "profile", "NAME", "one of the sources below", OPTION_PROFILE },

@@ -18,7 +18,7 @@
 struct reading {
 	struct send_options *o;
 	const struct send_profile *profile;
-	bool size_given, rate_given, frames_given, pattern_given;
+	bool size_given, rate_given, frames_given, pattern_given, role_given;
 	const char *shm_given; /* an option of shared memory, without the dashes */
 	char *why;
 };
@@ -217,6 +217,15 @@ static int take_transport(struct reading *r, enum option_id id, const char *valu
 		return read_amount(r, "wait", value, 86400, &o->wait_s);
 	case OPTION_LINGER:
 		return read_amount(r, "linger", value, 86400, &o->linger_s);
+	case OPTION_CURVE_ROLE:
+		r->role_given = true;
+		return read_choice(r, "curve-role", value, "client", "server", &o->curve_server);
+	case OPTION_CURVE_SECRET_KEY:
+		o->curve_secret_key = value;
+		return 0;
+	case OPTION_CURVE_SERVER_KEY:
+		o->curve_server_key = value;
+		return 0;
 	case OPTION_REPORT:
 		o->report = value;
 		return 0;
@@ -439,6 +448,7 @@ static int check_shm(const struct reading *r)
 		     { o->format->packing != PACKING_NONE, "a packed --pixel-format" },
 		     { o->faults.corrupt > 0, "--corrupt" },
 		     { o->faults.truncate > 0, "--truncate" },
+		     { o->curve_secret_key, "--curve-secret-key" },
 		     { o->stall_ms > 0, "--stall" } };
 
 	if (!o->shm.asked && r->shm_given) {
@@ -454,9 +464,32 @@ static int check_shm(const struct reading *r)
 	return 0;
 }
 
+static int check_curve(const struct reading *r)
+{
+	const struct send_options *o = r->o;
+
+	if (!o->curve_secret_key && (r->role_given || o->curve_server_key)) {
+		snprintf(r->why, WHY_BYTES,
+		         "CURVE needs --curve-secret-key FILE; openbeam keygen makes one");
+		return -EINVAL;
+	}
+	if (o->curve_secret_key && !o->curve_server != !!o->curve_server_key) {
+		snprintf(r->why, WHY_BYTES,
+		         o->curve_server ? "--curve-server-key %s: is for --curve-role client"
+		                         : "--curve-role client needs --curve-server-key FILE, "
+		                           "with the public key of the receiver",
+		         o->curve_server_key);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int check_all(struct reading *r)
 {
 	int err = check_files(r);
+
+	if (!err)
+		err = check_curve(r);
 
 	if (!err)
 		err = apply_profile(r);

@@ -31,8 +31,10 @@ struct send_options {
 	const char *endpoints[SEND_ENDPOINTS_MAX];
 	bool bind, publish;
 	int queue_messages; /* per endpoint; 0: chosen from the frame's size */
-	double wait_s;      /* publish: how long to wait for a subscriber */
-	double linger_s;    /* after the last message, or SEND_FOR_EVER */
+	bool curve_server;  /* role in the handshake, where a secret key is given */
+	const char *curve_secret_key, *curve_server_key; /* paths or NULL */
+	double wait_s;   /* publish: how long to wait for a subscriber */
+	double linger_s; /* after the last message, or SEND_FOR_EVER */
 
 	uint32_t width, height; /* pixels; not with files */
 	const struct pixel_format *format;

@@ -64,8 +64,8 @@ static const struct option_choice overloads[] = {
 
 static const struct option_choice curve_roles[] = {
 	{ "none", CURVE_NONE, false },
-	{ "client", CURVE_CLIENT, LATER },
-	{ "server", CURVE_SERVER, LATER },
+	{ "client", CURVE_CLIENT, false },
+	{ "server", CURVE_SERVER, false },
 	{ NULL, 0, false },
 };
 
@@ -305,31 +305,33 @@ const struct option options[] = {
 	  MEMBER(ingest.curve_role),
 	  .choices = curve_roles,
 	  .fallback = "none",
-	  .help = "Our side of the handshake." },
+	  .help = "Our side of the handshake, whichever side binds. none: neither encryption nor "
+	          "authentication." },
 	{ .path = "ingest.curve.secret_key_file",
 	  .kind = OPTION_TEXT,
-	  .flags = OPTION_BUILT,
 	  MEMBER(ingest.secret_key_file),
 	  .high = 4095,
 	  .rule = &rule_path,
 	  .fallback = "\"\"",
-	  .help = "Our secret key." },
+	  .help = "File with our secret key, mode 0600: as openbeam keygen writes it, a "
+	          "certificate of "
+	          "CZMQ or pyzmq, or the key alone." },
 	{ .path = "ingest.curve.server_key_file",
 	  .kind = OPTION_TEXT,
-	  .flags = OPTION_BUILT,
 	  MEMBER(ingest.server_key_file),
 	  .high = 4095,
 	  .rule = &rule_path,
 	  .fallback = "\"\"",
-	  .help = "The public key of the server that a client trusts." },
+	  .help = "File with the public key of the server that a client trusts." },
 	{ .path = "ingest.curve.allowed_keys_file",
 	  .kind = OPTION_TEXT,
-	  .flags = OPTION_BUILT,
 	  MEMBER(ingest.allowed_keys_file),
 	  .high = 4095,
 	  .rule = &rule_path,
 	  .fallback = "\"\"",
-	  .help = "The public keys of the clients that a server lets in." },
+	  .help = "File with the public keys of the clients that a server lets in, one a line and "
+	          "a "
+	          "label after it. It is read again when it has changed." },
 
 	{ .path = "series.name",
 	  .kind = OPTION_TEXT,

@@ -58,6 +58,8 @@ static bool paused(const struct receiver *r)
 	return atomic_load(&r->pipeline->pause); /* seq_cst: see park() */
 }
 
+static void watch_peers(struct receiver *r);
+
 /* Stand still while the layout changes. Whoever says `parked` looks at `pause` again after taking
  * it back, and the collector sets `pause` before it looks at `parked`: one of them sees. */
 static void park(struct receiver *r)
@@ -69,6 +71,7 @@ static void park(struct receiver *r)
 			bell_sleep(&r->bell, SLEEP_MS);
 		bell_leave(&r->bell);
 		atomic_store(&r->parked, false);
+		watch_peers(r);
 		stage_turn(&r->stage);
 	}
 }
@@ -81,6 +84,7 @@ static void wait_for_room(struct receiver *r)
 	for (unsigned round = 0; idle_spin(round); round++)
 		if (has_room(r))
 			return;
+	watch_peers(r); /* who shakes hands meanwhile is answered in time */
 	bell_prepare(&r->bell);
 	if (!has_room(r) && !paused(r) && phase_of(r) != PHASE_ABORT)
 		bell_sleep(&r->bell, SLEEP_MS);
@@ -126,6 +130,7 @@ static enum ask_answer publish_and_wait(struct receiver *r, const struct entry *
 		if (atomic_load(&r->answer) == ASK_OPEN)
 			bell_sleep(&r->bell, SLEEP_MS);
 		bell_leave(&r->bell);
+		watch_peers(r);
 		stage_turn(&r->stage);
 	}
 	atomic_store(&r->parked, false);
@@ -506,10 +511,15 @@ static void watch_peers(struct receiver *r)
 	if (r->feed)
 		return;
 	for (unsigned i = 0; i < r->source_count; i++)
-		while (source_watch(&r->sources[i]))
-			if (log_limit_take(&r->peers, now, r->sources[i].last_event))
-				log_line(LOG_INFO, r->stage.name, "%s", r->sources[i].last_event);
+		while (source_watch(&r->sources[i])) {
+			const struct source *s = &r->sources[i];
+
+			if (log_limit_take(s->warns ? &r->refusals : &r->peers, now, s->last_event))
+				log_line(s->warns ? LOG_WARNING : LOG_INFO, r->stage.name, "%s",
+				         s->last_event);
+		}
 	log_limit_flush(&r->peers, now, LOG_INFO, r->stage.name);
+	log_limit_flush(&r->refusals, now, LOG_WARNING, r->stage.name);
 	for (unsigned i = 0; i < REJECT_COUNT; i++)
 		log_limit_flush(&r->rejections[i], now, LOG_WARNING, r->stage.name);
 }
@@ -677,29 +687,37 @@ static int first_queue(const struct config *c)
 static int open_sources(struct receiver *r, char *const *endpoints, unsigned count, char why[400])
 {
 	const struct config_ingest *c = &r->pipeline->config->ingest;
+	struct curve_options curve;
+	char reason[CURVE_WHY];
+	int err = curve_options_load(&curve, c, reason);
 
+	if (err < 0) {
+		snprintf(why, 400, "%.399s", reason);
+		return err;
+	}
 	r->sources = calloc(count, sizeof *r->sources);
 	if (!r->sources) {
 		snprintf(why, 400, "no memory for %u endpoints", count);
-		return -ENOMEM;
+		err = -ENOMEM;
 	}
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; err == 0 && i < count; i++) {
 		struct source_options options = {
 			.endpoint = endpoints[i],
 			.attach = c->attach,
 			.socket = c->socket,
 			.max_message_bytes = (int64_t)c->frame_limit,
 			.queue_messages = r->queue_messages,
+			.curve = curve,
 		};
-		int err = source_open(&r->sources[i], &options);
 
-		if (err < 0) {
+		err = source_open(&r->sources[i], &options);
+		if (err < 0)
 			snprintf(why, 400, "%s", r->sources[i].why);
-			return err;
-		}
-		r->source_count++;
+		else
+			r->source_count++;
 	}
-	return 0;
+	curve_options_done(&curve);
+	return err;
 }
 
 int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, char *const *endpoints,
@@ -711,7 +729,7 @@ int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, char *
 	r->pipeline = p;
 	r->index = index;
 	r->feed = feed;
-	r->peers.burst = PEER_LINES;
+	r->peers.burst = r->refusals.burst = PEER_LINES;
 	r->protocol = protocol_find(c->protocol);
 	if (!r->protocol) {
 		snprintf(why, 400, "ingest.protocol: %s is not in this version", c->protocol);

@@ -52,7 +52,7 @@ struct receiver {
 	int queue_messages;       /* ZMQ_RCVHWM as it is set */
 	bool was_full;            /* waited for room since the last message */
 	uint64_t drain_until_ns;  /* CLOCK_MONOTONIC; 0: not draining */
-	struct log_limit rejections[REJECT_COUNT], peers;
+	struct log_limit rejections[REJECT_COUNT], peers, refusals;
 
 	/* Written by the receiving thread, read by the collector and by people. */
 	_Alignas(64) _Atomic bool quiet;  /* waits for messages, with room for them */

@@ -217,6 +217,8 @@ static int open_socket(struct source *s, const char *endpoint)
 		return fail(s, "a socket");
 	err = set_options(s, endpoint);
 	if (err == 0)
+		err = source_curve_apply(s);
+	if (err == 0)
 		err = open_monitor(s);
 	return err != 0 ? err : attach_socket(s, endpoint);
 }
@@ -226,6 +228,7 @@ static void forget_connections(struct source *s)
 	memset(s->peers, 0, sizeof s->peers);
 	s->ahead_count = 0;
 	s->refusal[0] = '\0';
+	s->refused = false;
 	s->lost_ms = 0;
 }
 
@@ -252,29 +255,38 @@ int source_open(struct source *s, const struct source_options *o)
 	*s = (struct source){ .options = *o };
 	if (strlen(o->endpoint) >= sizeof s->endpoint)
 		return complain(s, -EINVAL, "the endpoint is too long");
-	err = open_socket(s, o->endpoint);
+	err = source_curve_open(s);
+	if (err == 0)
+		err = open_socket(s, o->endpoint);
 	if (err != 0)
 		source_close(s);
 	return err;
 }
 
-void source_close(struct source *s)
+static void close_sockets(struct source *s)
 {
 	if (s->socket)
 		zmq_close(s->socket);
 	if (s->monitor)
 		zmq_close(s->monitor);
+	source_curve_close(s); /* behind the socket, which would let in whom nobody refuses */
 	while (s->context && zmq_ctx_term(s->context) != 0 && errno == EINTR)
 		;
 	s->context = s->socket = s->monitor = NULL;
 	forget_connections(s);
 }
 
+void source_close(struct source *s)
+{
+	close_sockets(s);
+	source_curve_done(s);
+}
+
 int source_reopen(struct source *s)
 {
 	int err;
 
-	source_close(s);
+	close_sockets(s);
 	err = open_socket(s, s->endpoint);
 	if (err != 0) {
 		source_close(s);
@@ -347,7 +359,7 @@ int source_receive(struct source *s, struct payload *ret_payload, struct message
 
 int source_wait_any(struct source *s, unsigned count, int wake_fd, int timeout_ms)
 {
-	zmq_pollitem_t items[2 * SOURCES_MAX + 1];
+	zmq_pollitem_t items[3 * SOURCES_MAX + 1];
 	int used = 0;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -359,6 +371,9 @@ int source_wait_any(struct source *s, unsigned count, int wake_fd, int timeout_m
 			timeout_ms = LOST_WAIT_MS;
 		items[used++] = (zmq_pollitem_t){ .socket = s[i].socket, .events = ZMQ_POLLIN };
 		items[used++] = (zmq_pollitem_t){ .socket = s[i].monitor, .events = ZMQ_POLLIN };
+		if (s[i].curve.zap)
+			items[used++] = (zmq_pollitem_t){ .socket = s[i].curve.zap,
+				                          .events = ZMQ_POLLIN };
 	}
 	if (wake_fd >= 0)
 		items[used++] = (zmq_pollitem_t){ .fd = wake_fd, .events = ZMQ_POLLIN };
