@@ -130,17 +130,43 @@ static void unpack_ports(const struct reduce_plan *p, char *out, const struct re
 		}
 }
 
+/* Pixels i to i + n of the tile whose port's piece is missing become NaN. */
 static void mark_missing_ports(const struct reduce_plan *p, float *t, const struct reduce_job *job,
-                               const struct tile *tile)
+                               const struct tile *tile, size_t i, size_t n)
 {
-	for (uint32_t y = 0; y < tile->rows; y++, t += p->width)
-		for (uint32_t x = 0; x < p->width;) {
-			struct port_run run = port_run(p, job, tile->row + y, x);
+	for (size_t at = i; at < i + n;) {
+		uint32_t y = (uint32_t)(at / p->width), x = (uint32_t)(at % p->width);
+		struct port_run run = port_run(p, job, tile->row + y, x);
+		size_t end = at + run.n < i + n ? at + run.n : i + n;
 
-			for (uint32_t i = 0; !job->pieces[run.port] && i < run.n; i++)
-				t[x + i] = NAN;
-			x += run.n;
-		}
+		for (; at < end && !job->pieces[run.port]; at++)
+			t[at - i] = NAN;
+		at = end;
+	}
+}
+
+static bool lacks_a_port(const struct reduce_plan *p, const struct reduce_job *job)
+{
+	for (uint32_t i = 0; i < p->port_columns * p->port_rows; i++)
+		if (!job->pieces[i])
+			return true;
+	return false;
+}
+
+/* The bits of missing ports' pixels, counted from the start of the tile's first group. */
+static void mark_missing_bits(const struct reduce_plan *p, uint64_t *marked,
+                              const struct reduce_job *job, const struct tile *tile)
+{
+	size_t lead = tile->first % SURVEY_GROUP;
+
+	for (size_t at = 0; at < tile->pixels;) {
+		struct port_run run = port_run(p, job, tile->row + (uint32_t)(at / p->width),
+		                               (uint32_t)(at % p->width));
+
+		for (size_t i = at; i < at + run.n && !job->pieces[run.port]; i++)
+			marked[(lead + i) / 64] |= UINT64_C(1) << (lead + i) % 64;
+		at += run.n;
+	}
 }
 
 /* The tile's raw pixels in the machine's order: where they are, or a copy, which is a product when
@@ -221,7 +247,7 @@ static void add_normalised_histogram(const struct reduce_plan *p, struct scratch
 	p->kernels.count_index(f->normalised_tables, p->normalised_tables, s->index, 0, n);
 }
 
-/* Pixels i to i + n of the tile, one kernel after the other; all of it, with ports. */
+/* Pixels i to i + n of the tile, one kernel after the other. */
 static void walk(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
                  const struct reduce_job *job, const char *raw, const struct tile *tile, size_t i,
                  size_t n)
@@ -233,8 +259,8 @@ static void walk(const struct reduce_plan *p, struct scratch *s, struct frame_ru
 	p->kernels.flatten(t, raw, offset_at(p, s, tile, i), gain_at(p, s, tile, i), n);
 	if (p->kernels.invalidate)
 		p->kernels.invalidate(t, raw, p->no_value, n);
-	if (p->port_columns)
-		mark_missing_ports(p, t, job, tile);
+	if (p->port_columns && lacks_a_port(p, job))
+		mark_missing_ports(p, t, job, tile, i, n);
 	if (p->attenuation) {
 		p->kernels.attenuable(t, n);
 		p->kernels.attenuate(s->attenuation + i, t, n);
@@ -284,7 +310,7 @@ static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_
 		.raw = raw + i * pixel,
 		.offset = offset_at(p, s, tile, i),
 		.gain = gain_at(p, s, tile, i),
-		.bad = s->bad + group,
+		.bad = s->in_use + group,
 		.first = first,
 		.n = n,
 		.shift = f->normalised.shift,
@@ -325,11 +351,30 @@ static void survey_tile(const struct reduce_plan *p, struct scratch *s, struct f
 			survey_groups(tile->first + from, tile->pixels - from) * SURVEY_GROUP);
 }
 
+/* Which pixels of the tile are bad in this frame, for the survey. */
+static void mark_bad(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *job,
+                     const void *raw, const struct tile *tile)
+{
+	bool lacks = p->port_columns && lacks_a_port(p, job);
+
+	s->in_use = p->has_no_value || lacks ? s->marked : s->bad;
+	if (p->has_no_value)
+		p->kernels.survey_mark(s->marked, s->bad, raw, p->no_value, tile->first,
+		                       tile->pixels);
+	else if (lacks)
+		memcpy(s->marked, s->bad,
+		       survey_groups(tile->first, tile->pixels) * sizeof *s->marked);
+	if (lacks)
+		mark_missing_bits(p, s->marked, job, tile);
+}
+
 static void reduce_tile(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
                         const struct reduce_job *job, const struct tile *tile)
 {
 	const void *raw = unpack_tile(p, s, f, job, tile);
 
+	if (p->kernels.survey)
+		mark_bad(p, s, job, raw, tile);
 	if (p->kernels.survey)
 		survey_tile(p, s, f, job, raw, tile);
 	else

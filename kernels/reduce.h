@@ -43,6 +43,7 @@ struct reduce_kernels {
 	moments_block_fn *moments;
 	survey_fn *survey; /* stands for flatten, sums and bin_flat; NULL: where it cannot */
 	survey_bad_fn *survey_bad;
+	survey_mark_fn *survey_mark;
 	bin_raw_fn *bin_raw;
 	bin_flat_fn *bin_flat;
 	bin_codes_fn *bin_codes; /* instead of bin_flat; NULL: too many bins, or no faster */

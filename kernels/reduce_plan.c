@@ -78,10 +78,8 @@ static const struct survey_impl *survey_of(const struct reduce_plan *p, enum pro
 {
 	bool narrow = raw == PRODUCT_UINT8 || raw == PRODUCT_UINT16;
 
-	return narrow && !p->attenuation && !p->has_no_value && !p->port_columns &&
-	                       p->normalised_bins.bins <= 256
-	               ? survey_for(p->cpu)
-	               : NULL;
+	return narrow && !p->attenuation && p->normalised_bins.bins <= 256 ? survey_for(p->cpu)
+	                                                                   : NULL;
 }
 
 static void kernels_init(struct reduce_plan *p)
@@ -102,6 +100,7 @@ static void kernels_init(struct reduce_plan *p)
 		.moments = moments_for(p->cpu),
 		.survey = survey ? survey->fn[raw] : NULL,
 		.survey_bad = survey ? survey->bad : NULL,
+		.survey_mark = survey ? survey->mark[raw] : NULL,
 		.bin_raw = histogram->raw[raw],
 		.bin_flat = histogram->flat,
 		.bin_codes = p->normalised_bins.bins <= 256 ? histogram->codes : NULL,

@@ -11,6 +11,7 @@ struct scratch_layout {
 	size_t index;       /* bin numbers              uint16 [tile] */
 	size_t codes;       /* bin numbers              uint8  [groups of the tile], survey */
 	size_t bad;         /* bad pixels of the tile   uint64 [groups of the tile], survey */
+	size_t marked;      /* and in one frame         uint64 [groups of the tile], survey */
 	size_t offset;      /* zeros                    float [tile], without a dark */
 	size_t gain;        /* ones                     float [tile], without a gain */
 	size_t sum, count;  /* columns of binning       float [width], with bin > 1 */
@@ -62,6 +63,7 @@ static void scratch_lay_out(const struct reduce_plan *p, struct scratch_layout *
 	ret->index = take(&at, tile * sizeof(uint16_t));
 	ret->codes = take(&at, p->kernels.bin_codes ? groups * SURVEY_GROUP : 0);
 	ret->bad = take(&at, p->kernels.survey ? groups * sizeof(uint64_t) : 0);
+	ret->marked = take(&at, p->kernels.survey ? groups * sizeof(uint64_t) : 0);
 	ret->offset = take(&at, p->offset ? 0 : tile * sizeof(float));
 	ret->gain = take(&at, p->gain ? 0 : tile * sizeof(float));
 	ret->sum = take(&at, columns * sizeof(float));
@@ -95,6 +97,7 @@ void scratch_open(const struct reduce_plan *p, char *base, struct scratch *ret)
 		.index = (uint16_t *)(void *)(base + at.index),
 		.codes = (uint8_t *)(base + at.codes),
 		.bad = (uint64_t *)(void *)(base + at.bad),
+		.marked = (uint64_t *)(void *)(base + at.marked),
 		.offset = (float *)(void *)(base + at.offset),
 		.gain = (float *)(void *)(base + at.gain),
 		.sum = (float *)(void *)(base + at.sum),

@@ -36,7 +36,9 @@ struct scratch {
 	void *native;
 	uint16_t *index;
 	uint8_t *codes;
-	uint64_t *bad;
+	uint64_t *bad;          /* of the tile in every frame, */
+	uint64_t *marked;       /* and in one that lacks pixels */
+	const uint64_t *in_use; /* whichever the frame needs */
 	uint32_t *tables;
 	uint64_t *counts;
 	struct frame_run *runs;

@@ -88,10 +88,15 @@ const struct survey_impl *survey_for(unsigned cpu)
 
 const struct survey_impl survey_impls[] = {
 #ifdef __x86_64__
-	{ "avx512", CPU_AVX512, { survey_uint8_avx512, survey_uint16_avx512 }, survey_bad_avx512 },
+	{ "avx512",
+	  CPU_AVX512,
+	  { survey_uint8_avx512, survey_uint16_avx512 },
+	  { survey_mark_uint8_avx512, survey_mark_uint16_avx512 },
+	  survey_bad_avx512 },
 	{ "avx512icl",
 	  CPU_AVX512 | CPU_AVX512ICL,
 	  { survey_uint8_avx512icl, survey_uint16_avx512icl },
+	  { survey_mark_uint8_avx512, survey_mark_uint16_avx512 },
 	  survey_bad_avx512 },
 #endif
 	{ 0 },

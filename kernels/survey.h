@@ -68,9 +68,8 @@ struct survey {
  * raw      uint8 or uint16, machine byte order                            [n], any alignment
  * offset   as flatten.h; finite where the gain is                         [n]
  * gain     as flatten.h; finite, or NaN for a bad pixel                   [n]
- * bad      from survey_bad_fn                               [survey_groups(first, n)]
- * first    number of the first pixel in the frame
- * n        at least 1; first % MOMENTS_BLOCK + n <= MOMENTS_BLOCK
+ * bad      from survey_bad_fn, survey_mark_fn; t becomes NaN [survey_groups(first, n)] first number
+ * of the first pixel in the frame n        at least 1; first % MOMENTS_BLOCK + n <= MOMENTS_BLOCK
  * shift    of the block
  * ahead    what is read soon: as many bytes as raw has are fetched into level 2 meanwhile */
 struct survey_run {
@@ -103,10 +102,19 @@ typedef void survey_fn(struct survey *s, const struct survey_run *r);
 typedef void survey_bad_fn(uint64_t *restrict bad, const float *restrict gain, size_t first,
                            size_t n);
 
+/* The same for one frame, some of whose raw pixels say that they have no value.
+ *
+ * marked     bad, and bits of pixels with raw[i] == value; written    [survey_groups(first, n)]
+ * bad        as above                                                  [survey_groups(first, n)]
+ * raw        uint8 or uint16                                           [n], any alignment */
+typedef void survey_mark_fn(uint64_t *restrict marked, const uint64_t *restrict bad,
+                            const void *restrict raw, uint32_t value, size_t first, size_t n);
+
 struct survey_impl {
 	const char *name;
-	unsigned needs;                /* enum cpu_flag */
-	survey_fn *fn[PRODUCT_UINT32]; /* uint8, uint16 */
+	unsigned needs;                       /* enum cpu_flag */
+	survey_fn *fn[PRODUCT_UINT32];        /* uint8, uint16 */
+	survey_mark_fn *mark[PRODUCT_UINT32]; /* likewise */
 	survey_bad_fn *bad;
 };
 
@@ -128,5 +136,6 @@ void survey_gather_raw(struct survey *s);
 survey_fn survey_uint8_avx512, survey_uint8_avx512icl;
 survey_fn survey_uint16_avx512, survey_uint16_avx512icl;
 survey_bad_fn survey_bad_avx512;
+survey_mark_fn survey_mark_uint8_avx512, survey_mark_uint16_avx512;
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "kernels/survey.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 #ifdef __AVX512BW__ /* elsewhere the header compiles, and is empty */
@@ -69,7 +70,8 @@ add16(struct lanes *l, const struct constants *c, const struct place *p, size_t 
 	__m512 d = _mm512_maskz_sub_ps(good, t, c->shift);
 	__m512i bits = _mm512_castps_si512(t);
 
-	_mm512_mask_storeu_ps(p->t + i, k, t);
+	/* What is bad in this frame only has a finite t. */
+	_mm512_mask_storeu_ps(p->t + i, k, _mm512_mask_mov_ps(_mm512_set1_ps(NAN), good, t));
 	l->sum = _mm512_add_ps(l->sum, d);
 	l->squares = _mm512_fmadd_ps(d, d, l->squares);
 	if (c->signs) {
