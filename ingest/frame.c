@@ -17,7 +17,7 @@ unsigned wire_bits(enum pixel_type t, enum pixel_packing p)
 {
 	static const unsigned bits[PACKING_COUNT] = {
 		[PACKING_MONO10P] = 10,       [PACKING_MONO10_PACKED] = 12, [PACKING_MONO12P] = 12,
-		[PACKING_MONO12_PACKED] = 12, [PACKING_MONO14P] = 14,
+		[PACKING_MONO12_PACKED] = 12, [PACKING_MONO14P] = 14,       [PACKING_NIBBLES] = 4,
 	};
 
 	return p == PACKING_NONE ? 8 * pixel_bytes(t) : bits[p];
@@ -39,7 +39,7 @@ const char *wire_name(enum pixel_type t, enum pixel_packing p)
 	static const char *const names[PACKING_COUNT] = {
 		[PACKING_MONO10P] = "Mono10p", [PACKING_MONO10_PACKED] = "Mono10Packed",
 		[PACKING_MONO12P] = "Mono12p", [PACKING_MONO12_PACKED] = "Mono12Packed",
-		[PACKING_MONO14P] = "Mono14p",
+		[PACKING_MONO14P] = "Mono14p", [PACKING_NIBBLES] = "4 bit",
 	};
 
 	return p == PACKING_NONE ? pixel_name(t) : names[p];

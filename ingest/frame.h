@@ -20,8 +20,9 @@ static inline unsigned pixel_bytes(enum pixel_type t)
 /* "uint8", "uint16", "uint32", "float32". */
 const char *pixel_name(enum pixel_type t);
 
-/* GenICam's formats that put pixels of PIXEL_UINT16 into fewer bits. Rows are not padded: one can
- * begin inside a byte. */
+/* Formats that put pixels into fewer bits: GenICam's for PIXEL_UINT16, and half bytes for
+ * PIXEL_UINT8, the first pixel in the high half. Rows are not padded: one can begin inside a
+ * byte. */
 enum pixel_packing {
 	PACKING_NONE,
 	PACKING_MONO10P,
@@ -29,6 +30,7 @@ enum pixel_packing {
 	PACKING_MONO12P,
 	PACKING_MONO12_PACKED,
 	PACKING_MONO14P,
+	PACKING_NIBBLES,
 	PACKING_COUNT
 };
 
