@@ -4,7 +4,8 @@
 
 /* The options of openbeam-send: parsed and explained from one table. */
 
-/* In groups: transport, picture (PROTOCOL to SEED), stream (RATE to STALL), output. */
+/* In groups: transport, protocol (PROTOCOL to LOSE_PORT), picture (PROFILE to REPLAY), stream (RATE
+ * to STALL), output. */
 enum option_id {
 	OPTION_TO = 256,
 	OPTION_ATTACH,
@@ -13,6 +14,17 @@ enum option_id {
 	OPTION_WAIT,
 	OPTION_LINGER,
 	OPTION_PROTOCOL,
+	OPTION_COMPRESSION,
+	OPTION_HEADER_DETAIL,
+	OPTION_CHANNEL,
+	OPTION_SERIES,
+	OPTION_REPEAT,
+	OPTION_NO_START,
+	OPTION_NO_END,
+	OPTION_EARLY_END,
+	OPTION_START_TO_ALL,
+	OPTION_PORTS,
+	OPTION_LOSE_PORT,
 	OPTION_PROFILE,
 	OPTION_SIZE,
 	OPTION_PIXEL_FORMAT,
@@ -21,6 +33,7 @@ enum option_id {
 	OPTION_TIFF,
 	OPTION_MEMORY,
 	OPTION_SEED,
+	OPTION_REPLAY,
 	OPTION_RATE,
 	OPTION_FRAMES,
 	OPTION_SECONDS,
@@ -38,7 +51,8 @@ enum option_id {
 	OPTION_QUIET,
 	OPTION_VERBOSE,
 	OPTION_HELP,
-	OPTION_VERSION
+	OPTION_VERSION,
+	OPTION_END
 };
 
 struct option_row {
@@ -48,5 +62,8 @@ struct option_row {
 
 /* Ended by a row with name NULL; `value` is NULL for an option without one. */
 extern const struct option_row send_option_rows[];
+
+/* Without the dashes. */
+const char *send_option_name(enum option_id id);
 
 #endif
