@@ -62,7 +62,7 @@ struct encoder {
 	bool empty_is_no_frame;  /* a payload of no bytes is legal, and nothing is missing then */
 	uint64_t number_max;     /* frame number */
 	encode_series_fn *start; /* NULL: series have no start */
-	encode_frame_fn *frame;  /* `port` is 0 without ports */
+	encode_frame_fn *frame;  /* `port` is 0 without ports; NULL: by no message */
 	encode_series_fn *end;   /* NULL: nor an end */
 };
 

@@ -131,5 +131,12 @@ const struct encoder encoders[] = {
 		.number_max = UINT32_MAX,
 		.frame = odin_frame,
 	},
+	{
+		.name = "shm",
+		.summary = "frames in shared memory, on one host",
+		.framings = { FRAMING_PLAIN },
+		.little_only = true,
+		.number_max = UINT64_MAX,
+	},
 	{ 0 },
 };

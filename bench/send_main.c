@@ -5,6 +5,7 @@
 #include "bench/send_options.h"
 #include "bench/send_report.h"
 #include "bench/sender.h"
+#include "bench/shm_sender.h"
 #include "bench/tiff_pages.h"
 #include "ingest/source.h"
 
@@ -169,14 +170,36 @@ static int queue_length(const struct send_options *o)
 	return queue < PUSH_QUEUE_MAX ? (int)queue : PUSH_QUEUE_MAX;
 }
 
+/* The status after a complaint, or EX_GOOD. */
+static int load_curve(struct curve_options *ret, const struct send_options *o)
+{
+	char why[CURVE_WHY] = "";
+	struct curve_pair server = { 0 };
+	int err = 0;
+
+	if (o->curve_server_key)
+		err = curve_key_read(o->curve_server_key, CURVE_PUBLIC, &server, why);
+	if (err == 0 && o->curve_secret_key)
+		err = curve_key_read(o->curve_secret_key, CURVE_SECRET, &ret->own, why);
+	if (err < 0)
+		return complain(status_of(err), why);
+	if (o->curve_secret_key)
+		ret->role = o->curve_server ? CURVE_SERVER : CURVE_CLIENT;
+	memcpy(ret->server_key, server.public_key, sizeof ret->server_key);
+	return EX_GOOD;
+}
+
 static int open_wire(struct wire *w, const struct send_options *o)
 {
-	struct wire_options wanted = { o->endpoint_count, o->endpoints, o->bind, o->publish,
-		                       queue_length(o) };
-	int err = wire_open(w, &wanted);
+	struct curve_options curve = { 0 };
+	struct wire_options wanted = { o->endpoint_count, o->endpoints,    o->bind,
+		                       o->publish,        queue_length(o), &curve };
+	int status = load_curve(&curve, o);
+	int err = status == EX_GOOD ? wire_open(w, &wanted) : 0;
 
+	curve_options_done(&curve);
 	if (!err)
-		return EX_GOOD;
+		return status;
 	return complain(err == -EINVAL ? EX_BAD_USAGE : EX_UNAVAILABLE, w->why);
 }
 
@@ -295,6 +318,36 @@ static int send_recording(struct send_options *o)
 	return status;
 }
 
+/* Frames through shared memory. */
+static int share_frames(struct send_options *o)
+{
+	struct pattern pattern = { 0 };
+	struct send_report report = { 0 };
+	struct shm_sender sender = {
+		.options = o, .pattern = &pattern, .stop = &stop, .report = &report
+	};
+	int status = try_report(o), err;
+
+	if (status == EX_GOOD)
+		status = open_pattern(&pattern, o);
+	if (status == EX_GOOD && (err = shm_sender_open(&sender)) != 0)
+		status = complain(err == -EINVAL ? EX_BAD_USAGE : EX_UNAVAILABLE, sender.why);
+	if (status == EX_GOOD) {
+		if (shm_sender_run(&sender))
+			status = complain(EX_IOERR, sender.why);
+		if (status == EX_GOOD && sender.gave_up && !stop)
+			status = complain(EX_IOERR, "the receiver did not release every frame");
+		err = write_report(&report, o, &pattern);
+		status = status ? status : err;
+		if (!o->quiet)
+			send_report_print(&report, stderr);
+	}
+	shm_sender_close(&sender);
+	pattern_close(&pattern);
+	send_report_done(&report);
+	return status;
+}
+
 static int run(struct send_options *o)
 {
 	int status;
@@ -312,7 +365,7 @@ static int run(struct send_options *o)
 		return send_recording(o);
 	status = write_calibrations(o);
 	if (status == EX_GOOD && o->endpoint_count)
-		status = send_frames(o);
+		status = o->shm.asked ? share_frames(o) : send_frames(o);
 	return status;
 }
 

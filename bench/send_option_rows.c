@@ -46,8 +46,9 @@ void send_options_help(FILE *out)
 		fprintf(out, "  %-12s %4ux%-4u %-7s %6g Hz  %5g s  %s\n", p->name, p->width,
 		        p->height, p->format, p->rate_hz, p->seconds, p->summary);
 	fputs("\nexit status: 0 done or stopped by TERM or INT, 2 usage, 66 a file is not there,\n"
-	      "65 a file is no usable TIFF, a folder no recording, 69 cannot bind or connect,\n"
-	      "71 no memory, 73 cannot write a file, 74 input or output failed\n",
+	      "65 a file is no usable TIFF or key, a folder no recording, 69 cannot bind or "
+	      "connect,\n"
+	      "71 no memory, 73 cannot write a file, 74 input or output failed, 77 permission\n",
 	      out);
 }
 
@@ -60,6 +61,12 @@ const struct option_row send_option_rows[] = {
 	{ "wait", "S", "pub: wait so long for a subscriber (default 10)", OPTION_WAIT },
 	{ "linger", "S", "give up delivering S seconds after the end (default: never)",
 	  OPTION_LINGER },
+	{ "curve-role", "ROLE", "encrypt as client (default with a key) or server (of everybody)",
+	  OPTION_CURVE_ROLE },
+	{ "curve-secret-key", "FILE", "our secret key, as openbeam keygen writes it",
+	  OPTION_CURVE_SECRET_KEY },
+	{ "curve-server-key", "FILE", "client: public key of the receiver that is the server",
+	  OPTION_CURVE_SERVER_KEY },
 	{ "protocol", "NAME", "one of those below (default array-1.0)", OPTION_PROTOCOL },
 	{ "compression", "NAME", "none, lz4, bslz4 or bszstd, as far as the protocol has it",
 	  OPTION_COMPRESSION },
@@ -106,6 +113,15 @@ const struct option_row send_option_rows[] = {
 	{ "corrupt", "P", "chance that a message is unusable", OPTION_CORRUPT },
 	{ "truncate", "P", "chance that a message has too few pixels", OPTION_TRUNCATE },
 	{ "stall", "MS", "stop once, in the middle, for so long", OPTION_STALL },
+	{ "slots", "N", "shm: frames in the ring (default: 64 MiB of them, at least 8)",
+	  OPTION_SLOTS },
+	{ "shm-name", "/NAME", "shm: of the memory (default: a memfd, which has none)",
+	  OPTION_SHM_NAME },
+	{ "release", "ENDPOINT", "shm: where slots come back (default: ipc:// in /tmp)",
+	  OPTION_RELEASE },
+	{ "shm-wait", "MS", "shm: take slots back that long after a release (default 5000)",
+	  OPTION_SHM_WAIT },
+	{ "verify", NULL, "shm: write the pixels of every frame", OPTION_VERIFY },
 	{ "report", "FILE", "write what was sent, lost, damaged as JSON", OPTION_REPORT },
 	{ "write-dark", "FILE", "write the phantom's dark as TIFF (float32, mean of 16)",
 	  OPTION_WRITE_DARK },

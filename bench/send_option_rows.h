@@ -5,7 +5,7 @@
 /* The options of openbeam-send: parsed and explained from one table. */
 
 /* In groups: transport, protocol (PROTOCOL to LOSE_PORT), picture (PROFILE to REPLAY), stream (RATE
- * to STALL), output. */
+ * to STALL), output, shared memory (SLOTS to VERIFY). */
 enum option_id {
 	OPTION_TO = 256,
 	OPTION_ATTACH,
@@ -13,6 +13,9 @@ enum option_id {
 	OPTION_HWM,
 	OPTION_WAIT,
 	OPTION_LINGER,
+	OPTION_CURVE_ROLE,
+	OPTION_CURVE_SECRET_KEY,
+	OPTION_CURVE_SERVER_KEY,
 	OPTION_PROTOCOL,
 	OPTION_COMPRESSION,
 	OPTION_HEADER_DETAIL,
@@ -52,6 +55,11 @@ enum option_id {
 	OPTION_VERBOSE,
 	OPTION_HELP,
 	OPTION_VERSION,
+	OPTION_SLOTS,
+	OPTION_SHM_NAME,
+	OPTION_RELEASE,
+	OPTION_SHM_WAIT,
+	OPTION_VERIFY,
 	OPTION_END
 };
 

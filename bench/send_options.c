@@ -80,11 +80,10 @@ static int read_endpoint(const struct reading *r, const char *value)
 
 static int read_protocol(const struct reading *r, const char *value)
 {
-	if (strcmp(value, "shm") == 0)
-		return refuse(r, "protocol", value, "not in this build");
 	r->o->encoder = encoder_find(value);
 	if (!r->o->encoder)
 		return refuse(r, "protocol", value, "unknown; --help lists the protocols");
+	r->o->shm.asked = !r->o->encoder->frame;
 	return 0;
 }
 
@@ -183,6 +182,53 @@ static int read_memory(const struct reading *r, const char *value)
 	return err;
 }
 
+static int read_whole(const struct reading *r, const char *name, const char *value, uint64_t low,
+                      uint64_t high, unsigned *ret)
+{
+	uint64_t number;
+	int err = read_number(r, name, value, low, high, &number);
+
+	if (!err)
+		*ret = (unsigned)number;
+	return err;
+}
+
+static int read_shm_name(const struct reading *r, const char *value)
+{
+	if (value[0] != '/' || !value[1] || strchr(value + 1, '/') || strlen(value) > 160)
+		return refuse(r, "shm-name", value, "must be /NAME, without another slash");
+	r->o->shm.name = value;
+	return 0;
+}
+
+static int read_release(const struct reading *r, const char *value)
+{
+	if (strncmp(value, "ipc://", 6) != 0 && strncmp(value, "tcp://127.0.0.1:", 16) != 0)
+		return refuse(r, "release", value, "must be ipc://PATH or tcp://127.0.0.1:PORT");
+	r->o->shm.release = value;
+	return 0;
+}
+
+/* Options about shared memory. */
+static int take_shm(struct reading *r, enum option_id id, const char *value)
+{
+	struct shm_options *shm = &r->o->shm;
+
+	switch (id) {
+	case OPTION_SLOTS:
+		return read_whole(r, "slots", value, 2, 65536, &shm->slots);
+	case OPTION_SHM_NAME:
+		return read_shm_name(r, value);
+	case OPTION_RELEASE:
+		return read_release(r, value);
+	case OPTION_SHM_WAIT:
+		return read_whole(r, "shm-wait", value, 1, 3600000, &shm->wait_ms);
+	default:
+		shm->verify = true;
+		return 0;
+	}
+}
+
 /* Options about the connection and the way a run goes. */
 static int take_transport(struct reading *r, enum option_id id, const char *value)
 {
@@ -201,6 +247,14 @@ static int take_transport(struct reading *r, enum option_id id, const char *valu
 		return read_amount(r, "wait", value, 86400, &o->wait_s);
 	case OPTION_LINGER:
 		return read_amount(r, "linger", value, 86400, &o->linger_s);
+	case OPTION_CURVE_ROLE:
+		return read_choice(r, "curve-role", value, "client", "server", &o->curve_server);
+	case OPTION_CURVE_SECRET_KEY:
+		o->curve_secret_key = value;
+		return 0;
+	case OPTION_CURVE_SERVER_KEY:
+		o->curve_server_key = value;
+		return 0;
 	case OPTION_REPORT:
 		o->report = value;
 		return 0;
@@ -335,6 +389,8 @@ static int take_option(struct reading *r, enum option_id id, const char *value)
 		return take_picture(r, id, value);
 	if (id >= OPTION_RATE && id <= OPTION_STALL)
 		return take_stream(r, id, value);
+	if (id >= OPTION_SLOTS && id <= OPTION_VERIFY)
+		return take_shm(r, id, value);
 	return take_transport(r, id, value);
 }
 
@@ -413,6 +469,7 @@ int send_options_parse(struct send_options *ret, int argc, char **argv, char why
 		.columns = 1,
 		.rows = 1,
 		.faults = { .step = 1, .seed = 1 },
+		.shm = { .wait_ms = 5000 },
 	};
 	struct reading r = { .o = &o, .why = why };
 	int err;

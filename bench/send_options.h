@@ -16,14 +16,26 @@
 
 enum send_action { SEND_STREAM, SEND_HELP, SEND_VERSION };
 
+/* Frames through shared memory instead of messages. */
+struct shm_options {
+	bool asked;          /* the others mean nothing without it */
+	bool verify;         /* write the pixels of every frame */
+	uint32_t slots;      /* 0: chosen from the frame's size */
+	const char *name;    /* "/name"; NULL: memory without one */
+	const char *release; /* endpoint; NULL: a socket in a folder of its own */
+	unsigned wait_ms;    /* for a release, until the receiver is taken for dead */
+};
+
 struct send_options {
 	enum send_action action;
 	unsigned endpoint_count; /* frames go round */
 	const char *endpoints[SEND_ENDPOINTS_MAX];
 	bool bind, publish;
 	int queue_messages; /* per endpoint; 0: chosen from the frame's size */
-	double wait_s;      /* publish: how long to wait for a subscriber */
-	double linger_s;    /* after the last message, or SEND_FOR_EVER */
+	bool curve_server;  /* role in the handshake, where a secret key is given */
+	const char *curve_secret_key, *curve_server_key; /* paths or NULL */
+	double wait_s;   /* publish: how long to wait for a subscriber */
+	double linger_s; /* after the last message, or SEND_FOR_EVER */
 
 	const struct encoder *encoder;
 	enum compression compression; /* one that the encoder has */
@@ -51,6 +63,8 @@ struct send_options {
 	double seconds;              /* 0: `frames` decides; needs a rate */
 	double stall_ms;             /* one stall in the middle */
 	struct fault_options faults; /* first, step, seed and chances; frames as above */
+
+	struct shm_options shm;
 
 	const char *report, *write_dark, *write_flat; /* paths or NULL */
 	bool quiet, verbose;

@@ -112,6 +112,51 @@ static int check_size(const struct reading *r)
 	              o->height);
 }
 
+static int check_curve(const struct reading *r)
+{
+	const struct send_options *o = r->o;
+
+	if (!o->curve_secret_key && (was_given(r, OPTION_CURVE_ROLE) || o->curve_server_key))
+		return refuse(r, "CURVE needs --curve-secret-key FILE; openbeam keygen makes one");
+	if (!o->curve_secret_key || o->curve_server == !o->curve_server_key)
+		return 0;
+	if (o->curve_server)
+		return refuse(r, "--curve-server-key %s: is for --curve-role client",
+		              o->curve_server_key);
+	return refuse(r,
+	              "--curve-role client needs --curve-server-key FILE, with the public key of "
+	              "the receiver");
+}
+
+/* What shared memory has no room for, or no need of. */
+static int check_shm(const struct reading *r)
+{
+	const struct send_options *o = r->o;
+	const struct {
+		bool given;
+		const char *option;
+	} rows[] = { { o->endpoint_count > 1, "a second --to" },
+		     { o->publish, "--socket pub" },
+		     { o->queue_messages, "--hwm" },
+		     { o->big_endian, "--big-endian" },
+		     { o->format->packing != PACKING_NONE, "a packed --pixel-format" },
+		     { o->faults.corrupt > 0, "--corrupt" },
+		     { o->faults.truncate > 0, "--truncate" },
+		     { o->curve_secret_key, "--curve-secret-key" },
+		     { o->repeat > 1, "--repeat" },
+		     { was_given(r, OPTION_SERIES), "--series" },
+		     { o->stall_ms > 0, "--stall" } };
+
+	for (int id = OPTION_SLOTS; id <= OPTION_VERIFY; id++)
+		if (!o->shm.asked && was_given(r, (enum option_id)id))
+			return refuse(r, "--%s belongs to --protocol shm",
+			              send_option_name((enum option_id)id));
+	for (size_t i = 0; o->shm.asked && i < sizeof rows / sizeof *rows; i++)
+		if (rows[i].given)
+			return refuse(r, "--protocol shm does not go with %s", rows[i].option);
+	return 0;
+}
+
 /* ---- the protocol ---- */
 
 /* Options that belong to some protocols only. */
@@ -223,9 +268,10 @@ static int check_protocol(const struct reading *r)
 static int check_replay(const struct reading *r)
 {
 	static const enum option_id taken[] = {
-		OPTION_TO,     OPTION_ATTACH, OPTION_SOCKET,  OPTION_HWM,    OPTION_WAIT,
-		OPTION_LINGER, OPTION_REPEAT, OPTION_MEMORY,  OPTION_REPLAY, OPTION_RATE,
-		OPTION_REPORT, OPTION_QUIET,  OPTION_VERBOSE,
+		OPTION_TO,      OPTION_ATTACH,     OPTION_SOCKET,           OPTION_HWM,
+		OPTION_WAIT,    OPTION_LINGER,     OPTION_REPEAT,           OPTION_MEMORY,
+		OPTION_REPLAY,  OPTION_RATE,       OPTION_REPORT,           OPTION_QUIET,
+		OPTION_VERBOSE, OPTION_CURVE_ROLE, OPTION_CURVE_SECRET_KEY, OPTION_CURVE_SERVER_KEY,
 	};
 
 	for (int id = OPTION_TO; id < OPTION_END; id++) {
@@ -249,9 +295,11 @@ int reading_check(struct reading *r)
 
 	if (!r->o->encoder)
 		r->o->encoder = &encoders[0];
-	if (r->o->replay)
+	err = check_curve(r);
+	if (!err && r->o->replay)
 		return check_replay(r);
-	err = check_files(r);
+	if (!err)
+		err = check_files(r);
 	if (!err)
 		err = apply_profile(r);
 	if (!err)
@@ -260,6 +308,8 @@ int reading_check(struct reading *r)
 		err = check_length(r);
 	if (!err)
 		err = check_together(r);
+	if (!err)
+		err = check_shm(r);
 	if (!err)
 		err = check_protocol(r);
 	return err;

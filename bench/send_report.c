@@ -263,6 +263,28 @@ static json_t *parameters_json(const struct send_options *o, const struct patter
 		(json_int_t)o->repeat);
 }
 
+/* Microseconds of CPU time a message. */
+static double cpu_us(const struct send_report *r)
+{
+	return r->messages ? (double)r->cpu_ns * 1e-3 / (double)r->messages : 0.0;
+}
+
+/* Of one core; 0 to the number of cores. */
+static double cpu_share(const struct send_report *r)
+{
+	return r->elapsed_ns ? (double)r->cpu_ns / (double)r->elapsed_ns : 0.0;
+}
+
+/* Nothing where the CPU time was not measured. */
+static json_t *cost_json(const struct send_report *r)
+{
+	if (!r->cpu_ns)
+		return json_object();
+	return json_pack("{s:f, s:f, s:I, s:I}", "cpu_us_per_frame", cpu_us(r), "cpu_share",
+	                 cpu_share(r), "waits", (json_int_t)r->waits, "reclaimed",
+	                 (json_int_t)r->reclaimed);
+}
+
 static json_t *report_json(const struct send_report *r, const struct send_options *o,
                            const struct pattern *p)
 {
@@ -282,11 +304,14 @@ static json_t *report_json(const struct send_report *r, const struct send_option
 		json_pack("{s:I, s:o, s:s, s:o}", "sent", (json_int_t)r->sent, "counts",
 	                  counts_json(r), "protocol", o->encoder->name, "series", series_json(r));
 	json_t *lists = lists_json(r, &all);
-	bool good = report && figures && sums && lists && !json_object_update(report, figures) &&
+	json_t *cost = cost_json(r);
+	bool good = report && figures && sums && lists && cost &&
+	            !json_object_update(report, cost) && !json_object_update(report, figures) &&
 	            !json_object_update(report, sums) && !json_object_update(report, lists);
 
 	json_decref(sums);
 	json_decref(figures);
+	json_decref(cost);
 	json_decref(lists);
 	if (good)
 		return report;
@@ -346,6 +371,11 @@ void send_report_print(const struct send_report *r, FILE *out)
 	if (r->late)
 		fprintf(out, ", %" PRIu64 " late by up to %.1f ms", r->late,
 		        (double)r->late_max_ns * 1e-6);
+	if (r->cpu_ns)
+		fprintf(out,
+		        "; %.1f us of CPU a frame, %.2f %% of a core; waited %" PRIu64
+		        " times, %" PRIu64 " slots reclaimed",
+		        cpu_us(r), 100 * cpu_share(r), r->waits, r->reclaimed);
 	fputs(r->delivered ? "\n" : ", not all delivered\n", out);
 }
 

@@ -51,6 +51,11 @@ struct send_report {
 	uint64_t elapsed_ns;          /* from there to the delivery of the last */
 	uint64_t late;                /* messages more than one period behind their time */
 	uint64_t late_max_ns;
+
+	/* Of frames through shared memory. */
+	uint64_t cpu_ns;    /* of the process while they were sent; 0: not measured */
+	uint64_t waits;     /* times that no slot was free */
+	uint64_t reclaimed; /* slots taken back without a release */
 };
 
 /* A series begins: what is recorded from now on is about it. */
@@ -79,6 +84,7 @@ void send_report_unsent(struct send_report *r, const struct shot *s);
  * series: id, frames (numbers), sent, messages, started, ended, and its part of these lists
  *   protocol
  *   sent                numbers sent as usable frames (as in counts)
+ *   cpu_us_per_frame, cpu_share, waits, reclaimed    where measured
  *   and the parameters, seconds, frames_per_s, bytes, bytes_per_s, lateness
  *
  * A number in corrupted or truncated was sent, but in no usable frame; `sent` + lost + corrupted

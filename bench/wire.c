@@ -70,6 +70,8 @@ static int open_end(struct wire *w, struct wire_end *e, const struct wire_option
 	set_int(e->socket, ZMQ_SNDHWM, o->queue_messages);
 	set_int(e->socket, ZMQ_LINGER, 0);
 	zmq_setsockopt(e->socket, ZMQ_AFFINITY, &io_thread, sizeof io_thread);
+	if (o->curve && curve_options_apply(o->curve, e->socket))
+		return refuse(w, "encrypt for", o->endpoints[index]);
 	watch_end(w, e, index);
 	if (o->bind ? zmq_bind(e->socket, o->endpoints[index])
 	            : zmq_connect(e->socket, o->endpoints[index]))

@@ -2,6 +2,8 @@
 #ifndef BENCH_WIRE_H
 #define BENCH_WIRE_H
 
+#include "ingest/source_curve.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +25,8 @@ struct wire_options {
 	const char *const *endpoints;
 	bool bind, publish;
 	int queue_messages; /* ZMQ_SNDHWM of each socket, at least 1 */
+	/* NULL: none. As a server the wire lets everybody in. */
+	const struct curve_options *curve;
 };
 
 struct wire {

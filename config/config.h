@@ -23,6 +23,7 @@ enum attach { ATTACH_CONNECT, ATTACH_BIND };
 enum socket_kind { SOCKET_PULL, SOCKET_SUB };
 enum overload { OVERLOAD_BLOCK, OVERLOAD_DROP };
 enum series_start { START_AUTO, START_ARMED };
+enum series_headless { HEADLESS_ACCEPT, HEADLESS_REJECT };
 enum frame_type { FRAME_TYPE_AUTO, FRAME_UINT8, FRAME_UINT16, FRAME_UINT32, FRAME_FLOAT32 };
 enum normalise { NORMALISE_NONE, NORMALISE_DARK, NORMALISE_TRANSMISSION, NORMALISE_ATTENUATION };
 enum bad_pixels { BAD_NAN, BAD_ZERO, BAD_MEDIAN };
@@ -57,6 +58,7 @@ struct config_ingest {
 	uint64_t frame_limit; /* bytes */
 	uint64_t buffer;      /* bytes */
 	enum overload overload;
+	uint64_t assembly_timeout_ns;
 	enum curve_role curve_role;
 	char *secret_key_file;
 	char *server_key_file;
@@ -71,7 +73,9 @@ struct config_series {
 	uint64_t step;    /* of the sender's counter, at least 1 */
 	uint64_t reorder; /* frames */
 	uint64_t max_gap; /* frames */
+	enum series_headless headless;
 	uint64_t idle_end_ns;
+	uint64_t end_grace_ns;
 	uint64_t end_timeout_ns;
 };
 

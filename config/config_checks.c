@@ -193,6 +193,40 @@ static void check_bits(struct loading *l)
 		      config_choice("ingest.frame.type", i->type));
 }
 
+static void check_curve(struct loading *l)
+{
+	static const char *const keys[] = { "ingest.curve.role", "ingest.curve.secret_key_file",
+		                            "ingest.curve.server_key_file",
+		                            "ingest.curve.allowed_keys_file", NULL };
+	const struct config_ingest *i = &l->config.ingest;
+	bool files = i->secret_key_file[0] || i->server_key_file[0] || i->allowed_keys_file[0];
+
+	if (!all_accepted(l, -1, keys))
+		return;
+	/* Whoever writes `none` beside the files means it; who only gives files does not. */
+	if (i->curve_role == CURVE_NONE && files && !is_given(l, "ingest.curve.role"))
+		blame(l, -1, keys + 1,
+		      "keys without ingest.curve.role encrypt nothing; set it to client or server, "
+		      "or "
+		      "to none");
+	if (i->curve_role != CURVE_NONE && !i->secret_key_file[0])
+		blame(l, -1, keys,
+		      "%s needs ingest.curve.secret_key_file; openbeam keygen makes a pair of keys",
+		      config_choice("ingest.curve.role", i->curve_role));
+	if (i->curve_role == CURVE_CLIENT && !i->server_key_file[0])
+		blame(l, -1, keys,
+		      "client needs ingest.curve.server_key_file, a file with the public key of "
+		      "the "
+		      "server");
+	if (i->curve_role == CURVE_SERVER && !i->allowed_keys_file[0])
+		blame(l, -1, keys,
+		      "server needs ingest.curve.allowed_keys_file, or every client would be let "
+		      "in; "
+		      "write the public key of each client there, one a line (openbeam keygen "
+		      "prints "
+		      "it)");
+}
+
 static void check_file_size(struct loading *l, unsigned sink)
 {
 	static const char *const keys[] = { ONE_SINK("file_size"), ONE_SINK("frames_per_file"),
@@ -210,6 +244,7 @@ void checks_run(struct loading *l)
 {
 	check_frame(l);
 	check_bits(l);
+	check_curve(l);
 	check_normalise(l);
 	check_source_type(l);
 	check_window(l);

@@ -38,9 +38,9 @@ static const struct option_choice sockets[] = {
 };
 
 static const struct option_choice protocols_known[] = {
-	{ "array-1.0", 0, false },  { "bsread", 0, LATER }, { "dectris-v1", 0, LATER },
-	{ "dectris-v2", 0, LATER }, { "sls", 0, LATER },    { "stins", 0, LATER },
-	{ "odin-live", 0, LATER },  { "shm", 0, LATER },    { NULL, 0, false },
+	{ "array-1.0", 0, false },  { "bsread", 0, false }, { "dectris-v1", 0, false },
+	{ "dectris-v2", 0, false }, { "sls", 0, false },    { "stins", 0, false },
+	{ "odin-live", 0, false },  { "shm", 0, false },    { NULL, 0, false },
 };
 
 static const struct option_choice pixel_formats[] = {
@@ -64,14 +64,20 @@ static const struct option_choice overloads[] = {
 
 static const struct option_choice curve_roles[] = {
 	{ "none", CURVE_NONE, false },
-	{ "client", CURVE_CLIENT, LATER },
-	{ "server", CURVE_SERVER, LATER },
+	{ "client", CURVE_CLIENT, false },
+	{ "server", CURVE_SERVER, false },
 	{ NULL, 0, false },
 };
 
 static const struct option_choice starts[] = {
 	{ "auto", START_AUTO, false },
 	{ "armed", START_ARMED, LATER },
+	{ NULL, 0, false },
+};
+
+static const struct option_choice headless[] = {
+	{ "accept", HEADLESS_ACCEPT, false },
+	{ "reject", HEADLESS_REJECT, false },
 	{ NULL, 0, false },
 };
 
@@ -286,36 +292,46 @@ const struct option options[] = {
 	  .fallback = "block",
 	  .help = "When the buffer is full. block: stop receiving, so that the sender waits. drop: "
 	          "receive and drop frames, each of them counted." },
+	{ .path = "ingest.assembly_timeout",
+	  .kind = OPTION_TIME,
+	  MEMBER(ingest.assembly_timeout_ns),
+	  .low = SECOND / 1000,
+	  .high = 60 * SECOND,
+	  .fallback = "500ms",
+	  .help = "How long a frame waits for the pieces of all ports, where a detector sends them "
+	          "apart (sls). Then it goes on without, flagged." },
 	{ .path = "ingest.curve.role",
 	  .kind = OPTION_CHOICE,
 	  MEMBER(ingest.curve_role),
 	  .choices = curve_roles,
 	  .fallback = "none",
-	  .help = "Our side of the handshake." },
+	  .help = "Our side of the handshake, whichever side binds. none: neither encryption nor "
+	          "authentication." },
 	{ .path = "ingest.curve.secret_key_file",
 	  .kind = OPTION_TEXT,
-	  .flags = OPTION_BUILT,
 	  MEMBER(ingest.secret_key_file),
 	  .high = 4095,
 	  .rule = &rule_path,
 	  .fallback = "\"\"",
-	  .help = "Our secret key." },
+	  .help = "File with our secret key, mode 0600: as openbeam keygen writes it, a "
+	          "certificate of "
+	          "CZMQ or pyzmq, or the key alone." },
 	{ .path = "ingest.curve.server_key_file",
 	  .kind = OPTION_TEXT,
-	  .flags = OPTION_BUILT,
 	  MEMBER(ingest.server_key_file),
 	  .high = 4095,
 	  .rule = &rule_path,
 	  .fallback = "\"\"",
-	  .help = "The public key of the server that a client trusts." },
+	  .help = "File with the public key of the server that a client trusts." },
 	{ .path = "ingest.curve.allowed_keys_file",
 	  .kind = OPTION_TEXT,
-	  .flags = OPTION_BUILT,
 	  MEMBER(ingest.allowed_keys_file),
 	  .high = 4095,
 	  .rule = &rule_path,
 	  .fallback = "\"\"",
-	  .help = "The public keys of the clients that a server lets in." },
+	  .help = "File with the public keys of the clients that a server lets in, one a line and "
+	          "a "
+	          "label after it. It is read again when it has changed." },
 
 	{ .path = "series.name",
 	  .kind = OPTION_TEXT,
@@ -372,6 +388,15 @@ const struct option options[] = {
 	  .fallback = "1000000",
 	  .help = "A larger jump of the number must be confirmed by three frames in a row. A "
 	          "smaller one is a gap, each frame of which takes a line of the ledger." },
+	{ .path = "series.headless",
+	  .kind = OPTION_CHOICE,
+	  MEMBER(series.headless),
+	  .choices = headless,
+	  .fallback = "accept",
+	  .help = "Images whose start message was missed, of a protocol that has them. accept: "
+	          "they "
+	          "begin a series of which neither length nor detector is known. reject: they are "
+	          "rejected until a series starts." },
 	{ .path = "series.idle_end",
 	  .kind = OPTION_TIME,
 	  MEMBER(series.idle_end_ns),
@@ -379,6 +404,15 @@ const struct option options[] = {
 	  .high = 86400 * SECOND,
 	  .fallback = "2s",
 	  .help = "Silence that ends a series of a protocol without end messages." },
+	{ .path = "series.end_grace",
+	  .kind = OPTION_TIME,
+	  MEMBER(series.end_grace_ns),
+	  .high = 60 * SECOND,
+	  .fallback = "1s",
+	  .help = "How long a series whose end message came before its last frame waits for it: "
+	          "end "
+	          "messages overtake frames where several sockets share a stream. Likewise, how "
+	          "long images wait for a start message that another socket gets." },
 	{ .path = "series.end_timeout",
 	  .kind = OPTION_TIME,
 	  MEMBER(series.end_timeout_ns),

@@ -53,8 +53,12 @@ void averaging_place(struct collector *k, uint64_t number, struct slot *s)
 	}
 	a->group = place / average;
 	a->pending = s;
-	mean_add(k->layout->sums, s->source, product_of_layout(p->layout),
-	         (size_t)p->width * p->height, a->frames == 0);
+	if (p->has_no_value)
+		mean_add_marked(k->layout->sums, s->source, product_of_layout(p->layout),
+		                p->no_value, (size_t)p->width * p->height, a->frames == 0);
+	else
+		mean_add(k->layout->sums, s->source, product_of_layout(p->layout),
+		         (size_t)p->width * p->height, a->frames == 0);
 	a->frames++;
 	if (place % average == average - 1)
 		put_page(k);

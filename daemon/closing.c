@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/closing.h"
+#include "daemon/detectors.h"
+#include "daemon/lineage.h"
 #include "daemon/pipeline.h"
+#include "daemon/relayout.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,13 +108,22 @@ static void count_expected(struct collector *k)
 	             sum(t->missing, MISSING_COUNT);
 }
 
-static void find_reasons(const struct totals *t, struct reasons *r)
+static void find_reasons(const struct collector *k, struct reasons *r)
 {
+	const struct totals *t = &k->totals;
+
 	add_losses(r, FRAME_DROPPED, t->dropped, DROPPED_COUNT);
 	add_losses(r, FRAME_MISSING, t->missing, MISSING_COUNT);
 	if (t->flagged > 0)
 		add_reason(r, "%llu %s flagged: the sender calls them damaged",
 		           (unsigned long long)t->flagged, frames_word(t->flagged));
+	if (k->series.cut)
+		add_reason(
+			r,
+			"the detector announced %llu frames and ended %llu before that: more than "
+			"series.max_gap, so they are not counted as missing",
+			(unsigned long long)k->series.announced_frames,
+			(unsigned long long)(k->series.announced_frames - t->expected));
 	if (t->pending > 0)
 		add_reason(r, "the ledger does not close: %llu of %llu frames have no state",
 		           (unsigned long long)t->pending, (unsigned long long)t->expected);
@@ -135,18 +147,37 @@ static void tell(const struct collector *k, bool complete, const struct reasons 
 		log_line(LOG_ERROR, "series", "incomplete: %s", r->at[i]);
 }
 
+/* False when the detector has said nothing. */
+static bool describe_detector(const struct collector *k, struct sink_detector *ret)
+{
+	const struct detector *d = k->detector;
+
+	if (!d || (!d->width && !d->description[0]))
+		return false;
+	*ret = (struct sink_detector){ .description = d->description,
+		                       .width = d->width,
+		                       .height = d->height,
+		                       .masked = detector_bad(d),
+		                       .saturation = d->saturation,
+		                       .exposure_s = d->exposure_s,
+		                       .period_s = d->period_s };
+	return true;
+}
+
 static void write_ledger(struct collector *k)
 {
 	struct reasons reasons = { 0 };
+	struct sink_detector detector;
 	struct sink_summary summary;
 	struct bins raw, normalised;
 
 	sinks_drain(k->sinks);
 	count_expected(k);
-	find_reasons(&k->totals, &reasons);
+	find_reasons(k, &reasons);
 	layout_bins(k->pipeline->config, k->layout ? &k->layout->shape : NULL, &raw, &normalised);
 	summary = (struct sink_summary){
 		.totals = &k->totals,
+		.detector = describe_detector(k, &detector) ? &detector : NULL,
 		.expected_from = series_expected_from(&k->series),
 		.reasons = reasons.at,
 		.reason_count = reasons.count,
@@ -163,13 +194,35 @@ static void write_ledger(struct collector *k)
 	tell(k, complete, &reasons);
 }
 
+/* Nothing was ever received, and nothing says what files would hold. */
+static void tell_empty(struct collector *k)
+{
+	uint64_t expected = series_expected(&k->series);
+
+	if (expected == 0)
+		return;
+	log_line(
+		LOG_ERROR, "series",
+		"series incomplete: %llu frames were expected, none came; no files are made, since "
+		"nothing says what frames would look like",
+		(unsigned long long)expected);
+	k->status = 1;
+	k->series_closed++;
+	k->totals = (struct totals){ 0 };
+	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
+		pipeline_phase(k->pipeline, PHASE_END);
+}
+
 void closing_finish(struct collector *k)
 {
 	if (k->series.state != SERIES_OPEN)
 		return;
+	if (!k->layout && series_expected(&k->series) > 0)
+		relayout_from_detector(k);
 	if (!k->layout) {
-		/* Nothing was ever received in it, and nothing says what its files would hold. */
+		tell_empty(k);
 		k->series.state = SERIES_CLOSED;
+		lineage_close(k);
 		return;
 	}
 	collector_on_disk(k, true);
@@ -181,6 +234,7 @@ void closing_finish(struct collector *k)
 		k->totals = (struct totals){ 0 };
 	}
 	k->begun = k->announced = false;
+	lineage_close(k);
 	collector_on_disk(k, false);
 	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
 		pipeline_phase(k->pipeline, PHASE_END);

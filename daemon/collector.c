@@ -8,6 +8,8 @@
 #include "daemon/collector.h"
 #include "daemon/arrival.h"
 #include "daemon/closing.h"
+#include "daemon/detectors.h"
+#include "daemon/lineage.h"
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
 
@@ -83,10 +85,10 @@ static void say(void *user, enum sink_say level, const char *text)
 struct sink_frame collector_frame(struct slot *s)
 {
 	return (struct sink_frame){
-		.number = s->number,
-		.timestamp_ns = s->timestamp_ns,
-		.received_ns = s->received_ns,
-		.flags = s->flags,
+		.number = s->frame.number,
+		.timestamp_ns = s->frame.timestamp_ns,
+		.received_ns = s->frame.received_ns,
+		.flags = s->frame.flags,
 		.averaged = 1,
 		.reduced = s->reduced,
 		.source = s->source,
@@ -105,8 +107,8 @@ static void place(void *user, uint64_t number, void *held)
 	closing_begin(k);
 	if (phase_of(k) == PHASE_ABORT) {
 		k->totals.dropped[DROPPED_ABORTED]++;
-		sinks_lose(k->sinks, number, FRAME_DROPPED, DROPPED_ABORTED, s->flags,
-		           s->received_ns);
+		sinks_lose(k->sinks, number, FRAME_DROPPED, DROPPED_ABORTED, s->frame.flags,
+		           s->frame.received_ns);
 		give_back(k, s);
 		return;
 	}
@@ -158,8 +160,10 @@ static void tell_rejected(struct collector *k, uint64_t number)
 
 static enum series_answer submit(struct collector *k, const struct entry *e)
 {
-	if (e->kind == ENTRY_FRAME)
+	if (e->kind == ENTRY_FRAME && !e->slot->why)
 		return series_frame(&k->series, e->frame.number, e->slot, e->gap_at_sender);
+	if (e->kind == ENTRY_FRAME)
+		return series_drop(&k->series, e->frame.number, e->slot->lost);
 	return series_drop(&k->series, e->frame.number,
 	                   phase_of(k) == PHASE_ABORT ? DROPPED_ABORTED : DROPPED_OVERLOAD);
 }
@@ -167,24 +171,43 @@ static enum series_answer submit(struct collector *k, const struct entry *e)
 /* Ask the series about a usable frame, beginning a new one where it says so. */
 static enum series_answer answer_for(struct collector *k, const struct entry *e)
 {
-	enum series_answer answer = submit(k, e);
+	enum series_answer answer;
 
+	if (!lineage_admits(k, e->frame.series)) {
+		k->series.reason = REJECT_NO_SERIES;
+		return SERIES_REJECTED;
+	}
+	answer = submit(k, e);
 	if (answer != SERIES_RESTART)
 		return answer;
 	closing_finish(k);
 	k->series.reason = REJECT_NO_SERIES;
 	if (!closing_may_begin(k))
 		return SERIES_REJECTED;
-	series_begin(&k->series, 0);
+	lineage_begin(k, e->frame.series, 0);
 	answer = submit(k, e);
 	return answer == SERIES_RESTART ? SERIES_REJECTED : answer;
+}
+
+static void tell_damaged(struct collector *k, const struct entry *e)
+{
+	char text[256];
+
+	snprintf(text, sizeof text, "frame %llu dropped: %s reason=%s",
+	         (unsigned long long)e->frame.number, e->slot->why,
+	         frame_reason_name(FRAME_DROPPED, e->slot->lost));
+	if (log_limit_take(&k->damaged, clock_monotonic_ns(), text))
+		log_line(LOG_WARNING, "series", "%s", text);
 }
 
 static void collect_usable(struct collector *k, const struct entry *e)
 {
 	struct slot *s = e->slot;
+	bool held = s && !s->why;
 
-	if (s)
+	if (s && s->why)
+		tell_damaged(k, e);
+	if (held)
 		k->held[s->home]++;
 	enum series_answer answer = answer_for(k, e);
 	if (answer == SERIES_ACCEPTED) {
@@ -192,6 +215,8 @@ static void collect_usable(struct collector *k, const struct entry *e)
 		k->totals.received++;
 		k->totals.flagged += (e->frame.flags & FRAME_INCOMPLETE) != 0;
 		k->odd_count = 0;
+		if (s && !held)
+			give_back(k, s);
 		return;
 	}
 	if (answer == SERIES_DUPLICATE) {
@@ -201,7 +226,7 @@ static void collect_usable(struct collector *k, const struct entry *e)
 		tell_rejected(k, e->frame.number);
 	}
 	if (s) {
-		k->held[s->home]--;
+		k->held[s->home] -= held;
 		give_back(k, s);
 	}
 }
@@ -211,13 +236,6 @@ static void collect_rejected(struct collector *k, const struct entry *e)
 	k->totals.rejected[e->reason]++;
 	if (e->number_known)
 		series_unusable(&k->series, e->frame.number);
-}
-
-static void collect_start(struct collector *k, const struct entry *e)
-{
-	closing_finish(k);
-	if (closing_may_begin(k))
-		series_begin(&k->series, e->announced);
 }
 
 static void collect_entry(struct collector *k, struct receiver *r, const struct entry *e)
@@ -234,11 +252,14 @@ static void collect_entry(struct collector *k, struct receiver *r, const struct 
 		k->totals.dummies++;
 		series_unusable(&k->series, e->frame.number);
 		break;
+	case ENTRY_DUPLICATE:
+		k->totals.duplicate++;
+		break;
 	case ENTRY_START:
-		collect_start(k, e);
+		lineage_start(k, r, e);
 		break;
 	case ENTRY_END:
-		closing_finish(k);
+		lineage_end(k, e->frame.series);
 		break;
 	case ENTRY_ASK:
 		relayout_ask(k, r, e);
@@ -330,22 +351,35 @@ static bool receivers_quiet(const struct collector *k)
 	return true;
 }
 
-/* Silence counts only while every receiver waits for messages and has room for them. */
-static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched_ns)
+/* How long silence has to last to end something. */
+static uint64_t silence_limit(const struct collector *k)
 {
 	const struct config_series *c = &k->pipeline->config->series;
 	const struct protocol *protocol = k->pipeline->receivers[0].protocol;
-	uint64_t limit = protocol->has_end_message ? c->end_timeout_ns : c->idle_end_ns;
+	/* Shared memory is used by producers that tell of series and by others that do not. */
+	bool told = protocol->has_end_message && !(protocol->in_shared_memory && !k->lineage.told);
+
+	if (k->lineage.ending && k->series.state == SERIES_OPEN)
+		return c->end_grace_ns;
+	return told ? c->end_timeout_ns : c->idle_end_ns;
+}
+
+/* Silence counts only while every receiver waits for messages and has room for them. */
+static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched_ns)
+{
+	bool ending = k->lineage.ending;
 
 	log_limit_flush(&k->rejections, now_ns, LOG_WARNING, "series");
+	log_limit_flush(&k->damaged, now_ns, LOG_WARNING, "series");
 	if (!receivers_quiet(k)) {
 		k->last_entry_ns = watched_ns;
 		return;
 	}
-	if (watched_ns - k->last_entry_ns < limit)
+	if (watched_ns - k->last_entry_ns < silence_limit(k))
 		return;
 	closing_finish(k);
-	series_settle(&k->series);
+	if (!ending)
+		series_settle(&k->series);
 	k->odd_count = 0;
 }
 
@@ -534,6 +568,7 @@ void collector_close(struct collector *k)
 		layout_close(k->layout);
 		free(k->layout);
 	}
+	detector_free(k->detector);
 	free(k->held);
 	free(k->asks);
 	free(k->raw_counts);

@@ -10,6 +10,8 @@
 #include "daemon/stage.h"
 #include "sinks/sinks.h"
 
+#define KNOWN_SERIES 16 /* series remembered by the sender's token */
+
 struct pipeline;
 
 /* What people are told while it runs. Written by the collector, read by the main thread;
@@ -58,7 +60,20 @@ struct collector {
 	/* Histograms of the series [bins]. */
 	uint64_t *raw_counts, *normalised_counts;
 	struct histogram_tails raw_tails, normalised_tails;
-	struct log_limit rejections;
+	struct log_limit rejections, damaged;
+
+	/* Which series the sender says it is. */
+	struct lineage {
+		uint64_t token;   /* of the open series; 0: not said */
+		bool told;        /* a start message began it */
+		uint64_t told_by; /* bit i: receiver i brought one */
+		bool ending;      /* its end message came, frames are still waited for */
+		struct old_series {
+			uint64_t token, told_by;
+		} old[KNOWN_SERIES]; /* closed ones [old_count % KNOWN_SERIES] */
+		unsigned old_count, known_count;
+	} lineage;
+	struct detector *detector; /* of the last start message; NULL: none */
 };
 
 /* Open sinks, series and, when the geometry is known, the layout. Main thread. 0, or negative

@@ -214,16 +214,45 @@ static void check_sinks(struct check *k)
 	check_space(k);
 }
 
+/* False: the endpoints cannot be tried without the keys. */
+static bool check_curve(struct check *k, struct curve_options *ret)
+{
+	const struct config_ingest *c = &k->config->ingest;
+	struct curve_list allowed = { 0 };
+	char why[CURVE_WHY];
+	int err = curve_options_load(ret, c, why);
+
+	if (err < 0) {
+		fail(k, err == -EINVAL ? 78 : err == -ENOMEM ? 71 : 77, "curve", why);
+		return false;
+	}
+	if (c->curve_role == CURVE_NONE)
+		find(k, "ok", "curve", "no encryption: ingest.curve.role is none");
+	if (c->curve_role == CURVE_CLIENT)
+		find(k, "ok", "curve", "client %s with %s, of the server %s in %s",
+		     ret->own.public_key, c->secret_key_file, ret->server_key, c->server_key_file);
+	if (c->curve_role == CURVE_SERVER &&
+	    curve_list_read(ret->allowed_path, &allowed, NULL, why) == 0)
+		find(k, allowed.count ? "ok" : "warning", "curve",
+		     "server %s with %s, letting in %u keys of %s", ret->own.public_key,
+		     c->secret_key_file, allowed.count, c->allowed_keys_file);
+	curve_list_done(&allowed);
+	return true;
+}
+
 static void check_endpoints(struct check *k)
 {
 	const struct config_ingest *c = &k->config->ingest;
+	struct curve_options curve = { 0 };
+	bool usable = check_curve(k, &curve);
 
-	for (unsigned i = 0; i < c->endpoints.count && c->attach == ATTACH_BIND; i++) {
+	for (unsigned i = 0; usable && i < c->endpoints.count && c->attach == ATTACH_BIND; i++) {
 		struct source_options options = { .endpoint = c->endpoints.at[i],
 			                          .attach = c->attach,
 			                          .socket = c->socket,
 			                          .max_message_bytes = (int64_t)c->frame_limit,
-			                          .queue_messages = 1 };
+			                          .queue_messages = 1,
+			                          .curve = curve };
 		struct source source = { 0 };
 
 		if (source_open(&source, &options) < 0)
@@ -232,6 +261,7 @@ static void check_endpoints(struct check *k)
 			find(k, "ok", "endpoint", "%s can be bound", source.endpoint);
 		source_close(&source);
 	}
+	curve_options_done(&curve);
 }
 
 int host_check(const struct config *c, FILE *out)

@@ -26,15 +26,19 @@ static int open_receivers(struct pipeline *p, const struct feed *feed, char why[
                           int *ret_status)
 {
 	const struct config_list *endpoints = &p->config->ingest.endpoints;
+	const struct protocol *protocol = protocol_find(p->config->ingest.protocol);
+	/* One thread polls all ports of a detector, each of whose frames needs all of them. */
+	unsigned each = protocol && protocol->in_pieces ? endpoints->count : 1;
 	int err = 0;
 
-	p->receivers = aligned_alloc(64, endpoints->count * sizeof *p->receivers);
+	p->receiver_count = endpoints->count / each;
+	p->receivers = aligned_alloc(64, p->receiver_count * sizeof *p->receivers);
 	if (!p->receivers)
 		return -ENOMEM;
-	memset(p->receivers, 0, endpoints->count * sizeof *p->receivers);
-	p->receiver_count = endpoints->count;
+	memset(p->receivers, 0, p->receiver_count * sizeof *p->receivers);
 	for (unsigned i = 0; err == 0 && i < p->receiver_count; i++)
-		err = receiver_open(&p->receivers[i], p, i, endpoints->at[i], i ? NULL : feed, why);
+		err = receiver_open(&p->receivers[i], p, i, endpoints->at + i * each, each,
+		                    i ? NULL : feed, why);
 	if (err == -EACCES || err == -EPERM)
 		*ret_status = 77;
 	else if (err == -EINVAL || err == -ENOMEM)

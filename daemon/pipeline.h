@@ -41,6 +41,8 @@ struct pipeline {
 	_Atomic bool pause;             /* collector: receivers shall stop where they are */
 	_Atomic bool collected;         /* collector: everything is taken, workers may end */
 	struct layout *_Atomic layout;  /* collector: NULL until a geometry is known */
+	_Atomic uint64_t known_series[KNOWN_SERIES]; /* collector: laid out for, by the sender's
+	                                                token; 0: unused */
 
 	_Atomic bool failed; /* a stage cannot go on; `failure` was written before */
 	_Atomic bool failing;

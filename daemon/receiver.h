@@ -7,12 +7,13 @@
 #include "daemon/sequence.h"
 #include "daemon/slot.h"
 #include "daemon/stage.h"
+#include "ingest/assembly.h"
 #include "ingest/protocol.h"
 #include "ingest/source.h"
 
 struct pipeline;
 
-/* What the collector answered to ENTRY_ASK. */
+/* What the collector answered to ENTRY_ASK or ENTRY_START. */
 enum ask_answer { ASK_OPEN, ASK_ACCEPTED, ASK_REFUSED };
 
 /* Frames from memory instead of a socket, for measurements: everything behind the receiver is as
@@ -24,14 +25,15 @@ struct feed {
 	void *user;
 };
 
-/* One endpoint: takes messages, decodes their headers, publishes entries. It decides nothing
- * about series; that is the collector's. */
+/* One endpoint, or all of a protocol whose frames come in pieces: takes messages, decodes their
+ * headers, publishes entries. It decides nothing about series; that is the collector's. */
 struct receiver {
 	struct stage stage;
 	struct pipeline *pipeline;
 	unsigned index;
 	const struct feed *feed; /* NULL: the socket */
-	struct source source;
+	struct source *sources;  /* [source_count] */
+	unsigned source_count;
 	const struct protocol *protocol;
 	struct decoder *decoder;
 	struct sequence ring;
@@ -39,16 +41,24 @@ struct receiver {
 	struct bell bell;   /* rung by the collector, by workers, and to change the phase */
 
 	/* The receiving thread's own. */
-	uint64_t payloads_taken; /* handed to workers since start */
-	int queue_messages;      /* ZMQ_RCVHWM as it is set */
-	bool was_full;           /* waited for room since the last message */
-	uint64_t drain_until_ns; /* CLOCK_MONOTONIC; 0: not draining */
-	struct log_limit rejections[REJECT_COUNT], peers;
+	struct payload payload; /* the message at hand, */
+	struct message message; /* as the decoder sees it */
+	struct decoded decoded;
+	unsigned turn_source;     /* which endpoint is looked at first */
+	struct assembly assembly; /* of frames in pieces */
+	uint64_t ended;           /* bit i: endpoint i has said that the series is over, */
+	uint64_t ended_ns;        /* the first of them then; CLOCK_MONOTONIC */
+	uint64_t payloads_taken;  /* handed to workers since start */
+	int queue_messages;       /* ZMQ_RCVHWM as it is set */
+	bool was_full;            /* waited for room since the last message */
+	uint64_t drain_until_ns;  /* CLOCK_MONOTONIC; 0: not draining */
+	struct log_limit rejections[REJECT_COUNT], peers, refusals;
 
 	/* Written by the receiving thread, read by the collector and by people. */
 	_Alignas(64) _Atomic bool quiet;  /* waits for messages, with room for them */
 	_Atomic bool parked;              /* stands still as `pause` asks */
 	_Atomic uint64_t messages, bytes; /* received */
+	_Atomic uint64_t passed_over;     /* messages about nothing that is taken */
 
 	/* Written by workers. */
 	_Alignas(64) _Atomic uint64_t payloads_freed;
@@ -60,10 +70,10 @@ struct receiver {
 	_Alignas(64) _Atomic bool reopen;
 };
 
-/* 0, or negative errno with why. `endpoint` is borrowed, and `feed`, which takes its place unless
- * NULL. */
-int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, const char *endpoint,
-                  const struct feed *feed, char why[400]);
+/* 0, or negative errno with why. `endpoints` are borrowed, and `feed`, which takes their place
+ * unless NULL. */
+int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, char *const *endpoints,
+                  unsigned endpoint_count, const struct feed *feed, char why[400]);
 
 /* Accepts a zeroed or half-open one. The thread must have ended. */
 void receiver_close(struct receiver *r);

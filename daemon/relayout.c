@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/relayout.h"
 #include "daemon/closing.h"
+#include "daemon/detectors.h"
+#include "daemon/lineage.h"
 #include "daemon/pipeline.h"
 
 #include <errno.h>
@@ -16,6 +18,7 @@ static struct layout_needs needs_of(const struct collector *k)
 
 	return (struct layout_needs){ .config = p->config,
 		                      .planes = p->planes,
+		                      .detector = k->detector,
 		                      .receivers = p->receiver_count,
 		                      .workers = p->worker_count,
 		                      .cpu = p->cpu };
@@ -187,7 +190,7 @@ static void answer_waiting(struct collector *k)
 		if (!k->asks[i].open)
 			continue;
 		k->asks[i].open = false;
-		if (k->layout && shape_equal(&k->layout->shape, &k->asks[i].shape))
+		if (k->layout && shape_fits(&k->layout->shape, &k->asks[i].shape))
 			answer(r, ASK_ACCEPTED);
 		else
 			refuse(k, r, k->asks[i].number, REJECT_SHAPE,
@@ -195,11 +198,9 @@ static void answer_waiting(struct collector *k)
 	}
 }
 
-static void lay_out(struct collector *k, struct receiver *r, const struct entry *e,
-                    struct layout *next)
+/* Replace the layout by a planned one, everybody standing still; go_on() afterwards. */
+static int change(struct collector *k, struct layout *next, char why[320])
 {
-	char why[320];
-
 	k->laying_out = true;
 	stand_still(k);
 	collector_on_disk(k, true);
@@ -207,14 +208,24 @@ static void lay_out(struct collector *k, struct receiver *r, const struct entry 
 	collector_on_disk(k, false);
 	k->laying_out = false;
 	k->odd_count = 0;
-	if (err < 0) {
+	if (err < 0)
 		free(next);
+	return err;
+}
+
+static void lay_out(struct collector *k, struct receiver *r, const struct entry *e,
+                    struct layout *next)
+{
+	char why[320];
+
+	if (change(k, next, why) < 0) {
 		log_line(LOG_ERROR, "layout", "%s", why);
 		refuse(k, r, e->frame.number, REJECT_SHAPE, why);
 	} else {
 		/* The frame that changed the geometry is the first of a series of its own. */
-		if (k->series.state == SERIES_CLOSED && closing_may_begin(k))
-			series_begin(&k->series, 0);
+		if (k->series.state == SERIES_CLOSED && closing_may_begin(k) &&
+		    e->frame.series == 0)
+			lineage_begin(k, 0, 0);
 		answer(r, ASK_ACCEPTED);
 	}
 	answer_waiting(k);
@@ -245,10 +256,12 @@ static void refuse_shape(struct collector *k, struct receiver *r, const struct e
 {
 	char why[200];
 
-	snprintf(why, sizeof why, "it is %u x %u %s%s in a series of %u x %u %s", shape->width,
-	         shape->height, pixel_name(shape->type), shape->big_endian ? " big-endian" : "",
+	snprintf(why, sizeof why, "it is %u x %u %s%s%s in a series of %u x %u %s%s", shape->width,
+	         shape->height, wire_name(shape->type, shape->packing),
+	         shape->big_endian ? " big-endian" : "", shape->compressed ? " compressed" : "",
 	         k->layout->shape.width, k->layout->shape.height,
-	         pixel_name(k->layout->shape.type));
+	         wire_name(k->layout->shape.type, k->layout->shape.packing),
+	         k->layout->shape.compressed ? " compressed" : "");
 	refuse(k, r, e->frame.number, REJECT_SHAPE, why);
 }
 
@@ -262,7 +275,7 @@ void relayout_ask(struct collector *k, struct receiver *r, const struct entry *e
 		k->asks[r->index] = (struct ask){ true, shape, e->frame.number, true };
 		return;
 	}
-	if (k->layout && shape_equal(&k->layout->shape, &shape)) {
+	if (k->layout && shape_fits(&k->layout->shape, &shape)) {
 		answer(r, ASK_ACCEPTED);
 		return;
 	}
@@ -286,4 +299,79 @@ void relayout_ask(struct collector *k, struct receiver *r, const struct entry *e
 		return;
 	}
 	lay_out(k, r, e, next);
+}
+
+/* ---- what a start message says ---- */
+
+static void describe_detector(const struct detector *d)
+{
+	log_line(LOG_INFO, "series",
+	         "the detector says: %s%s%u x %u pixels, %llu of them bad, saturation=%llu "
+	         "exposure_s=%g period_s=%g",
+	         d->description, d->description[0] ? ", " : "", d->width, d->height,
+	         (unsigned long long)detector_bad(d), (unsigned long long)d->saturation,
+	         d->exposure_s, d->period_s);
+}
+
+/* Whether the layout that is there is for what the detector is about to send. */
+static bool fits_layout(const struct collector *k, const struct detector *d)
+{
+	const struct frame_shape *s = &k->layout->shape;
+
+	return !d || d->width == 0 || (d->width == s->width && d->height == s->height);
+}
+
+void relayout_detector(struct collector *k, struct detector *d)
+{
+	struct detector *old = k->detector;
+	bool same = detector_equal(old, d);
+	struct layout_needs needs;
+	struct layout *next;
+	char why[320];
+
+	k->detector = d;
+	if (d && (d->width || d->description[0]))
+		describe_detector(d);
+	/* What does not fit is laid out when the first frame comes. */
+	if (same || k->laying_out || !k->layout || !fits_layout(k, d)) {
+		detector_free(old);
+		return;
+	}
+	needs = needs_of(k);
+	next = malloc(sizeof *next);
+	if (!next || layout_plan(next, &needs, &k->layout->shape, why) < 0) {
+		log_line(LOG_ERROR, "layout", "the detector's pixel mask is not used: %s",
+		         next ? why : "no memory");
+		free(next);
+	} else {
+		if (change(k, next, why) < 0)
+			log_line(LOG_ERROR, "layout", "%s", why);
+		answer_waiting(k);
+		go_on(k);
+	}
+	detector_free(old);
+}
+
+void relayout_from_detector(struct collector *k)
+{
+	const struct detector *d = k->detector;
+	struct layout_needs needs = needs_of(k);
+	struct frame_shape shape;
+	struct layout *next;
+	char why[320];
+
+	if (!d || d->width == 0 || d->height == 0)
+		return;
+	shape = (struct frame_shape){ .width = d->width,
+		                      .height = d->height,
+		                      .type = d->type_known ? d->type : PIXEL_UINT32 };
+	next = malloc(sizeof *next);
+	/* Nobody needs to stand still: without a layout no receiver has a slot. */
+	if (!next || layout_plan(next, &needs, &shape, why) < 0 || replace(k, next, why) < 0)
+		free(next);
+}
+
+void relayout_answer(struct receiver *r)
+{
+	answer(r, ASK_ACCEPTED);
 }

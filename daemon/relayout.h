@@ -21,4 +21,17 @@ void relayout_ask(struct collector *k, struct receiver *r, const struct entry *e
  * Returns how many were taken. In collector.c. */
 unsigned collector_take(struct collector *k);
 
+/* A series begins: from now on frames are reduced with what its start message says of the detector
+ * (owned by this call; NULL: nothing). Lays out anew where that changes anything. No series is
+ * open.
+ */
+void relayout_detector(struct collector *k, struct detector *d);
+
+/* Lay out for the frames that the detector announced and of which none came, so that the series can
+ * have its ledger. Only while there is no layout. */
+void relayout_from_detector(struct collector *k);
+
+/* The receiver that published a start message may go on. */
+void relayout_answer(struct receiver *r);
+
 #endif

@@ -240,16 +240,32 @@ static int open_run(struct run *r, const struct run_options *o)
 	return 0;
 }
 
+static void tell_curve(const struct source *s)
+{
+	const struct curve_options *o = &s->options.curve;
+
+	if (o->role == CURVE_SERVER)
+		log_line(s->curve.allowed.count ? LOG_INFO : LOG_WARNING, "daemon",
+		         "encrypting as CURVE server, public key %s, clients let in: %u in %s",
+		         o->own.public_key, s->curve.allowed.count, o->allowed_path);
+	if (o->role == CURVE_CLIENT)
+		log_line(LOG_INFO, "daemon",
+		         "encrypting as CURVE client, public key %s, of the server with %s",
+		         o->own.public_key, o->server_key);
+}
+
 static void tell_start(const struct run *r, const struct config *c)
 {
 	const struct pipeline *p = &r->pipeline;
 
 	for (unsigned i = 0; i < p->receiver_count; i++)
-		log_line(LOG_INFO, "daemon", "%s %s %s as %s protocol=%s",
-		         c->ingest.attach == ATTACH_BIND ? "listening on" : "connecting to",
-		         p->receivers[i].source.endpoint,
-		         c->ingest.socket == SOCKET_SUB ? "sub" : "pull", c->ingest.name,
-		         c->ingest.protocol);
+		for (unsigned n = 0; n < p->receivers[i].source_count; n++)
+			log_line(LOG_INFO, "daemon", "%s %s %s as %s protocol=%s",
+			         c->ingest.attach == ATTACH_BIND ? "listening on" : "connecting to",
+			         p->receivers[i].sources[n].endpoint,
+			         c->ingest.socket == SOCKET_SUB ? "sub" : "pull", c->ingest.name,
+			         c->ingest.protocol);
+	tell_curve(&p->receivers[0].sources[0]);
 	log_line(LOG_INFO, "daemon",
 	         "openbeamd %s ready isa=%s workers=%u memory_ceiling_bytes=%llu", OPENBEAM_VERSION,
 	         cpu_level_name(p->cpu), p->worker_count, (unsigned long long)r->ceiling_bytes);
@@ -284,17 +300,20 @@ static void loop(struct run *r)
 
 static void tell_peers(struct pipeline *p)
 {
-	for (unsigned i = 0; i < p->receiver_count; i++) {
-		struct source *s = &p->receivers[i].source;
+	for (unsigned i = 0; i < p->receiver_count; i++)
+		for (unsigned n = 0; n < p->receivers[i].source_count; n++) {
+			struct receiver *r = &p->receivers[i];
+			struct source *s = &r->sources[n];
 
-		log_line(LOG_INFO, p->receivers[i].stage.name,
-		         "%s ends messages=%llu bytes=%llu connected=%llu disconnected=%llu "
-		         "handshake_failed=%llu reopened=%llu",
-		         s->endpoint, figure(&p->receivers[i].messages),
-		         figure(&p->receivers[i].bytes), figure(&s->events.connected),
-		         figure(&s->events.disconnected), figure(&s->events.handshake_failed),
-		         figure(&s->events.reopened));
-	}
+			log_line(LOG_INFO, r->stage.name,
+			         "%s ends messages=%llu bytes=%llu passed_over=%llu connected=%llu "
+			         "disconnected=%llu handshake_failed=%llu refused=%llu reopened=%llu",
+			         s->endpoint, figure(&r->messages), figure(&r->bytes),
+			         figure(&r->passed_over), figure(&s->events.connected),
+			         figure(&s->events.disconnected),
+			         figure(&s->events.handshake_failed), figure(&s->events.refused),
+			         figure(&s->events.reopened));
+		}
 }
 
 static int finish(struct run *r)

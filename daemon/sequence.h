@@ -26,13 +26,14 @@
  * collector waits, since it takes them in order. tests/sequence.pml is a model of this file. */
 
 enum entry_kind {
-	ENTRY_FRAME,    /* a slot with pixels */
-	ENTRY_DROPPED,  /* a usable frame, no spare slot */
-	ENTRY_REJECTED, /* reason, and the number if it was readable */
-	ENTRY_DUMMY,    /* metadata only */
-	ENTRY_START,    /* start of a series, `announced` frames */
-	ENTRY_END,      /* end of a series */
-	ENTRY_ASK,      /* a frame of another geometry: the receiver waits for the answer */
+	ENTRY_FRAME,     /* a slot with pixels */
+	ENTRY_DROPPED,   /* a usable frame, no spare slot */
+	ENTRY_REJECTED,  /* reason, and the number if it was readable */
+	ENTRY_DUMMY,     /* metadata only */
+	ENTRY_DUPLICATE, /* a piece of a frame that is there already */
+	ENTRY_START, /* start of a series, `announced` frames: the receiver waits for the answer */
+	ENTRY_END,   /* end of a series */
+	ENTRY_ASK,   /* a frame of another geometry: the receiver waits for the answer */
 };
 
 /* One message as the collector needs it. The receiver fills it; constant until recycled. */
@@ -43,7 +44,8 @@ struct entry {
 	bool gap_at_sender; /* the buffer was full before it and the sender could not wait */
 	struct frame frame; /* pixels not to be touched through this: they are the slot's */
 	uint64_t announced;
-	struct slot *slot; /* ENTRY_FRAME */
+	struct detector *detector; /* ENTRY_START: the collector's; may be NULL */
+	struct slot *slot;         /* ENTRY_FRAME */
 };
 
 enum entry_state { ENTRY_SPARE, ENTRY_READY, ENTRY_CLAIMED, ENTRY_DONE };

@@ -337,7 +337,7 @@ void series_unusable(struct series *s, uint64_t number)
 {
 	uint64_t position = number / s->rules.step;
 
-	if (s->state != SERIES_OPEN || !s->any) {
+	if (s->state != SERIES_OPEN || (!s->any && !s->first_known)) {
 		if (s->early_count < sizeof s->early / sizeof *s->early)
 			s->early[s->early_count++] = number;
 		return;
@@ -391,10 +391,24 @@ bool series_complete(const struct series *s)
 	       s->next > last_position(s);
 }
 
+/* A detector that was told to make a million million frames and then stopped has not lost them:
+ * what is missing behind the last frame is bounded like any other gap. */
+static void cut_tail(struct series *s)
+{
+	uint64_t last = last_position(s), seen = s->any ? s->newest : s->first;
+
+	if (!s->announced || !s->first_known || s->frames == 0 || last <= seen ||
+	    (last != NOTHING && last - seen <= s->rules.max_gap))
+		return;
+	s->cut = true;
+	s->frames = s->any ? s->newest - s->first + 1 : 0;
+}
+
 void series_finish(struct series *s)
 {
 	if (s->state != SERIES_OPEN)
 		return;
+	cut_tail(s);
 	if (s->any && !s->first_known)
 		fix_first(s, smallest_seen(s));
 	if (s->first_known && (s->any || s->frames))
@@ -422,14 +436,24 @@ uint64_t series_expected(const struct series *s)
 
 const char *series_expected_from(const struct series *s)
 {
-	return s->announced ? "protocol" : s->frames ? "config" : "seen";
+	return s->cut ? "seen" : s->announced ? "protocol" : s->frames ? "config" : "seen";
 }
 
 /* ---- life ---- */
 
+void series_announce(struct series *s, uint64_t announced)
+{
+	if (s->state != SERIES_OPEN || announced == 0 || s->announced)
+		return;
+	s->announced = true;
+	s->announced_frames = s->frames = announced;
+}
+
 void series_begin(struct series *s, uint64_t announced)
 {
 	s->announced = announced != 0;
+	s->announced_frames = announced;
+	s->cut = false;
 	s->frames = announced ? announced : s->rules.frames;
 	s->state = SERIES_OPEN;
 	s->any = false;

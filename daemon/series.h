@@ -55,9 +55,11 @@ struct series {
 
 	/* Numbers are counted in steps: position = number / step, number % step is fixed. */
 	uint64_t residue;
-	uint64_t frames; /* of this series; 0: not known */
-	bool announced;  /* by the protocol, over the rules */
-	bool any;        /* a frame was accepted */
+	uint64_t frames;           /* of this series; 0: not known */
+	bool announced;            /* by the protocol, over the rules, */
+	uint64_t announced_frames; /* so many */
+	bool cut; /* it ended more than max_gap before that: `frames` is what was seen */
+	bool any; /* a frame was accepted */
 	bool first_known;
 	uint64_t first, newest, smallest;     /* positions */
 	uint64_t next;                        /* position decided next, once first is known */
@@ -94,6 +96,9 @@ void series_close(struct series *s);
 
 /* From idle or closed: start a series. `announced` overrides rules.frames when not 0. */
 void series_begin(struct series *s, uint64_t announced);
+
+/* How many frames the open series has, said after it began. Only what is not known yet is taken. */
+void series_announce(struct series *s, uint64_t announced);
 
 /* A usable frame, its pixels in `held`. `gap_at_sender`: the buffer was full before it and the
  * sender could not be held back. In idle the answer is SERIES_RESTART, unless the number is

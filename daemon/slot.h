@@ -2,8 +2,9 @@
 #ifndef DAEMON_SLOT_H
 #define DAEMON_SLOT_H
 
-#include "ingest/source.h"
+#include "ingest/hold.h"
 #include "kernels/reduce.h"
+#include "sinks/ledger.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -17,14 +18,14 @@
  * receiver it belongs to. */
 struct slot {
 	unsigned home;          /* receiver it belongs to */
-	struct payload payload; /* open from READY until the worker is done with it */
-	const void *raw;        /* the pixels in the payload */
+	struct hold hold;       /* from READY until the worker is done with the message */
+	const void *raw;        /* the pixels in it, as they came; NULL: one part for each port */
 	void *reduced, *source; /* [frame of the product], 4096-byte aligned; source may be NULL */
 	uint32_t *raw_counts, *normalised_counts; /* histograms of this frame [bins] */
 	struct reduction reduction;
-	uint64_t number; /* of the frame, for the collector */
-	uint64_t timestamp_ns, received_ns;
-	uint32_t flags;
+	struct frame frame; /* as received; its pixels are `raw` */
+	const char *why;    /* it could not be reduced: one sentence, static text; NULL: it was */
+	enum dropped lost;  /* with why: what becomes of it */
 };
 
 /* Spare slots on their way back to one receiver: single producer (collector), single consumer. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/slot_layout.h"
+#include "daemon/expand.h"
 #include "daemon/huge.h"
 #include "daemon/region.h"
+#include "ingest/assembly.h"
 #include "kernels/mean.h"
 
 #include <errno.h>
@@ -27,14 +29,31 @@ struct frame_shape shape_of_frame(const struct frame *f)
 		                     .height = f->height,
 		                     .type = f->type,
 		                     .packing = f->packing,
-		                     .big_endian = f->big_endian,
-		                     .bits = f->bits };
+		                     .big_endian = f->big_endian && !f->stored,
+		                     .bits = f->bits,
+		                     .has_no_value = f->has_no_value && !f->stored,
+		                     .no_value = f->has_no_value && !f->stored ? f->no_value : 0,
+		                     .stored = f->stored,
+		                     .compressed = f->codec != CODEC_NONE,
+		                     .port_columns = f->ports.columns,
+		                     .port_rows = f->ports.rows };
 }
 
 bool shape_equal(const struct frame_shape *a, const struct frame_shape *b)
 {
 	return a->width == b->width && a->height == b->height && a->type == b->type &&
-	       a->packing == b->packing && a->big_endian == b->big_endian && a->bits == b->bits;
+	       a->packing == b->packing && a->big_endian == b->big_endian && a->bits == b->bits &&
+	       a->has_no_value == b->has_no_value && a->no_value == b->no_value &&
+	       a->stored == b->stored && a->compressed == b->compressed &&
+	       a->port_columns == b->port_columns && a->port_rows == b->port_rows;
+}
+
+bool shape_fits(const struct frame_shape *l, const struct frame_shape *f)
+{
+	struct frame_shape wanted = *f;
+
+	wanted.compressed |= l->compressed;
+	return shape_equal(l, &wanted);
 }
 
 static size_t round_up(size_t bytes, size_t to)
@@ -55,7 +74,7 @@ static enum raw_layout raw_layout_of(const struct frame_shape *s)
 	static const enum raw_layout packed[PACKING_COUNT] = {
 		[PACKING_MONO10P] = RAW_MONO10P, [PACKING_MONO10_PACKED] = RAW_MONO10_PACKED,
 		[PACKING_MONO12P] = RAW_MONO12P, [PACKING_MONO12_PACKED] = RAW_MONO12_PACKED,
-		[PACKING_MONO14P] = RAW_MONO14P,
+		[PACKING_MONO14P] = RAW_MONO14P, [PACKING_NIBBLES] = RAW_NIBBLES,
 	};
 
 	return s->packing == PACKING_NONE ? rows[s->type][s->big_endian] : packed[s->packing];
@@ -68,12 +87,16 @@ static unsigned significant_bits(const struct config *c, const struct frame_shap
 	return s->bits ? s->bits : 8 * pixel_bytes(s->type);
 }
 
-static double saturation_of(const struct config *c, const struct frame_shape *s)
+static double saturation_of(const struct layout_needs *n, const struct frame_shape *s)
 {
+	const struct config *c = n->config;
+
 	if (c->ingest.saturation != CONFIG_AUTO)
 		return (double)c->ingest.saturation;
 	if (s->type == PIXEL_FLOAT32)
 		return INFINITY;
+	if (n->detector && n->detector->saturation)
+		return (double)n->detector->saturation;
 	return ldexp(1.0, (int)significant_bits(c, s)) - 1.0;
 }
 
@@ -180,11 +203,16 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 		.left = region->left,
 		.top = region->top,
 		.payload_width = s->width,
+		.payload_height = s->height,
 		.layout = raw,
 		.offset = offset ? n->planes->offset : NULL,
 		.gain = n->planes->gain,
 		.attenuation = c->reduce.normalise == NORMALISE_ATTENUATION,
-		.saturation = saturation_of(c, s),
+		.saturation = saturation_of(n, s),
+		.has_no_value = s->has_no_value && s->no_value >= 0 && s->no_value <= UINT32_MAX,
+		.no_value = (uint32_t)s->no_value,
+		.port_columns = s->port_columns,
+		.port_rows = s->port_rows,
 		.source_only = c->reduce.type == REDUCE_SOURCE,
 		.bin = c->reduce.bin,
 		.type = reduced_type(c, raw),
@@ -199,6 +227,14 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 		.batch = c->daemon.batch,
 		.cpu = n->cpu,
 	};
+}
+
+/* A mask of another size, of a detector that sends a part of its pixels, is not for this frame. */
+static bool has_mask(const struct layout_needs *n, const struct frame_shape *s)
+{
+	const struct detector *d = n->detector;
+
+	return d && d->mask && d->width == s->width && d->height == s->height;
 }
 
 static size_t source_bytes(const struct reduce_plan *p)
@@ -251,11 +287,23 @@ static int share_out(struct layout *l, const struct layout_needs *n, char why[32
 	b->frame_bytes = raw_layout_bytes(l->plan.layout, (size_t)l->shape.width * l->shape.height);
 	b->slot_bytes = slot_bytes_of(l);
 	b->sinks_bytes = sinks_memory_bytes(n->config, &l->geometry);
+	uint64_t worker_bytes = 0, piece_bytes = 0;
+
+	if (expand_needed(&l->shape)) {
+		uint64_t most = buffer / 8 / n->workers / l->expanded_bytes;
+
+		b->expanded = (unsigned)clamp(most, 1, l->plan.hand);
+		l->plan.hand = b->expanded; /* the whole hand is decompressed, then reduced */
+		worker_bytes = n->workers * expand_bytes(l, b->expanded);
+	}
+	if (l->shape.port_columns)
+		piece_bytes = assembly_open_most(buffer, b->frame_bytes) * b->frame_bytes;
 	l->sums_bytes = l->plan.averaged ? (size_t)l->plan.width * l->plan.height *
 	                                           mean_sum_bytes(product_of_layout(l->plan.layout))
 	                                 : 0;
 	/* One more message is being put together by libzmq on each endpoint. */
-	uint64_t least = b->sinks_bytes + l->sums_bytes +
+	uint64_t least = b->sinks_bytes + l->sums_bytes + worker_bytes + piece_bytes +
+	                 l->gain_bytes +
 	                 receivers * ((PAYLOADS_LEAST + QUEUE_LEAST + 1) * b->frame_bytes +
 	                              SLOTS_LEAST * b->slot_bytes);
 	if (least > buffer) {
@@ -302,10 +350,21 @@ int layout_plan(struct layout *l, const struct layout_needs *needs, const struct
 		return -EINVAL;
 	}
 	l->geometry = geometry_of(&l->plan, wants_source(needs->config));
+	l->expanded_bytes = raw_layout_bytes(l->plan.layout, (size_t)shape->width * shape->height);
+	if (has_mask(needs, shape)) {
+		l->mask = needs->detector->mask;
+		l->gain_bytes = (size_t)region.width * region.height * sizeof *l->gain;
+	}
 	return share_out(l, needs, why);
 }
 
 /* ---- the memory ---- */
+
+/* Parts of messages that a frame may be in. */
+static unsigned parts_of(const struct layout *l)
+{
+	return l->shape.port_columns ? l->shape.port_columns * l->shape.port_rows : 1;
+}
 
 static void place_slots(struct layout *l)
 {
@@ -321,6 +380,8 @@ static void place_slots(struct layout *l)
 		s->source = source ? at + reduced : NULL;
 		s->raw_counts = (uint32_t *)(void *)(at + reduced + source);
 		s->normalised_counts = s->raw_counts + l->plan.raw_bins.bins;
+		s->hold.room = parts_of(l);
+		s->hold.parts = l->parts + (size_t)i * s->hold.room;
 	}
 }
 
@@ -351,6 +412,10 @@ static int make_scratch(struct layout *l)
 {
 	size_t bytes = round_up(l->plan.scratch_bytes + 64, 64);
 
+	l->decompress_from = bytes;
+	if (l->budget.expanded)
+		bytes += expand_bytes(l, l->budget.expanded);
+
 	l->scratch_count = l->workers + l->plan.averaged;
 	l->scratch = calloc(l->scratch_count, sizeof *l->scratch);
 	if (!l->scratch)
@@ -366,7 +431,31 @@ static int make_scratch(struct layout *l)
 		if (!l->scratch[i])
 			return -ENOMEM;
 		memset(l->scratch[i], 0, bytes);
+		if (l->budget.expanded)
+			expand_init(l, l->scratch[i], l->plan.cpu);
 	}
+	return 0;
+}
+
+/* The gain of the planes, or 1, with the pixels that the detector calls bad marked. */
+static int make_gain(struct layout *l)
+{
+	const struct reduce_plan *p = &l->plan;
+	const float *base = p->gain;
+
+	if (!l->mask)
+		return 0;
+	l->gain = huge_alloc(l->gain_bytes);
+	if (!l->gain)
+		return -ENOMEM;
+	for (uint32_t y = 0; y < p->height; y++)
+		for (uint32_t x = 0; x < p->width; x++) {
+			size_t i = (size_t)y * p->width + x;
+			bool bad = l->mask[((size_t)p->top + y) * p->payload_width + p->left + x];
+
+			l->gain[i] = bad ? NAN : base ? base[i] : 1;
+		}
+	l->plan.gain = l->gain;
 	return 0;
 }
 
@@ -394,11 +483,17 @@ int layout_open(struct layout *l, char why[320])
 	l->slots = calloc(l->slot_count, sizeof *l->slots);
 	if (!l->slots)
 		goto fail;
+	l->parts = calloc(l->slot_count, parts_of(l) * sizeof *l->parts);
+	if (!l->parts)
+		goto fail;
 	err = map_memory(l);
 	if (err < 0)
 		goto fail;
 	place_slots(l);
 	err = make_pieces(l);
+	if (err < 0)
+		goto fail;
+	err = make_gain(l);
 	if (err < 0)
 		goto fail;
 	err = make_scratch(l);
@@ -421,6 +516,8 @@ void layout_close(struct layout *l)
 	free(l->scratch);
 	free(l->pieces);
 	free(l->slots);
+	free(l->parts);
+	free(l->gain);
 	if (l->memory)
 		munmap(l->memory, l->memory_bytes);
 	*l = (struct layout){ 0 };

@@ -19,15 +19,24 @@ struct frame_shape {
 	enum pixel_packing packing;
 	bool big_endian;
 	uint8_t bits; /* significant, 0: the type's */
+	bool has_no_value;
+	int64_t no_value;
+	enum signed_type stored;
+	bool compressed; /* in any way */
+	uint8_t port_columns, port_rows;
 };
 
 struct frame_shape shape_of_frame(const struct frame *f);
 bool shape_equal(const struct frame_shape *a, const struct frame_shape *b);
 
+/* Whether a layout made for `l` takes frames of `f`: equal, or f plain where l is compressed. */
+bool shape_fits(const struct frame_shape *l, const struct frame_shape *f);
+
 /* What a layout is made for beside the configuration. */
 struct layout_needs {
 	const struct config *config;
 	const struct planes *planes;
+	const struct detector *detector; /* of the series; NULL: nothing is known of it */
 	unsigned receivers, workers;
 	unsigned cpu; /* enum cpu_flag */
 };
@@ -39,6 +48,7 @@ struct layout_budget {
 	unsigned slots;       /* of all receivers */
 	unsigned payloads;    /* of each receiver: received and not yet reduced */
 	int queue_messages;   /* of each endpoint: ZMQ_RCVHWM */
+	unsigned expanded;    /* frames that each worker can have decompressed at once */
 	uint64_t sinks_bytes; /* staging of the sinks */
 	uint64_t total_bytes; /* all of it; at most ingest.buffer */
 };
@@ -49,8 +59,14 @@ struct layout {
 	struct sink_geometry geometry;
 	struct layout_budget budget;
 	unsigned slot_count, slots_per_receiver;
-	struct slot *slots; /* [slot_count]; receiver r owns [r * slots_per_receiver, ...) */
-	void *memory;       /* of all slots */
+	struct slot *slots;   /* [slot_count]; receiver r owns [r * slots_per_receiver, ...) */
+	zmq_msg_t *parts;     /* of all slots, one for each port */
+	const uint32_t *mask; /* of the detector, until layout_open(); NULL: none */
+	float *gain;          /* with the detector's bad pixels; NULL: the planes' */
+	size_t gain_bytes;
+	size_t expanded_bytes;  /* of one decompressed frame */
+	size_t decompress_from; /* in a worker's scratch: decompressor, then the frames */
+	void *memory;           /* of all slots */
 	size_t memory_bytes;
 	struct sink_memory *pieces; /* for the sinks; a slot lies in one piece */
 	unsigned piece_count;

@@ -23,6 +23,7 @@ int stage_start(struct stage *s, const char *name, void *(*body)(void *), void *
 		pthread_attr_setaffinity_np(&attributes, sizeof set, &set);
 	}
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS); /* of shared memory that is cut short: ingest/shm_map.c */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	err = pthread_create(&s->thread, &attributes, body, argument);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -4,10 +4,11 @@
  * It ends once the collector has taken everything.
  * While the layout changes every ring is empty, so a worker never holds a slot of an old one. */
 #include "daemon/worker.h"
+#include "daemon/expand.h"
 #include "daemon/pipeline.h"
+#include "ingest/shm_map.h"
 
-#define HAND_MOST 64
-#define SLEEP_NS  200000000u
+#define SLEEP_NS 200000000u
 
 struct hand {
 	struct receiver *receiver;
@@ -42,10 +43,19 @@ static bool claim(struct worker *w, struct hand *ret)
 	return false;
 }
 
+/* What the pass reads of a grid of ports. */
+static void gather_pieces(const struct slot *s, const void *ret_pieces[PORTS_MAX])
+{
+	for (unsigned i = 0; i < s->hold.count; i++)
+		ret_pieces[i] =
+			zmq_msg_size(&s->hold.parts[i]) ? zmq_msg_data(&s->hold.parts[i]) : NULL;
+}
+
 static struct reduce_job job_of(struct slot *s)
 {
 	return (struct reduce_job){
 		.raw = s->raw,
+		.flipped = s->frame.ports.flipped,
 		.reduced = s->reduced,
 		.source = s->source,
 		.raw_counts = s->raw_counts,
@@ -54,13 +64,49 @@ static struct reduce_job job_of(struct slot *s)
 	};
 }
 
-static void reduce(const struct layout *l, unsigned worker, const struct reduce_job *jobs,
+/* A producer that did not wait for us may have written over its slot meanwhile. */
+static void check_lease(struct slot *s)
+{
+	if (!s->hold.lease || shm_lease_holds(s->hold.lease))
+		return;
+	s->why = "its slot of shared memory was filled anew before it was reduced";
+	s->lost = DROPPED_OVERLOAD;
+}
+
+/* At most a hand of them. Damaged ones are left out: slot.why. */
+static void reduce_some(struct worker *w, const struct layout *l, struct slot *const *slots,
+                        unsigned count)
+{
+	void *scratch = l->scratch[w->index];
+	struct reduce_job jobs[HAND_MOST];
+	unsigned good = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct slot *s = slots[i];
+		struct reduce_job job = job_of(s);
+
+		if (l->shape.port_columns) {
+			gather_pieces(s, w->pieces[good]);
+			job.pieces = w->pieces[good];
+		} else {
+			job.raw = expand(l, scratch, good, s);
+		}
+		if (!s->why)
+			jobs[good++] = job;
+	}
+	if (good > 0)
+		reduce_hand(&l->plan, scratch, jobs, good);
+	for (unsigned i = 0; i < count; i++)
+		check_lease(slots[i]);
+}
+
+static void reduce(struct worker *w, const struct layout *l, struct slot *const *slots,
                    unsigned count)
 {
 	for (unsigned done = 0; done < count;) {
 		unsigned n = count - done < l->plan.hand ? count - done : l->plan.hand;
 
-		reduce_hand(&l->plan, l->scratch[worker], jobs + done, n);
+		reduce_some(w, l, slots + done, n);
 		done += n;
 	}
 }
@@ -69,7 +115,7 @@ static void reduce(const struct layout *l, unsigned worker, const struct reduce_
 static void free_payloads(struct receiver *r, struct slot *const *slots, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		payload_release(&slots[i]->payload);
+		hold_release(&slots[i]->hold);
 	/* seq_cst: ordered before the look whether the receiver sleeps. */
 	atomic_fetch_add(&r->payloads_freed, count);
 	bell_ring(&r->bell);
@@ -78,7 +124,6 @@ static void free_payloads(struct receiver *r, struct slot *const *slots, unsigne
 static void process(struct worker *w, const struct hand *h)
 {
 	struct pipeline *p = w->pipeline;
-	struct reduce_job jobs[HAND_MOST];
 	struct slot *slots[HAND_MOST];
 	unsigned frames = 0;
 	bool abort = atomic_load_explicit(&p->phase, memory_order_relaxed) == PHASE_ABORT;
@@ -88,13 +133,11 @@ static void process(struct worker *w, const struct hand *h)
 
 		if (e->kind != ENTRY_FRAME)
 			continue;
-		slots[frames] = e->slot;
-		jobs[frames++] = job_of(e->slot);
+		slots[frames++] = e->slot;
 	}
 	/* acquire pairs with the collector's store: a claimed frame was published after it. */
 	if (frames > 0 && !abort)
-		reduce(atomic_load_explicit(&p->layout, memory_order_acquire), w->index, jobs,
-		       frames);
+		reduce(w, atomic_load_explicit(&p->layout, memory_order_acquire), slots, frames);
 	if (frames > 0)
 		free_payloads(h->receiver, slots, frames);
 	for (unsigned i = 0; i < h->count; i++)

@@ -3,6 +3,9 @@
 #define DAEMON_WORKER_H
 
 #include "daemon/stage.h"
+#include "ingest/frame.h"
+
+#define HAND_MOST 64 /* frames */
 
 struct pipeline;
 
@@ -12,6 +15,7 @@ struct worker {
 	struct pipeline *pipeline;
 	unsigned index;
 	unsigned turn; /* of the rings: which is looked at first; the worker's own */
+	const void *pieces[HAND_MOST][PORTS_MAX]; /* of a hand, while it is reduced */
 };
 
 /* The thread's body; `argument` is the worker. */

@@ -57,3 +57,15 @@ const char *reject_name(enum reject r)
 
 	return names[r];
 }
+
+bool frame_plain_bytes(const struct frame *f, uint64_t *ret)
+{
+	static const enum pixel_type sizes[SIGNED_TYPE_COUNT] = {
+		[SIGNED_INT8] = PIXEL_UINT8,
+		[SIGNED_INT16] = PIXEL_UINT16,
+		[SIGNED_INT32] = PIXEL_UINT32,
+	};
+
+	return wire_bytes(f->width, f->height, f->stored ? sizes[f->stored] : f->type, f->packing,
+	                  ret);
+}

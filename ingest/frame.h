@@ -2,6 +2,8 @@
 #ifndef INGEST_FRAME_H
 #define INGEST_FRAME_H
 
+#include "kernels/decompress.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +34,24 @@ enum pixel_packing {
 	PACKING_MONO14P,
 	PACKING_NIBBLES,
 	PACKING_COUNT
+};
+
+/* Whether pixels of this type can be packed so. */
+static inline bool packing_fits(enum pixel_packing p, enum pixel_type t)
+{
+	return p == PACKING_NONE || t == (p == PACKING_NIBBLES ? PIXEL_UINT8 : PIXEL_UINT16);
+}
+
+/* Signed integers on the wire become PIXEL_FLOAT32 before anything is made of them. */
+enum signed_type { SIGNED_NONE, SIGNED_INT8, SIGNED_INT16, SIGNED_INT32, SIGNED_TYPE_COUNT };
+
+/* A frame whose pixels come as one piece from each port of the detector, of equal size, in a grid
+ * of columns x rows. */
+#define PORTS_MAX 64
+
+struct port_grid {
+	uint8_t columns, rows; /* 0: the frame is one piece */
+	uint64_t flipped;      /* bit r * columns + c: that port's rows come last first */
 };
 
 /* Bits of one pixel in the message. */
@@ -74,12 +94,22 @@ struct frame {
 	uint32_t width;        /* pixels */
 	uint32_t height;       /* pixels */
 	enum pixel_type type;
-	enum pixel_packing packing; /* other than PACKING_NONE: type is PIXEL_UINT16 */
+	enum pixel_packing packing; /* packing_fits() the type */
 	bool big_endian;            /* never with a packing */
 	uint8_t bits;               /* significant bits; 0: not said, the type's */
-	uint32_t flags;             /* enum frame_flag */
-	const void *pixels; /* row-major [height][width], any alignment; the message owns it */
-	size_t bytes;
+	bool has_no_value;       /* a raw value says that a pixel has none: bad, never saturated */
+	int64_t no_value;        /* with has_no_value, */
+	enum signed_type stored; /* other than SIGNED_NONE: what the message has, */
+	enum codec codec;        /* and how it is compressed */
+	uint8_t codec_element;   /* bytes of an element that bitshuffle took apart */
+	uint32_t flags;          /* enum frame_flag */
+	uint64_t series;         /* whom it belongs to, by the sender; 0: not said */
+	struct port_grid ports;  /* with columns: pixels are those of one port, if anything */
+	const void *pixels;      /* row-major [height][width], any alignment; the message owns it */
+	size_t bytes;            /* of them in the message */
 };
+
+/* Bytes of the pixels before compression, of the type in the message. False as wire_bytes(). */
+bool frame_plain_bytes(const struct frame *f, uint64_t *ret);
 
 #endif

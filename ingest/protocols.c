@@ -2,6 +2,13 @@
 #include "ingest/protocol.h"
 
 #include "ingest/array10.h"
+#include "ingest/bsread.h"
+#include "ingest/dectris_v1.h"
+#include "ingest/dectris_v2.h"
+#include "ingest/odin_live.h"
+#include "ingest/shm.h"
+#include "ingest/sls.h"
+#include "ingest/stins.h"
 
 #include <string.h>
 
@@ -21,6 +28,71 @@ const struct protocol protocols[] = {
 		.open = array10_open,
 		.decode = array10_decode,
 		.close = array10_close,
+	},
+	{
+		.name = "bsread",
+		.summary = "PSI bsread: one image channel (cam_server, SwissFEL cameras)",
+		.open = bsread_open,
+		.decode = bsread_decode,
+		.close = bsread_close,
+	},
+	{
+		.name = "dectris-v1",
+		.summary = "DECTRIS stream V1: JSON and blobs (EIGER, EIGER2, PILATUS4)",
+		.counts_from_zero = true,
+		.has_start_message = true,
+		.has_end_message = true,
+		.open = dectris_v1_open,
+		.decode = dectris_v1_decode,
+		.close = dectris_v1_close,
+	},
+	{
+		.name = "dectris-v2",
+		.summary = "DECTRIS stream V2, Jungfraujoch: CBOR",
+		.counts_from_zero = true,
+		.has_start_message = true,
+		.has_end_message = true,
+		.open = dectris_v2_open,
+		.decode = dectris_v2_decode,
+		.close = dectris_v2_close,
+	},
+	{
+		.name = "sls",
+		.summary =
+			"slsDetectorPackage receivers: an endpoint for each port (JUNGFRAU, EIGER)",
+		.has_end_message = true,
+		.in_pieces = true,
+		.open = sls_open,
+		.decode = sls_decode,
+		.close = sls_close,
+	},
+	{
+		.name = "stins",
+		.summary = "MAX IV STINS: JSON header and pixels",
+		.counts_from_zero = true,
+		.has_start_message = true,
+		.has_end_message = true,
+		.open = stins_open,
+		.decode = stins_decode,
+		.close = stins_close,
+	},
+	{
+		.name = "odin-live",
+		.summary = "live view of odin-data: JSON header and pixels",
+		.open = odin_live_open,
+		.decode = odin_live_decode,
+		.close = odin_live_close,
+	},
+	{
+		.name = "shm",
+		.summary = "frames in shared memory of a process on this host (ingest/shm.md)",
+		.has_start_message = true,
+		.has_end_message = true,
+		.in_shared_memory = true,
+		.open = shm_open_decoder,
+		.decode = shm_decode,
+		.tend = shm_tend,
+		.close = shm_close,
 	},
 	{ 0 },
 };

@@ -217,6 +217,8 @@ static int open_socket(struct source *s, const char *endpoint)
 		return fail(s, "a socket");
 	err = set_options(s, endpoint);
 	if (err == 0)
+		err = source_curve_apply(s);
+	if (err == 0)
 		err = open_monitor(s);
 	return err != 0 ? err : attach_socket(s, endpoint);
 }
@@ -226,6 +228,7 @@ static void forget_connections(struct source *s)
 	memset(s->peers, 0, sizeof s->peers);
 	s->ahead_count = 0;
 	s->refusal[0] = '\0';
+	s->refused = false;
 	s->lost_ms = 0;
 }
 
@@ -233,26 +236,6 @@ void payload_release(struct payload *p)
 {
 	while (p->kept > 0)
 		zmq_msg_close(&p->parts[--p->kept]);
-}
-
-const void *payload_move(struct payload *ret_to, struct payload *from, const void *pixels)
-{
-	const char *now = pixels;
-
-	for (unsigned i = 0; i < from->kept; i++) {
-		const char *before = zmq_msg_data(&from->parts[i]);
-		size_t size = zmq_msg_size(&from->parts[i]);
-		bool inside = (uintptr_t)pixels - (uintptr_t)before < size;
-
-		zmq_msg_init(&ret_to->parts[i]);
-		zmq_msg_move(&ret_to->parts[i], &from->parts[i]);
-		if (inside)
-			now = (const char *)zmq_msg_data(&ret_to->parts[i]) +
-			      ((uintptr_t)pixels - (uintptr_t)before);
-	}
-	ret_to->kept = from->kept;
-	payload_release(from);
-	return now;
 }
 
 void source_tune_allocator(void)
@@ -272,29 +255,38 @@ int source_open(struct source *s, const struct source_options *o)
 	*s = (struct source){ .options = *o };
 	if (strlen(o->endpoint) >= sizeof s->endpoint)
 		return complain(s, -EINVAL, "the endpoint is too long");
-	err = open_socket(s, o->endpoint);
+	err = source_curve_open(s);
+	if (err == 0)
+		err = open_socket(s, o->endpoint);
 	if (err != 0)
 		source_close(s);
 	return err;
 }
 
-void source_close(struct source *s)
+static void close_sockets(struct source *s)
 {
 	if (s->socket)
 		zmq_close(s->socket);
 	if (s->monitor)
 		zmq_close(s->monitor);
+	source_curve_close(s); /* behind the socket, which would let in whom nobody refuses */
 	while (s->context && zmq_ctx_term(s->context) != 0 && errno == EINTR)
 		;
 	s->context = s->socket = s->monitor = NULL;
 	forget_connections(s);
 }
 
+void source_close(struct source *s)
+{
+	close_sockets(s);
+	source_curve_done(s);
+}
+
 int source_reopen(struct source *s)
 {
 	int err;
 
-	source_close(s);
+	close_sockets(s);
 	err = open_socket(s, s->endpoint);
 	if (err != 0) {
 		source_close(s);
@@ -346,10 +338,8 @@ int source_receive(struct source *s, struct payload *ret_payload, struct message
 		return complain(s, -ENOTCONN, "the socket is closed");
 	zmq_msg_init(&part);
 	got = receive_part(s, &part);
-	if (got == 1) {
-		ret_payload->kept = 0;
-		memset(ret_message, 0, sizeof *ret_message);
-	}
+	if (got == 1)
+		ret_payload->kept = ret_message->endpoint = ret_message->part_count = 0;
 	while (got == 1) {
 		bool more = zmq_msg_more(&part);
 
@@ -367,21 +357,32 @@ int source_receive(struct source *s, struct payload *ret_payload, struct message
 	return got;
 }
 
-int source_wait(struct source *s, int wake_fd, int timeout_ms)
+int source_wait_any(struct source *s, unsigned count, int wake_fd, int timeout_ms)
 {
-	zmq_pollitem_t items[] = {
-		{ .socket = s->socket, .events = ZMQ_POLLIN },
-		{ .socket = s->monitor, .events = ZMQ_POLLIN },
-		{ .fd = wake_fd, .events = ZMQ_POLLIN },
-	};
+	zmq_pollitem_t items[3 * SOURCES_MAX + 1];
+	int used = 0;
 
-	if (!s->socket)
-		return complain(s, -ENOTCONN, "the socket is closed");
-	if (s->ahead_count > 0)
-		timeout_ms = 0;
-	if (s->lost_ms > 0 && (timeout_ms < 0 || timeout_ms > LOST_WAIT_MS))
-		timeout_ms = LOST_WAIT_MS;
-	if (zmq_poll(items, wake_fd < 0 ? 2 : 3, timeout_ms) < 0 && errno != EINTR)
+	for (unsigned i = 0; i < count; i++) {
+		if (!s[i].socket)
+			return complain(s, -ENOTCONN, "the socket is closed");
+		if (s[i].ahead_count > 0)
+			timeout_ms = 0;
+		if (s[i].lost_ms > 0 && (timeout_ms < 0 || timeout_ms > LOST_WAIT_MS))
+			timeout_ms = LOST_WAIT_MS;
+		items[used++] = (zmq_pollitem_t){ .socket = s[i].socket, .events = ZMQ_POLLIN };
+		items[used++] = (zmq_pollitem_t){ .socket = s[i].monitor, .events = ZMQ_POLLIN };
+		if (s[i].curve.zap)
+			items[used++] = (zmq_pollitem_t){ .socket = s[i].curve.zap,
+				                          .events = ZMQ_POLLIN };
+	}
+	if (wake_fd >= 0)
+		items[used++] = (zmq_pollitem_t){ .fd = wake_fd, .events = ZMQ_POLLIN };
+	if (zmq_poll(items, used, timeout_ms) < 0 && errno != EINTR)
 		return fail(s, "waiting");
 	return 0;
+}
+
+int source_wait(struct source *s, int wake_fd, int timeout_ms)
+{
+	return source_wait_any(s, 1, wake_fd, timeout_ms);
 }

@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "ingest/protocol.h"
+#include "ingest/source_curve.h"
 
 #include <zmq.h>
 
@@ -12,7 +13,7 @@
 
 /* A received message: owns its parts until payload_release(). No copy of pixels is made. Not to
  * be copied by assignment: libzmq keeps parts up to 33 bytes inside zmq_msg_t, so that pointers
- * to them point into the payload. payload_move() knows. */
+ * to them point into the payload. What outlives the message is moved into a hold (hold.h). */
 struct payload {
 	unsigned kept; /* parts[0..kept) are open */
 	zmq_msg_t parts[MESSAGE_PARTS_MAX];
@@ -21,16 +22,13 @@ struct payload {
 /* Free the parts. Accepts a zeroed or a released one. Any thread, once. */
 void payload_release(struct payload *p);
 
-/* Move the parts of `from`, which is released by it, to *ret_to. Returns where the byte is now
- * that `pixels` (in one of the parts, or NULL) points to. Cannot fail. */
-const void *payload_move(struct payload *ret_to, struct payload *from, const void *pixels);
-
 struct source_options {
 	const char *endpoint; /* outlives the source */
 	enum attach attach;
 	enum socket_kind socket;
 	int64_t max_message_bytes; /* ZMQ_MAXMSGSIZE: a larger part ends the connection */
 	int queue_messages;        /* ZMQ_RCVHWM, messages per peer */
+	struct curve_options curve;
 };
 
 /* Counted since source_open(); only the receiving thread writes, any thread may read (relaxed:
@@ -39,6 +37,7 @@ struct source_events {
 	_Atomic uint64_t connected;        /* handshakes completed */
 	_Atomic uint64_t disconnected;     /* a peer that went, or was cut off (oversize message) */
 	_Atomic uint64_t handshake_failed; /* ended before it was understood to be a peer */
+	_Atomic uint64_t refused;          /* CURVE server: ended without a key that is allowed */
 	_Atomic uint64_t reopened;         /* by source_reopen() */
 };
 
@@ -63,16 +62,19 @@ struct source {
 	char endpoint[256]; /* as bound: with the port that tcp://...:0 or :* was given */
 	void *context, *socket, *monitor;
 	struct source_events events;
-	char last_event[320]; /* one sentence about the last connect, disconnect or refusal */
-	char why[200];        /* after an error: the library's text with the endpoint */
+	struct source_curve curve;
+	char last_event[512]; /* one sentence about the last connect, disconnect or refusal */
+	bool warns;           /* and it is a warning */
+	char why[400];        /* after an error: the library's text with the endpoint */
 
 	/* Of source_watch(). */
 	struct source_peer peers[SOURCE_PEERS_MAX];
 	struct source_event ahead[SOURCE_LOOKAHEAD]; /* [ahead_count], the oldest first */
 	unsigned ahead_count;
-	char refusal[80]; /* why the handshake failed whose disconnect comes next; "": none */
-	bool retrying;    /* it was said that the peer does not answer */
-	uint64_t lost_ms; /* monotonic; since when an outgoing connection is gone; 0: it is not */
+	char refusal[120]; /* why the handshake failed whose disconnect comes next; "": none */
+	bool refused;      /* by us, a CURVE server */
+	bool retrying;     /* it was said that the peer does not answer */
+	uint64_t lost_ms;  /* monotonic; since when an outgoing connection is gone; 0: it is not */
 };
 
 /* Make glibc recycle frames inside one heap instead of mapping and faulting them in anew. Memory
@@ -116,8 +118,15 @@ int source_receive(struct source *s, struct payload *ret_payload, struct message
  * early. Receiving thread. */
 int source_wait(struct source *s, int wake_fd, int timeout_ms);
 
+/* The same for count <= SOURCES_MAX of them at once; errors are the first's. */
+#define SOURCES_MAX 64
+int source_wait_any(struct source *s, unsigned count, int wake_fd, int timeout_ms);
+
 /* Read monitor events into `events` and `last_event` up to the next one that is worth a log
  * line: true, and there may be more. False: all are read. To be called after each source_wait().
+ *
+ * Also answers libzmq who may connect (see source_curve.h): to be called every second or so
+ * whatever else is going on, for a peer waits for it.
  *
  * Also connects again where libzmq does not: it gives an outgoing connection up for good when
  * the peer breaks the protocol or sends too large a message. Receiving thread. */

@@ -141,18 +141,27 @@ static void note_disconnection(struct source *s, int fd)
 	struct source_peer *peer = find_peer(s, fd);
 	const char *name = peer ? peer->name : "a peer";
 
-	if (s->refusal[0]) {
+	s->warns = s->refused;
+	if (s->refused) {
+		count(&s->events.refused);
+		snprintf(s->last_event, sizeof s->last_event, "%.60s refused at %.80s: %s", name,
+		         s->endpoint, s->refusal);
+	} else if (s->refusal[0]) {
 		count(&s->events.handshake_failed);
-		snprintf(s->last_event, sizeof s->last_event,
-		         "%.60s at %.80s is no ZeroMQ peer: %.100s", name, s->endpoint, s->refusal);
+		snprintf(s->last_event, sizeof s->last_event, "%.60s at %.80s is no %s peer: %s",
+		         name, s->endpoint,
+		         s->options.curve.role == CURVE_NONE ? "ZeroMQ" : "usable", s->refusal);
 	} else {
 		count(&s->events.disconnected);
 		snprintf(s->last_event, sizeof s->last_event,
-		         "%.60s disconnected from %.60s: it ended, or sent what is no ZeroMQ or a "
+		         "%.60s disconnected from %.60s: it ended, %ssent what is no ZeroMQ or a "
 		         "part above %lld bytes",
-		         name, s->endpoint, (long long)s->options.max_message_bytes);
+		         name, s->endpoint,
+		         s->options.curve.role == CURVE_SERVER ? "was refused, or " : "or ",
+		         (long long)s->options.max_message_bytes);
 	}
 	s->refusal[0] = '\0';
+	s->refused = false;
 	s->retrying = true;
 	if (peer)
 		peer->fd = 0;
@@ -172,9 +181,43 @@ static bool note_retry(struct source *s)
 	return first;
 }
 
+static void note_protocol_error(struct source *s, unsigned error)
+{
+	const char *sentence = source_curve_refusal(s, error);
+
+	s->refused = s->options.curve.role == CURVE_SERVER;
+	if (sentence)
+		snprintf(s->refusal, sizeof s->refusal, "%s", sentence);
+	else
+		snprintf(s->refusal, sizeof s->refusal, "handshake error 0x%08x", error);
+}
+
+/* A plain peer may notice before us that this is a CURVE server, and leave. */
+static void note_no_detail(struct source *s, int err)
+{
+	static const char *const hints[] = {
+		[CURVE_NONE] = "",
+		[CURVE_CLIENT] = "; is ingest.curve.server_key_file its key?",
+		[CURVE_SERVER] = " before it had shown a key",
+	};
+
+	s->refused = s->options.curve.role == CURVE_SERVER;
+	snprintf(s->refusal, sizeof s->refusal, "no handshake: %.40s%s", zmq_strerror(err),
+	         hints[s->options.curve.role]);
+}
+
+/* As a server we refused it ourselves and said so, and it may stay connected for a while. */
+static void note_authentication(struct source *s, unsigned status)
+{
+	if (s->options.curve.role != CURVE_SERVER)
+		snprintf(s->refusal, sizeof s->refusal,
+		         "it does not let our public key in, status %u", status);
+}
+
 /* Take one event in. True when it is worth a log line. */
 static bool note_event(struct source *s, const struct source_event *e)
 {
+	s->warns = false;
 	switch (e->event) {
 	case ZMQ_EVENT_CONNECTED:
 	case ZMQ_EVENT_ACCEPTED:
@@ -192,15 +235,13 @@ static bool note_event(struct source *s, const struct source_event *e)
 		count(&s->events.connected);
 		return false;
 	case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-		snprintf(s->refusal, sizeof s->refusal, "no handshake: %s",
-		         zmq_strerror((int)e->value));
+		note_no_detail(s, (int)e->value);
 		return false;
 	case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-		snprintf(s->refusal, sizeof s->refusal, "handshake error 0x%08x", e->value);
+		note_protocol_error(s, e->value);
 		return false;
 	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-		snprintf(s->refusal, sizeof s->refusal, "authentication failed, status %u",
-		         e->value);
+		note_authentication(s, e->value);
 		return false;
 	case ZMQ_EVENT_ACCEPT_FAILED:
 		snprintf(s->last_event, sizeof s->last_event, "%.80s cannot accept a peer: %s",
@@ -237,6 +278,8 @@ bool source_watch(struct source *s)
 
 	if (!s->monitor)
 		return false;
+	if (source_curve_watch(s))
+		return true;
 	while (take_event(s, &e))
 		if (note_event(s, &e))
 			return true;

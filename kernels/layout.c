@@ -8,6 +8,7 @@ unsigned raw_layout_bits(enum raw_layout l)
 		[RAW_UINT32] = 32,     [RAW_UINT32_BE] = 32,     [RAW_FLOAT32] = 32,
 		[RAW_FLOAT32_BE] = 32, [RAW_MONO10P] = 10,       [RAW_MONO10_PACKED] = 12,
 		[RAW_MONO12P] = 12,    [RAW_MONO12_PACKED] = 12, [RAW_MONO14P] = 14,
+		[RAW_NIBBLES] = 4,
 	};
 
 	return bits[l];
@@ -42,6 +43,7 @@ enum product_type product_of_layout(enum raw_layout l)
 		[RAW_FLOAT32_BE] = PRODUCT_FLOAT32,   [RAW_MONO10P] = PRODUCT_UINT16,
 		[RAW_MONO10_PACKED] = PRODUCT_UINT16, [RAW_MONO12P] = PRODUCT_UINT16,
 		[RAW_MONO12_PACKED] = PRODUCT_UINT16, [RAW_MONO14P] = PRODUCT_UINT16,
+		[RAW_NIBBLES] = PRODUCT_UINT8,
 	};
 
 	return types[l];

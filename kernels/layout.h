@@ -8,6 +8,7 @@
  *
  *   10p, 12p, 14p   one stream of bits, each pixel's lowest first, bytes filled from their
  *                   lowest bit
+ *   nibbles         2 pixels in a byte, the first in its high half
  *   10, 12 packed   3 bytes for 2 pixels: the high 8 bits of the first; the low bits of the
  *                   first from bit 0 and of the second from bit 4; the high 8 of the second */
 enum raw_layout {
@@ -23,6 +24,7 @@ enum raw_layout {
 	RAW_MONO12P,
 	RAW_MONO12_PACKED,
 	RAW_MONO14P,
+	RAW_NIBBLES,
 	RAW_LAYOUT_COUNT
 };
 

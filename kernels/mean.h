@@ -24,11 +24,17 @@ size_t mean_sum_bytes(enum product_type type);
 void mean_add(void *restrict sums, const void *restrict pixels, enum product_type type, size_t n,
               bool begin);
 
+/* The same where a raw value says that a pixel has none: its mean is then bad, whatever the other
+ * frames have. Not for float32. */
+void mean_add_marked(void *restrict sums, const void *restrict pixels, enum product_type type,
+                     uint32_t no_value, size_t n, bool begin);
+
 /* Normalise the mean.
  *
  *   t[i] = (float)(sums[i] / frames - offset[i]) * gain[i]      up to the rounding in double
  *
- * within 2 ulp of the real value; float32: bad where the sum is not finite.
+ * within 2 ulp of the real value; bad where mean_add_marked() says so, and for float32 where the
+ * sum is not finite.
  *
  * sums     as above                                         [n]
  * frames   how many are in them

@@ -43,12 +43,12 @@ static void look_ahead(const struct reduce_plan *p, struct scratch *s,
 	size_t left = (size_t)p->width * p->height - end;
 	size_t next = left < tile->pixels ? left : tile->pixels;
 	bool last = i + 1 == n;
-	const char *raw = jobs[last ? 0 : i + 1].raw;
+	const char *raw = jobs[last ? 0 : i + 1].raw; /* NULL with ports */
 	size_t pixel = payload_pixel(p, last ? tile->row + tile->rows : tile->row);
 	size_t bytes = raw_layout_bytes(p->layout, last ? next : tile->pixels);
 
 	s->raw = s->planes[0] = s->planes[1] = (struct ahead){ 0 };
-	if (p->payload_width == p->width)
+	if (p->payload_width == p->width && !p->port_columns)
 		s->raw = ahead_part(raw + raw_layout_bytes(p->layout, pixel), bytes, 0, 1);
 	if (p->offset)
 		s->planes[0] = ahead_part(p->offset + end, next * sizeof(float), i, n);
@@ -70,6 +70,79 @@ static void unpack_rows(const struct reduce_plan *p, char *out, const void *raw,
 		p->kernels.unpack(out, raw, payload_pixel(p, tile->row + y), p->width);
 }
 
+/* A run of a row of the frame that lies in one port's piece. */
+struct port_run {
+	unsigned port;
+	uint32_t x, n; /* columns of what is processed */
+	size_t first;  /* pixel of the piece */
+};
+
+/* The run that begins in column x of what is processed, in row `row` of it. */
+static struct port_run port_run(const struct reduce_plan *p, const struct reduce_job *job,
+                                uint32_t row, uint32_t x)
+{
+	uint32_t width = p->payload_width / p->port_columns;
+	uint32_t height = p->payload_height / p->port_rows;
+	uint32_t column = (p->left + x) / width, left = (p->left + x) % width;
+	uint32_t y = (p->top + row) % height;
+	struct port_run run = { .port = (p->top + row) / height * p->port_columns + column,
+		                .x = x };
+
+	if (job->flipped >> run.port & 1)
+		y = height - 1 - y;
+	run.n = width - left < p->width - x ? width - left : p->width - x;
+	run.first = (size_t)y * width + left;
+	return run;
+}
+
+bool raw_pixel(const struct reduce_plan *p, const struct reduce_job *job, uint32_t row,
+               uint32_t column, void *ret)
+{
+	if (p->port_columns) {
+		struct port_run run = port_run(p, job, row, column);
+
+		if (!job->pieces[run.port])
+			return false;
+		p->kernels.unpack(ret, job->pieces[run.port], run.first, 1);
+		return true;
+	}
+	p->kernels.unpack(ret, job->raw, payload_pixel(p, row) + column, 1);
+	return true;
+}
+
+/* Put the tile together from the ports' pieces. Missing ones leave all bits set, as detectors
+ * that pad do. */
+static void unpack_ports(const struct reduce_plan *p, char *out, const struct reduce_job *job,
+                         const struct tile *tile)
+{
+	size_t pixel = product_bytes(product_of_layout(p->layout));
+
+	for (uint32_t y = 0; y < tile->rows; y++, out += p->width * pixel)
+		for (uint32_t x = 0; x < p->width;) {
+			struct port_run run = port_run(p, job, tile->row + y, x);
+
+			if (job->pieces[run.port])
+				p->kernels.unpack(out + x * pixel, job->pieces[run.port], run.first,
+				                  run.n);
+			else
+				memset(out + x * pixel, 0xff, run.n * pixel);
+			x += run.n;
+		}
+}
+
+static void mark_missing_ports(const struct reduce_plan *p, float *t, const struct reduce_job *job,
+                               const struct tile *tile)
+{
+	for (uint32_t y = 0; y < tile->rows; y++, t += p->width)
+		for (uint32_t x = 0; x < p->width;) {
+			struct port_run run = port_run(p, job, tile->row + y, x);
+
+			for (uint32_t i = 0; !job->pieces[run.port] && i < run.n; i++)
+				t[x + i] = NAN;
+			x += run.n;
+		}
+}
+
 /* The tile's raw pixels in the machine's order: where they are, or a copy, which is a product when
  * the plan wants one. */
 static const void *unpack_tile(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
@@ -84,7 +157,10 @@ static const void *unpack_tile(const struct reduce_plan *p, struct scratch *s, s
 
 	if (!unpacked)
 		return (const char *)job->raw + payload_pixel(p, tile->row) * pixel;
-	unpack_rows(p, unpacked, job->raw, tile);
+	if (p->port_columns)
+		unpack_ports(p, unpacked, job, tile);
+	else
+		unpack_rows(p, unpacked, job->raw, tile);
 	if (p->source_only || p->keep_source)
 		f->source_crc32c = p->kernels.crc32c(f->source_crc32c, unpacked, bytes);
 	if (p->source_only && p->keep_source)
@@ -145,15 +221,20 @@ static void add_normalised_histogram(const struct reduce_plan *p, struct scratch
 	p->kernels.count_index(f->normalised_tables, p->normalised_tables, s->index, 0, n);
 }
 
-/* Pixels i to i + n of the tile, one kernel after the other. */
+/* Pixels i to i + n of the tile, one kernel after the other; all of it, with ports. */
 static void walk(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
-                 const char *raw, const struct tile *tile, size_t i, size_t n)
+                 const struct reduce_job *job, const char *raw, const struct tile *tile, size_t i,
+                 size_t n)
 {
 	size_t pixel = product_bytes(product_of_layout(p->layout));
 	float *t = s->t + i;
 
 	raw += i * pixel;
 	p->kernels.flatten(t, raw, offset_at(p, s, tile, i), gain_at(p, s, tile, i), n);
+	if (p->kernels.invalidate)
+		p->kernels.invalidate(t, raw, p->no_value, n);
+	if (p->port_columns)
+		mark_missing_ports(p, t, job, tile);
 	if (p->attenuation) {
 		p->kernels.attenuable(t, n);
 		p->kernels.attenuate(s->attenuation + i, t, n);
@@ -225,14 +306,14 @@ static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_
 /* The first good pixels of a frame set the shift of the moments: one kernel after the other does
  * their blocks, and the survey what comes then. */
 static void survey_tile(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
-                        const void *raw, const struct tile *tile)
+                        const struct reduce_job *job, const void *raw, const struct tile *tile)
 {
 	size_t i = 0, n, from;
 
 	for (; i < tile->pixels && (f->normalised.held || moments_are_few(&f->normalised));
 	     i += n) {
 		n = to_block_end(tile, i);
-		walk(p, s, f, raw, tile, i, n);
+		walk(p, s, f, job, raw, tile, i, n);
 	}
 	for (from = i; i < tile->pixels; i += n) {
 		n = to_block_end(tile, i);
@@ -250,9 +331,9 @@ static void reduce_tile(const struct reduce_plan *p, struct scratch *s, struct f
 	const void *raw = unpack_tile(p, s, f, job, tile);
 
 	if (p->kernels.survey)
-		survey_tile(p, s, f, raw, tile);
+		survey_tile(p, s, f, job, raw, tile);
 	else
-		walk(p, s, f, raw, tile, 0, tile->pixels);
+		walk(p, s, f, job, raw, tile, 0, tile->pixels);
 	add_raw_histogram(p, s, f, raw, tile->pixels);
 	if (!p->source_only && !p->averaged)
 		reduce_product(p, s, f, job, tile);

@@ -9,6 +9,7 @@
 #include "kernels/crc32c.h"
 #include "kernels/flatten.h"
 #include "kernels/histogram.h"
+#include "kernels/invalidate.h"
 #include "kernels/layout.h"
 #include "kernels/moments.h"
 #include "kernels/raw_moments.h"
@@ -36,6 +37,7 @@ struct reduce_kernels {
 	flatten_fn *flatten;
 	attenuate_fn *attenuate;
 	attenuable_fn *attenuable;
+	invalidate_fn *invalidate; /* NULL: no raw value says that there is none */
 	raw_sums_fn *raw_sums;     /* integer layouts */
 	raw_screen_fn *raw_screen; /* float layouts */
 	moments_block_fn *moments;
@@ -54,17 +56,22 @@ struct reduce_kernels {
 /* What happens to a frame. Filled by the caller up to `cpu`, completed by reduce_plan_init();
  * then immutable and shared by all workers. */
 struct reduce_plan {
-	uint32_t width, height; /* pixels, of the region that is kept */
-	uint32_t left, top;     /* its first column and row in the payload */
-	uint32_t payload_width; /* pixels of a row of the payload; 0: width */
+	uint32_t width, height;  /* pixels, of the region that is kept */
+	uint32_t left, top;      /* its first column and row in the payload */
+	uint32_t payload_width;  /* pixels of a row of the payload; 0: width */
+	uint32_t payload_height; /* its rows; only with a grid of ports */
 	enum raw_layout layout;
 	const float *offset; /* dark, counts [height][width]; NULL: nothing is subtracted */
 	const float *gain;   /* 1 / (flat - dark) or 1; NaN marks bad [height][width]; NULL: 1 */
 	bool attenuation;    /* -ln T; what is not above 0 is bad in this frame */
 	double saturation;   /* raw values at and above it count as saturated */
-	bool source_only;    /* the reduced product is the unpacked pixel as it came; bin is 1, type
-	                        becomes product_of_layout() */
-	uint32_t bin;        /* 1 2 4 8 16 32: mean over bin x bin, remainders left out */
+	bool has_no_value;   /* pixels of raw value no_value have none: bad, never saturated */
+	uint32_t no_value;
+	uint32_t port_columns, port_rows; /* 0: the payload is one piece; else one for each port of
+	                                     a grid that fills it, of equal size, row by row */
+	bool source_only; /* the reduced product is the unpacked pixel as it came; bin is 1, type
+	                     becomes product_of_layout() */
+	uint32_t bin;     /* 1 2 4 8 16 32: mean over bin x bin, remainders left out */
 	enum product_type type;
 	float window_low, window_high; /* integer output: mapped to 0 ... max - 1 */
 	bool bad_zero;                 /* float output: bad pixels become 0 instead of NaN */
@@ -118,6 +125,9 @@ struct reduce_job {
 	uint32_t *raw_counts;        /* [raw_bins.bins], overwritten */
 	uint32_t *normalised_counts; /* [normalised_bins.bins], overwritten */
 	struct reduction *result;
+	const void *const *pieces; /* of a grid of ports, instead of raw: each port's payload; NULL:
+	                              it is missing, its pixels are bad [port_rows][port_columns] */
+	uint64_t flipped;          /* bit i: rows of pieces[i] are in reverse order */
 };
 
 /* Run the pass over 1 <= n <= p->hand frames.

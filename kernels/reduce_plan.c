@@ -16,6 +16,9 @@ static bool shape_init(struct reduce_plan *p)
 		p->payload_width = p->width;
 	if (p->left > p->payload_width || p->width > p->payload_width - p->left)
 		return false;
+	if (p->port_columns && (p->port_rows == 0 || p->payload_width % p->port_columns ||
+	                        p->payload_height % p->port_rows))
+		return false;
 	p->out_width = p->width / p->bin;
 	p->out_height = p->height / p->bin;
 	return p->out_width > 0 && p->out_height > 0;
@@ -75,8 +78,10 @@ static const struct survey_impl *survey_of(const struct reduce_plan *p, enum pro
 {
 	bool narrow = raw == PRODUCT_UINT8 || raw == PRODUCT_UINT16;
 
-	return narrow && !p->attenuation && p->normalised_bins.bins <= 256 ? survey_for(p->cpu)
-	                                                                   : NULL;
+	return narrow && !p->attenuation && !p->has_no_value && !p->port_columns &&
+	                       p->normalised_bins.bins <= 256
+	               ? survey_for(p->cpu)
+	               : NULL;
 }
 
 static void kernels_init(struct reduce_plan *p)
@@ -91,6 +96,7 @@ static void kernels_init(struct reduce_plan *p)
 		.flatten = flatten_for(p->cpu)->fn[raw],
 		.attenuate = attenuate_for(p->cpu)->fn,
 		.attenuable = attenuate_for(p->cpu)->screen,
+		.invalidate = p->has_no_value ? invalidate_for(p->cpu)->fn[raw] : NULL,
 		.raw_sums = raw == PRODUCT_FLOAT32 ? NULL : raw_moments->sums[raw],
 		.raw_screen = raw_moments->screen,
 		.moments = moments_for(p->cpu),

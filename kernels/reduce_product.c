@@ -27,8 +27,11 @@ static float transmission_at(const struct reduce_plan *p, const struct reduce_jo
 	float offset = p->offset ? p->offset[i] : 0, gain = p->gain ? p->gain[i] : 1, t;
 	uint32_t raw; /* or a narrower pixel, or a float */
 
-	p->kernels.unpack(&raw, job->raw, payload_pixel(p, row) + column, 1);
+	if (!raw_pixel(p, job, row, column, &raw))
+		return NAN;
 	p->kernels.flatten(&t, &raw, &offset, &gain, 1);
+	if (p->kernels.invalidate)
+		p->kernels.invalidate(&t, &raw, p->no_value, 1);
 	if (p->attenuation)
 		p->kernels.attenuable(&t, 1);
 	return t;

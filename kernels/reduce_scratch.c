@@ -26,7 +26,7 @@ bool reduce_in_place(const struct reduce_plan *p)
 	bool native = p->layout == RAW_UINT8 || p->layout == RAW_UINT16 ||
 	              p->layout == RAW_UINT32 || p->layout == RAW_FLOAT32;
 
-	return native && p->payload_width == p->width;
+	return native && p->payload_width == p->width && !p->port_columns;
 }
 
 size_t tables_per_frame(const struct reduce_plan *p)

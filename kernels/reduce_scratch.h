@@ -60,6 +60,11 @@ static inline size_t payload_pixel(const struct reduce_plan *p, uint32_t row)
 	return ((size_t)p->top + row) * p->payload_width + p->left;
 }
 
+/* Bring one pixel of what is processed into the machine's order. False when its port's piece is
+ * missing. */
+bool raw_pixel(const struct reduce_plan *p, const struct reduce_job *job, uint32_t row,
+               uint32_t column, void *ret);
+
 /* Counts of one frame's tables. */
 size_t tables_per_frame(const struct reduce_plan *p); /* uint32 */
 size_t codes_per_frame(const struct reduce_plan *p);  /* uint64 */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/registry.h"
 
+#include "kernels/invalidate.h"
 #include "kernels/reduce.h"
+#include "kernels/shuffle.h"
+#include "kernels/unshuffle.h"
 
 #include <string.h>
 
@@ -14,6 +17,44 @@ typedef int family_fn(unsigned which, unsigned impl, struct kernel_bench *ret);
 /* The map and windows the timings use: those of the default configuration. */
 static const struct bins raw_bins = { 4096, 0, 65536 };
 static const struct bins flat_bins = { 256, 0.0, 1.5 };
+
+#define BENCH_BLOCK                                                                                \
+	8192 /* bytes that bitshuffle transposes at once where nobody says otherwise               \
+	      */
+
+static void run_unshuffle(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                          size_t n)
+{
+	size_t elem_bytes = (size_t)self->bytes_per_pixel / 2;
+
+	for (size_t i = 0; i < n * elem_bytes; i += BENCH_BLOCK) {
+		size_t left = n * elem_bytes - i, bytes = left < BENCH_BLOCK ? left : BENCH_BLOCK;
+
+		((unshuffle_fn *)self->fn)((char *)a->out + i, (const char *)a->raw + i,
+		                           bytes / elem_bytes);
+	}
+}
+
+static int unshuffle_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const char *const names[] = { "unshuffle uint8", "unshuffle uint16",
+		                             "unshuffle uint32" };
+	const struct unshuffle_impl *row = &unshuffle_impls[impl];
+
+	if (which >= sizeof names / sizeof *names)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = names[which],
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = 2u << which,
+		.run = run_unshuffle,
+		.fn = (void (*)(void))row->fn[which],
+	};
+	return FOUND;
+}
 
 static void run_unpack(const struct kernel_bench *self, const struct kernel_bench_args *a, size_t n)
 {
@@ -74,6 +115,36 @@ static int flatten_family(unsigned which, unsigned impl, struct kernel_bench *re
 		.needs = row->needs,
 		.bytes_per_pixel = product_bytes(which) + 3 * (unsigned)sizeof(float),
 		.run = run_flatten,
+		.fn = (void (*)(void))row->fn[which],
+	};
+	return FOUND;
+}
+
+/* The mark is the type's maximum, as detectors have it. */
+static void run_invalidate(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                           size_t n)
+{
+	uint32_t mark = UINT32_MAX >> (32 - 8 * (unsigned)self->bytes_per_pixel);
+
+	((invalidate_fn *)self->fn)(a->out, a->raw, mark, n);
+}
+
+static int invalidate_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const char *const names[] = { "invalidate uint8", "invalidate uint16",
+		                             "invalidate uint32" };
+	const struct invalidate_impl *row = &invalidate_impls[impl];
+
+	if (which >= sizeof names / sizeof *names)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = names[which],
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = product_bytes(which), /* few of t's are written */
+		.run = run_invalidate,
 		.fn = (void (*)(void))row->fn[which],
 	};
 	return FOUND;
@@ -430,10 +501,43 @@ static int crc32c_family(unsigned which, unsigned impl, struct kernel_bench *ret
 	return FOUND;
 }
 
+static void run_shuffle(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                        size_t n)
+{
+	size_t elem_bytes = (size_t)self->bytes_per_pixel / 2;
+
+	for (size_t i = 0; i < n * elem_bytes; i += BENCH_BLOCK) {
+		size_t left = n * elem_bytes - i, bytes = left < BENCH_BLOCK ? left : BENCH_BLOCK;
+
+		((shuffle_fn *)self->fn)((char *)a->out + i, (const char *)a->raw + i,
+		                         bytes / elem_bytes);
+	}
+}
+
+static int shuffle_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const char *const names[] = { "shuffle uint8", "shuffle uint16", "shuffle uint32" };
+	const struct shuffle_impl *row = &shuffle_impls[impl];
+
+	if (which >= sizeof names / sizeof *names)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = names[which],
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = 2u << which,
+		.run = run_shuffle,
+		.fn = (void (*)(void))row->fn[which],
+	};
+	return FOUND;
+}
+
 static family_fn *const families[] = {
-	unpack_family,    flatten_family, raw_moments_family, moments_family,
-	bin_family,       survey_family,  count_family,       binning_family,
-	attenuate_family, convert_family, crc32c_family,
+	unshuffle_family, unpack_family,  flatten_family, invalidate_family, raw_moments_family,
+	moments_family,   bin_family,     survey_family,  count_family,      binning_family,
+	attenuate_family, convert_family, crc32c_family,  shuffle_family,
 };
 
 bool kernel_bench_at(unsigned index, struct kernel_bench *ret)

@@ -43,6 +43,29 @@ void swap32_scalar(void *restrict out, const void *restrict raw, size_t first, s
 	}
 }
 
+static uint8_t nibble(const uint8_t *raw, size_t pixel)
+{
+	return pixel % 2 ? raw[pixel / 2] & 15 : raw[pixel / 2] >> 4;
+}
+
+/* By pairs, which the compiler makes vectors of. */
+void nibbles_scalar(void *restrict out, const void *restrict raw, size_t first, size_t n)
+{
+	const uint8_t *from = raw;
+	uint8_t *to = out;
+	size_t odd = first % 2 && n > 0, pairs = (n - odd) / 2;
+
+	if (odd)
+		*to++ = nibble(from, first);
+	from += (first + odd) / 2;
+	for (size_t i = 0; i < pairs; i++) {
+		to[2 * i] = from[i] >> 4;
+		to[2 * i + 1] = from[i] & 15;
+	}
+	if (odd + 2 * pairs < n)
+		to[2 * pairs] = from[pairs] >> 4;
+}
+
 const struct unpack_impl *unpack_for(unsigned cpu)
 {
 	const struct unpack_impl *best = unpack_impls;
@@ -65,7 +88,7 @@ const struct unpack_impl *unpack_for(unsigned cpu)
 			[RAW_MONO10_PACKED] = mono10packed_##packed,                               \
 			[RAW_MONO12P] = mono12p_##packed,                                          \
 			[RAW_MONO12_PACKED] = mono12packed_##packed,                               \
-			[RAW_MONO14P] = mono14p_##packed                                           \
+			[RAW_MONO14P] = mono14p_##packed, [RAW_NIBBLES] = nibbles_scalar           \
 		}                                                                                  \
 	}
 

@@ -28,6 +28,7 @@ const struct unpack_impl *unpack_for(unsigned cpu);
 
 /* Variants. Copies are memcpy() everywhere: nothing is faster. */
 unpack_fn copy8, copy16, copy32;
+unpack_fn nibbles_scalar;
 unpack_fn swap16_scalar, swap16_avx2, swap16_avx512;
 unpack_fn swap32_scalar, swap32_avx2, swap32_avx512;
 unpack_fn mono10p_scalar, mono10p_avx2, mono10p_avx512, mono10p_avx512icl;

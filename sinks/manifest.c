@@ -199,6 +199,25 @@ static json_t *reasons(const struct manifest *m)
 	return list;
 }
 
+static json_t *known(double value)
+{
+	return value > 0 ? json_real(value) : json_null();
+}
+
+static json_t *detector(const struct sink_detector *d)
+{
+	json_t *o = json_object();
+
+	set(o, "description", text(d->description));
+	set(o, "width", number(d->width));
+	set(o, "height", number(d->height));
+	set(o, "masked", number(d->masked));
+	set(o, "saturation", d->saturation ? number(d->saturation) : json_null());
+	set(o, "exposure_s", known(d->exposure_s));
+	set(o, "period_s", known(d->period_s));
+	return o;
+}
+
 static json_t *compose(const struct manifest *m)
 {
 	static const char *const states[] = { "running", "complete", "incomplete" };
@@ -222,6 +241,7 @@ static json_t *compose(const struct manifest *m)
 	bad |= set(o, "end", time_text(m->end_ns));
 	bad |= set(o, "end_ns", m->end_ns ? number(m->end_ns) : json_null());
 	bad |= set(o, "expected_from", m->expected_from ? text(m->expected_from) : json_null());
+	bad |= set(o, "detector", m->detector ? detector(m->detector) : json_null());
 	bad |= set(o, "totals", m->totals ? totals(m->totals) : json_null());
 	bad |= set(o, "products", products(m->geometry));
 	bad |= set(o, "sinks", sinks(m));

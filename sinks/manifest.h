@@ -19,8 +19,9 @@ struct manifest {
 	const struct sink_geometry *geometry;
 	const struct lane *lanes; /* [lane_count] */
 	unsigned lane_count;
-	const struct totals *totals; /* NULL: still running */
-	const char *expected_from;   /* NULL: still running */
+	const struct totals *totals;          /* NULL: still running */
+	const char *expected_from;            /* NULL: still running */
+	const struct sink_detector *detector; /* NULL: nothing was said, or still running */
 	const char *const *reasons;
 	unsigned reason_count;
 };

@@ -94,11 +94,21 @@ struct sink_frame {
 };
 
 /* How a series ended, for histogram.csv and manifest.json. Counts are since it began. */
+/* What the detector said of itself when the series began. */
+struct sink_detector {
+	const char *description;
+	uint32_t width, height;      /* pixels, 0: not said; */
+	uint64_t masked;             /* so many of them bad by its mask */
+	uint64_t saturation;         /* counts, 0: not said */
+	double exposure_s, period_s; /* 0: not said */
+};
+
 struct sink_summary {
 	const struct totals *totals;
-	const char *expected_from;  /* "protocol", "config", "seen" */
-	const char *const *reasons; /* why it is incomplete, sentences; */
-	unsigned reason_count;      /* 0: complete, unless a further sink lost frames */
+	const struct sink_detector *detector; /* NULL: nothing */
+	const char *expected_from;            /* "protocol", "config", "seen" */
+	const char *const *reasons;           /* why it is incomplete, sentences; */
+	unsigned reason_count;                /* 0: complete, unless a further sink lost frames */
 	struct bins raw_bins, normalised_bins;
 	const uint64_t *raw_counts, *normalised_counts; /* [bins] */
 	struct histogram_tails raw_tails, normalised_tails;

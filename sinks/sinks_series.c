@@ -108,6 +108,7 @@ static int write_manifest(struct sinks *s, enum manifest_state state, uint64_t e
 		              .lane_count = s->lane_count,
 		              .totals = summary ? summary->totals : NULL,
 		              .expected_from = summary ? summary->expected_from : NULL,
+		              .detector = summary ? summary->detector : NULL,
 		              .reasons = reasons ? reasons->at : NULL,
 		              .reason_count = reasons ? reasons->count : 0 };
 	int err;

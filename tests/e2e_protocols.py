@@ -558,3 +558,40 @@ def a_folder_that_is_no_recording_is_refused(bench):
     status, _, said = bench.run("openbeam-send", "--to", f"ipc://{bench.folder}/end", "--replay",
                                 bench.folder)
     equal(status, 65, f"status; it said {said}")
+
+
+# ---- the daemon ----
+
+def taken(bench, protocol, name, *arguments, settings=None, ends=1, frames=FRAMES, bits=16,
+          dtype="uint16"):
+    """Send to a daemon; its series has every frame, pixel by pixel."""
+    endpoints = [f"ipc://{bench.folder}/{name}{i}" for i in range(ends)]
+    daemon = bench.daemon(endpoints[0], {
+        "ingest.protocol": protocol, "ingest.endpoints": endpoints, "reduce.type": "source",
+        "series.frames": frames, "sinks": [bench.sink(folder=name)], **(settings or {})})
+    others = [word for e in endpoints[1:] for word in ("--to", e)]
+    sender = bench.send(endpoints[0], *others, "--protocol", protocol, "--size",
+                        f"{WIDTH}x{HEIGHT}", "--frames", frames, "--pattern", "counter", *arguments)
+    equal(sender.wait(20), 0, "status of the sender")
+    daemon.wait()
+    series = bench.series(bench.folder / name).require_complete(frames)
+    for number, found in series.images().items():
+        same_pixels(found, counter(number, bits, dtype=dtype), f"{name} {number}")
+
+
+@case(limit=120)
+def the_daemon_takes_every_protocol_and_compression(bench):
+    for protocol, compressions in (
+            ("bsread", ("none", "lz4", "bslz4")), ("dectris-v1", ("none", "lz4", "bslz4")),
+            ("dectris-v2", ("none", "lz4", "bslz4", "bszstd")), ("stins", ("none",)),
+            ("odin-live", ("none", "lz4", "bslz4"))):
+        for compression in compressions:
+            taken(bench, protocol, f"{protocol}-{compression}", "--compression", compression)
+
+
+@case
+def the_daemon_puts_ports_together(bench):
+    for name, bits, dtype in (("Mono4", 4, "uint8"), ("Mono12p", 12, "uint16"),
+                              ("Mono16", 16, "uint16"), ("uint32", 32, "uint32")):
+        taken(bench, "sls", name, "--ports", "3x2", "--pixel-format", name, ends=6, bits=min(bits, 16),
+              dtype=dtype)

@@ -137,7 +137,7 @@ static void publish(struct receiver_side *r, uint64_t number)
 	if (s) {
 		uint64_t *raw = r->raw[s - r->slots];
 
-		s->number = number;
+		s->frame.number = number;
 		for (unsigned i = 0; i < WORDS; i++)
 			raw[i] = word_of(r->index, number, i);
 	}
@@ -167,7 +167,7 @@ static void reduce(const struct receiver_side *r, struct slot *s, uint64_t numbe
 {
 	const uint64_t *raw = s->raw;
 	uint64_t *reduced = s->reduced;
-	bool good = s->number == number;
+	bool good = s->frame.number == number;
 
 	for (unsigned i = 0; i < WORDS; i++) {
 		good = good && raw[i] == word_of(r->index, number, i);
@@ -265,7 +265,7 @@ static void keep(struct receiver_side *r, struct slot *s)
 static void check_reduced(const struct receiver_side *r, const struct slot *s, uint64_t number)
 {
 	const uint64_t *reduced = s->reduced;
-	bool good = s->number == number;
+	bool good = s->frame.number == number;
 
 	for (unsigned i = 0; i < WORDS; i++)
 		good = good && reduced[i] == ~word_of(r->index, number, i);

@@ -50,7 +50,7 @@ static void check(bool good, const char *what, uint64_t number)
 static void check_words(const struct slot *s, uint64_t number, unsigned side)
 {
 	const uint64_t *w = s->reduced;
-	bool good = s->number == number;
+	bool good = s->frame.number == number;
 
 	for (unsigned i = 0; i < WORDS; i++)
 		good = good && w[i] == word_of(number, side, i);
@@ -103,7 +103,7 @@ static uint64_t send_round(void)
 	uint64_t until_ns = clock_monotonic_ns() + TIME_NS, sent = 0;
 
 	for (; sent < SLOTS; sent++) {
-		slots[sent].number = sent;
+		slots[sent].frame.number = sent;
 		write_words(&slots[sent], sent, 0);
 		give(&there, &bell_there, &slots[sent]);
 	}
@@ -114,7 +114,7 @@ static uint64_t send_round(void)
 		check_words(s, sent - SLOTS, 1);
 		check(spare_count(&there) <= SLOTS && spare_count(&back) <= SLOTS,
 		      "more slots than there are", sent);
-		s->number = sent;
+		s->frame.number = sent;
 		write_words(s, sent, 0);
 		give(&there, &bell_there, s);
 	}

@@ -81,7 +81,7 @@ static const struct refusal {
 	{ "reduce: {type: float}\n", { "1:16: reduce.type: 'float'", "float32 | uint16 | uint8" } },
 	{ "ingest: {attach: Bind}\n", { "ingest.attach: 'Bind'", "connect | bind" } },
 	{ "sinks: [{direct: true}]\n", { "sinks.0.direct: 'true'", "auto | yes | no" } },
-	{ "ingest: {protocol: zmq}\n", { "ingest.protocol: 'zmq'", "accepted: array-1.0\n" } },
+	{ "ingest: {protocol: zmq}\n", { "ingest.protocol: 'zmq'", "accepted: array-1.0 | bsread | " } },
 
 	/* numbers */
 	{ "daemon: {batch: eight}\n", { "1:17: daemon.batch: 'eight' is no whole number" } },
@@ -172,12 +172,17 @@ static const struct refusal {
 	{ "sinks: [{every: 2}]\n", { "sinks.0.every: this key is not in this version" } },
 	{ "sinks: [{rate: }]\n", { "sinks.0.rate: this key is not in this version" } },
 	{ "sinks: [{compression: bslz4}]\n", { "bslz4 is not in this version; accepted: none" } },
-	{ "ingest: {curve: {role: client}}\n", { "client is not in this version" } },
-	{ "ingest: {curve: {secret_key_file: k}}\n", { "is not in this version", "\"\"" } },
-	{ "ingest: {protocol: bsread}\n", { "bsread is not in this version" } },
 	{ "series: {start: armed}\n", { "armed is not in this version" } },
 
 	/* keys together, at the place of one that was written */
+	{ "ingest: {curve: {role: client, server_key_file: k}}\n",
+	  { "1:24: ingest.curve.role: client needs ingest.curve.secret_key_file" } },
+	{ "ingest: {curve: {role: server, secret_key_file: k}}\n",
+	  { "server needs ingest.curve.allowed_keys_file, or every client would be let in" } },
+	{ "ingest: {curve: {role: client, secret_key_file: k, allowed_keys_file: a}}\n",
+	  { "client needs ingest.curve.server_key_file" } },
+	{ "ingest: {curve: {secret_key_file: k}}\n",
+	  { "ingest.curve.secret_key_file: keys without ingest.curve.role encrypt nothing" } },
 	{ "reduce:\n  window: [1.5, 0]\n",
 	  { "2:11: reduce.window: low 1.5 must be below high 0" } },
 	{ "reduce: {window: [1, 1]}\n", { "low 1 must be below high 1" } },

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu.h"
+#include "kernels/invalidate.h"
 #include "kernels/reduce.h"
 #include "kernels/registry.h"
+#include "kernels/shuffle.h"
+#include "kernels/unshuffle.h"
 #include "tests/pixels.h"
 
 #include <criterion/criterion.h>
@@ -55,8 +58,11 @@ Test(cpu, detects_levels_whole)
 
 Test(cpu, each_table_gives_the_fastest_that_runs)
 {
+	ASSERT_CHOOSES(unshuffle_impls, unshuffle_for, ROW);
+	ASSERT_CHOOSES(shuffle_impls, shuffle_for, ROW);
 	ASSERT_CHOOSES(unpack_impls, unpack_for, ROW);
 	ASSERT_CHOOSES(flatten_impls, flatten_for, ROW);
+	ASSERT_CHOOSES(invalidate_impls, invalidate_for, ROW);
 	ASSERT_CHOOSES(raw_moments_impls, raw_moments_for, ROW);
 	ASSERT_CHOOSES(moments_impls, moments_for, FUNCTION);
 	ASSERT_CHOOSES(histogram_impls, histogram_for, ROW);

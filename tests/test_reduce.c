@@ -447,7 +447,7 @@ Test(reduce, gives_values_worked_by_hand)
 	_Alignas(64) uint16_t source[32];
 	uint32_t raw_counts[2], counts[3];
 	struct reduction r;
-	struct reduce_job job = { raw, reduced, source, raw_counts, counts, &r };
+	struct reduce_job job = { raw, reduced, source, raw_counts, counts, &r, NULL, 0 };
 	void *scratch;
 
 	cr_assert(reduce_plan_init(&p));
@@ -474,7 +474,7 @@ static void reduce_floats(struct reduce_plan *p, const void *raw, float *ret,
 {
 	_Alignas(64) float reduced[64];
 	uint32_t raw_counts[128], counts[256];
-	struct reduce_job job = { raw, reduced, NULL, raw_counts, counts, ret_r };
+	struct reduce_job job = { raw, reduced, NULL, raw_counts, counts, ret_r, NULL, 0 };
 	void *scratch;
 
 	cr_assert(reduce_plan_init(p));
@@ -644,7 +644,7 @@ Test(reduce, takes_a_threshold_between_two_floats_for_the_upper_one)
 	_Alignas(64) float reduced[16];
 	uint32_t raw_counts[128], counts[256];
 	struct reduction r;
-	struct reduce_job job = { raw, reduced, NULL, raw_counts, counts, &r };
+	struct reduce_job job = { raw, reduced, NULL, raw_counts, counts, &r, NULL, 0 };
 	void *scratch;
 
 	p.offset = p.gain = NULL;

@@ -81,7 +81,6 @@ Test(send_options, refuses_with_the_option_the_value_and_the_remedy)
 		{ "--to tcp://h:1 --pixel-format RGB8", "--pixel-format RGB8", "uint16" },
 		{ "--to tcp://h:1 --pixel-format Mono12g", "--pixel-format Mono12g", "Mono12p" },
 		{ "--to tcp://h:1 --pixel-format Mono12p --big-endian", "Mono12p", "leave out" },
-		{ "--to tcp://h:1 --protocol shm", "--protocol shm", "not in this build" },
 		{ "--to tcp://h:1 --protocol carrots", "--protocol carrots", "--help" },
 		{ "--to tcp://h:1 --compression gzip", "--compression gzip", "bszstd" },
 		{ "--to tcp://h:1 --compression lz4", "--compression lz4", "array-1.0" },
@@ -129,6 +128,23 @@ Test(send_options, refuses_with_the_option_the_value_and_the_remedy)
 		{ "--to tcp://h:1 --tiff a.tif --profile gopro", "--profile", "leave out" },
 		{ "--to tcp://h:1 --tiff a.tif --write-dark d.tif", "--write-dark", "phantom" },
 		{ "--to nowhere", "--to nowhere", "tcp://HOST:PORT" },
+		{ "--to tcp://h:1 --slots 9", "--slots", "--protocol shm" },
+		{ "--to tcp://h:1 --verify", "--verify", "--protocol shm" },
+		{ "--to tcp://h:1 --protocol shm --slots 1", "--slots 1", "from 2" },
+		{ "--to tcp://h:1 --protocol shm --shm-wait 0", "--shm-wait 0", "from 1" },
+		{ "--to tcp://h:1 --protocol shm --shm-name x", "--shm-name x", "/NAME" },
+		{ "--to tcp://h:1 --protocol shm --shm-name /x/y", "/x/y", "/NAME" },
+		{ "--to tcp://h:1 --protocol shm --release tcp://h:1", "tcp://h:1", "127.0.0.1" },
+		{ "--to tcp://h:1 --to tcp://h:2 --protocol shm", "--to", "shm" },
+		{ "--to tcp://h:1 --protocol shm --socket pub", "--socket pub", "shm" },
+		{ "--to tcp://h:1 --protocol shm --hwm 5", "--hwm", "shm" },
+		{ "--to tcp://h:1 --protocol shm --big-endian", "--big-endian", "shm" },
+		{ "--to tcp://h:1 --protocol shm --pixel-format Mono12p", "packed", "shm" },
+		{ "--to tcp://h:1 --protocol shm --corrupt .1", "--corrupt", "shm" },
+		{ "--to tcp://h:1 --protocol shm --truncate .1", "--truncate", "shm" },
+		{ "--to tcp://h:1 --protocol shm --repeat 2", "--repeat", "shm" },
+		{ "--to tcp://h:1 --protocol shm --ports 2x1", "--ports", "shm" },
+		{ "--to tcp://h:1 --protocol shm --stall 5", "--stall", "shm" },
 		{ "--to", "--to", "value" },
 		{ "--bogus", "--bogus", "--help" },
 		{ "stray", "stray", "name" },
@@ -168,6 +184,24 @@ Test(send_options, a_profile_gives_defaults_wherever_it_stands)
 	cr_assert_eq(parse(&o, packed, why), 0, "%s", why);
 	cr_assert(o.format->packing == PACKING_MONO12P && o.width == 2560 && o.rate_hz == 1500);
 	cr_assert(o.faults.type_ignored);
+	send_options_done(&o);
+}
+
+Test(send_options, takes_the_options_of_shared_memory)
+{
+	struct send_options o;
+	char line[] = "--to tcp://h:1 --protocol shm --slots 9 --shm-name /x --shm-wait 70 "
+		      "--release ipc:///y --verify";
+	char plain[] = "--to tcp://h:1 --protocol shm", why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_assert(o.shm.asked && o.shm.slots == 9 && o.shm.wait_ms == 70 && o.shm.verify);
+	cr_assert_str_eq(o.shm.name, "/x");
+	cr_assert_str_eq(o.shm.release, "ipc:///y");
+	send_options_done(&o);
+	cr_assert_eq(parse(&o, plain, why), 0, "%s", why);
+	cr_assert(o.shm.asked && o.shm.slots == 0 && o.shm.wait_ms == 5000 && !o.shm.verify);
+	cr_assert(!o.shm.name && !o.shm.release);
 	send_options_done(&o);
 }
 

@@ -84,7 +84,7 @@ static void send_and_exit(const char *line)
 		                          .type = o.format->type,
 		                          .bits = o.format->bits,
 		                          .memory_limit = 1 << 24 };
-	struct wire_options ends = { o.endpoint_count, o.endpoints, o.bind, o.publish, 100 };
+	struct wire_options ends = { o.endpoint_count, o.endpoints, o.bind, o.publish, 100, NULL };
 	struct pattern pattern;
 	struct stock stock;
 	struct wire wire;
@@ -379,7 +379,7 @@ Test(send_stream, names_the_endpoint_it_cannot_use)
 		     { "tcp://203.0.113.7:9999", true, -ENODEV } };
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct wire_options o = { 1, &rows[i].endpoint, rows[i].bind, false, 10 };
+		struct wire_options o = { 1, &rows[i].endpoint, rows[i].bind, false, 10, NULL };
 		struct wire w;
 		int err = wire_open(&w, &o);
 
@@ -394,7 +394,7 @@ Test(send_stream, names_the_endpoint_it_cannot_use)
 Test(send_stream, does_not_share_a_port)
 {
 	const char *endpoint = "tcp://127.0.0.1:*";
-	struct wire_options o = { 1, &endpoint, true, false, 10 };
+	struct wire_options o = { 1, &endpoint, true, false, 10, NULL };
 	struct wire first, second;
 
 	cr_assert_eq(wire_open(&first, &o), 0, "%s", first.why);

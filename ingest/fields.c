@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ingest/fields.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct type_row {
+	const char *name;
+	enum pixel_type type;
+	enum signed_type stored;
+};
+
+static const struct type_row types[] = {
+	{ "uint8", PIXEL_UINT8, SIGNED_NONE },    { "uint16", PIXEL_UINT16, SIGNED_NONE },
+	{ "uint32", PIXEL_UINT32, SIGNED_NONE },  { "float32", PIXEL_FLOAT32, SIGNED_NONE },
+	{ "int8", PIXEL_FLOAT32, SIGNED_INT8 },   { "int16", PIXEL_FLOAT32, SIGNED_INT16 },
+	{ "int32", PIXEL_FLOAT32, SIGNED_INT32 }, { 0 },
+};
+
+bool field_reject(struct decoded *ret, enum reject reason, const char *format, ...)
+{
+	va_list arguments;
+
+	ret->verdict = VERDICT_REJECTED;
+	ret->reason = reason;
+	va_start(arguments, format);
+	vsnprintf(ret->why, sizeof ret->why, format, arguments);
+	va_end(arguments);
+	header_printable(ret->why);
+	return false;
+}
+
+const json_t *field_of(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return json_is_null(value) ? NULL : value;
+}
+
+const char *field_text(const json_t *object, const char *key)
+{
+	return json_string_value(field_of(object, key));
+}
+
+double field_real(const json_t *object, const char *key, double fallback)
+{
+	const json_t *value = field_of(object, key);
+	uint64_t integer;
+
+	if (json_is_real(value))
+		return json_real_value(value);
+	return header_integer(value, &integer) ? (double)integer : fallback;
+}
+
+bool field_number(const json_t *object, const char *key, struct decoded *ret)
+{
+	const json_t *value = field_of(object, key);
+	uint64_t number;
+
+	if (!value)
+		return field_reject(ret, REJECT_HEADER, "the header has no frame number (key %s)",
+		                    key);
+	if (!header_integer(value, &number))
+		return field_reject(ret, REJECT_HEADER, "%s is no integer from 0 to 2^64 - 2", key);
+	if (number == UINT64_MAX)
+		return field_reject(ret, REJECT_HEADER, "%s is 2^64 - 1, which stands for none",
+		                    key);
+	ret->frame.number = number;
+	ret->number_known = true;
+	return true;
+}
+
+static bool read_length(const json_t *value, uint32_t *ret)
+{
+	uint64_t length;
+
+	if (!header_integer(value, &length) || length == 0 || length > UINT32_MAX)
+		return false;
+	*ret = (uint32_t)length;
+	return true;
+}
+
+bool field_lengths(const json_t *array, uint32_t *ret_first, uint32_t *ret_second)
+{
+	uint32_t first, second;
+
+	if (json_array_size(array) != 2 || !read_length(json_array_get(array, 0), &first) ||
+	    !read_length(json_array_get(array, 1), &second))
+		return false;
+	*ret_first = first;
+	*ret_second = second;
+	return true;
+}
+
+bool field_type(const char *name, bool take_signed, struct decoded *ret)
+{
+	if (!name)
+		return field_reject(ret, REJECT_HEADER, "the header has no pixel type (key type)");
+	for (const struct type_row *t = types; t->name; t++)
+		if (strcmp(t->name, name) == 0 && (take_signed || !t->stored)) {
+			ret->frame.type = t->type;
+			ret->frame.stored = t->stored;
+			return true;
+		}
+	return field_reject(ret, REJECT_TYPE,
+	                    "type is \"%.40s\", uint8, uint16, uint32 or float32 is "
+	                    "taken%s",
+	                    name, take_signed ? ", int8, int16 and int32 as float32" : "");
+}
+
+bool field_size(uint64_t frame_limit, size_t bytes, struct decoded *ret)
+{
+	struct frame *f = &ret->frame;
+	const char *name = wire_name(f->type, f->packing);
+	uint64_t plain, expanded;
+
+	if (!frame_plain_bytes(f, &plain) ||
+	    !wire_bytes(f->width, f->height, f->type, f->packing, &expanded) ||
+	    plain > frame_limit || expanded > frame_limit)
+		return field_reject(ret, REJECT_SHAPE,
+		                    "%u rows of %u %s are more than ingest.frame_limit, %llu bytes",
+		                    f->height, f->width, name, (unsigned long long)frame_limit);
+	if (f->codec == CODEC_NONE && plain != bytes)
+		return field_reject(ret, REJECT_LENGTH,
+		                    "the pixels have %zu bytes, %u rows of %u %s have %llu", bytes,
+		                    f->height, f->width, name, (unsigned long long)plain);
+	if (bytes == 0)
+		return field_reject(ret, REJECT_LENGTH, "the pixels have no bytes");
+	f->bytes = bytes;
+	return true;
+}
+
+/* FNV-1a, 64 bits. */
+uint64_t field_token(const void *data, size_t size)
+{
+	const unsigned char *at = data;
+	uint64_t token = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < size; i++)
+		token = (token ^ at[i]) * UINT64_C(0x100000001b3);
+	return token ? token : 1;
+}
+
+uint64_t field_token_of(const json_t *value)
+{
+	uint64_t number;
+
+	if (header_integer(value, &number))
+		return field_token(&number, sizeof number);
+	if (json_is_string(value))
+		return field_token(json_string_value(value), json_string_length(value));
+	return 0;
+}
