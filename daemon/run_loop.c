@@ -307,7 +307,8 @@ static void tell_peers(struct pipeline *p)
 
 			log_line(LOG_INFO, r->stage.name,
 			         "%s ends messages=%llu bytes=%llu passed_over=%llu connected=%llu "
-			         "disconnected=%llu handshake_failed=%llu refused=%llu reopened=%llu",
+			         "disconnected=%llu handshake_failed=%llu refused=%llu "
+			         "reopened=%llu",
 			         s->endpoint, figure(&r->messages), figure(&r->bytes),
 			         figure(&r->passed_over), figure(&s->events.connected),
 			         figure(&s->events.disconnected),

@@ -372,8 +372,8 @@ int source_wait_any(struct source *s, unsigned count, int wake_fd, int timeout_m
 		items[used++] = (zmq_pollitem_t){ .socket = s[i].socket, .events = ZMQ_POLLIN };
 		items[used++] = (zmq_pollitem_t){ .socket = s[i].monitor, .events = ZMQ_POLLIN };
 		if (s[i].curve.zap)
-			items[used++] = (zmq_pollitem_t){ .socket = s[i].curve.zap,
-				                          .events = ZMQ_POLLIN };
+			items[used++] =
+				(zmq_pollitem_t){ .socket = s[i].curve.zap, .events = ZMQ_POLLIN };
 	}
 	if (wake_fd >= 0)
 		items[used++] = (zmq_pollitem_t){ .fd = wake_fd, .events = ZMQ_POLLIN };

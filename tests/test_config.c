@@ -81,7 +81,8 @@ static const struct refusal {
 	{ "reduce: {type: float}\n", { "1:16: reduce.type: 'float'", "float32 | uint16 | uint8" } },
 	{ "ingest: {attach: Bind}\n", { "ingest.attach: 'Bind'", "connect | bind" } },
 	{ "sinks: [{direct: true}]\n", { "sinks.0.direct: 'true'", "auto | yes | no" } },
-	{ "ingest: {protocol: zmq}\n", { "ingest.protocol: 'zmq'", "accepted: array-1.0 | bsread | " } },
+	{ "ingest: {protocol: zmq}\n",
+	  { "ingest.protocol: 'zmq'", "accepted: array-1.0 | bsread | " } },
 
 	/* numbers */
 	{ "daemon: {batch: eight}\n", { "1:17: daemon.batch: 'eight' is no whole number" } },
