@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/array10_message.h"
 
+#include "bench/encoder.h"
 #include "bench/prng.h"
 
 #include <inttypes.h>
@@ -58,4 +59,18 @@ size_t array10_damaged_header(const struct array10_shape *s, const struct shot *
 	if (shot->corruption == CORRUPT_NOISE)
 		fill_with_noise(ret_header, size, shot->random);
 	return size;
+}
+
+int array10_frame(const struct outgoing *o, const struct shot *shot, unsigned port,
+                  const struct cargo *p, struct draft *d)
+{
+	struct array10_shape shape = { o->width, o->height, o->type, o->big_endian };
+	char header[ARRAY10_HEADER_MAX];
+	size_t bytes = shot->fate == SHOT_CORRUPTED ? array10_damaged_header(&shape, shot, header)
+	                                            : array10_header(&shape, shot->number, header);
+
+	(void)port;
+	draft_bytes(d, header, bytes);
+	draft_body(d, p->data, p->bytes, p->owned);
+	return 0;
 }

@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The header part of an array-1.0 message as a sender writes it, whole or damaged. */
+/* The header part of an array-1.0 message as a sender writes it, whole or damaged. The message is
+ * made by array10_frame() of bench/encoder.h. */
 
 #define ARRAY10_HEADER_MAX 256 /* bytes */
 

@@ -34,7 +34,17 @@ static void pack_pairs(uint8_t *out, const uint16_t *pixels, size_t n, unsigned 
 	}
 }
 
-void pack_pixels(void *out, const uint16_t *pixels, size_t n, enum pixel_packing p)
+/* Pairs, the first in the high half. */
+static void pack_halves(uint8_t *out, const uint8_t *pixels, size_t n)
+{
+	for (size_t i = 0; i < n; i += 2) {
+		unsigned second = i + 1 < n ? pixels[i + 1] : 0;
+
+		*out++ = (uint8_t)((unsigned)pixels[i] << 4 | second);
+	}
+}
+
+void pack_pixels(void *out, const void *pixels, size_t n, enum pixel_packing p)
 {
 	switch (p) {
 	case PACKING_MONO10P:
@@ -48,7 +58,9 @@ void pack_pixels(void *out, const uint16_t *pixels, size_t n, enum pixel_packing
 	case PACKING_MONO12_PACKED:
 		pack_pairs(out, pixels, n, 4);
 		return;
-	case PACKING_NIBBLES: /* of bytes, not of words */
+	case PACKING_NIBBLES:
+		pack_halves(out, pixels, n);
+		return;
 	case PACKING_NONE:
 	case PACKING_COUNT:
 		return;

@@ -45,13 +45,13 @@ static int expose(struct pattern *p, struct phantom *phantom, enum phantom_kind 
 {
 	size_t pixels = (size_t)p->options.width * p->options.height;
 	uint8_t *frame = p->memory + i * p->frame_bytes;
-	uint16_t *unpacked;
+	void *unpacked;
 
 	if (p->options.packing == PACKING_NONE) {
 		phantom_frame(phantom, kind, i, frame);
 		return 0;
 	}
-	unpacked = malloc(pixels * sizeof *unpacked);
+	unpacked = malloc(pixels * pixel_bytes(p->options.type));
 	if (!unpacked) {
 		snprintf(p->why, sizeof p->why, "no memory for a frame: use a smaller --size");
 		return -ENOMEM;
@@ -118,10 +118,9 @@ static void store_pixel(enum pixel_type type, void *pixels, size_t at, uint32_t 
 static void pack_plane(struct pattern *p, size_t pixels, size_t window_step)
 {
 	if (p->options.packing == PACKING_NONE ||
-	    window_step * wire_bits(PIXEL_UINT16, p->options.packing) % 8 != 0)
+	    window_step * wire_bits(p->options.type, p->options.packing) % 8 != 0)
 		return;
-	pack_pixels(p->memory, (const uint16_t *)(const void *)p->memory, pixels,
-	            p->options.packing);
+	pack_pixels(p->memory, p->memory, pixels, p->options.packing);
 	p->packed = true;
 }
 
@@ -146,11 +145,9 @@ static int prepare_counter(struct pattern *p)
 }
 
 /* The row y of the tall image with y * 131 = f * 7919 (mod 4096); 3627 * 131 = 1 (mod 4096). */
-static size_t counter_first(const struct pattern *p, uint64_t number)
+static uint64_t counter_row(uint64_t number)
 {
-	uint64_t row = number % COUNTER_PERIOD * 7919 % COUNTER_PERIOD * 3627 % COUNTER_PERIOD;
-
-	return (size_t)row * p->options.width;
+	return number % COUNTER_PERIOD * 7919 % COUNTER_PERIOD * 3627 % COUNTER_PERIOD;
 }
 
 static int prepare_noise(struct pattern *p)
@@ -165,15 +162,15 @@ static int prepare_noise(struct pattern *p)
 	for (size_t i = 0; i < pixels; i++)
 		store_pixel(o->type, p->memory, i, (uint32_t)(prng_next(&state) >> (64 - o->bits)));
 	pack_plane(p, pixels, 64);
-	p->prepared = NOISE_PLACES;
+	p->prepared = o->noise_places ? o->noise_places : NOISE_PLACES;
 	return 0;
 }
 
-static size_t noise_first(const struct pattern *p, uint64_t number)
+static uint64_t noise_place(const struct pattern *p, uint64_t number)
 {
 	uint64_t state = prng_stream(p->options.seed, number);
 
-	return 64 * (size_t)prng_below(&state, NOISE_PLACES);
+	return prng_below(&state, p->prepared);
 }
 
 /* The frame that begins at pixel `first` of the plane. */
@@ -321,22 +318,38 @@ void pattern_close(struct pattern *p)
 	p->memory = NULL;
 }
 
-int pattern_take(struct pattern *p, uint64_t number, uint64_t index, struct pattern_pixels *ret)
+uint64_t pattern_place(const struct pattern *p, uint64_t number, uint64_t index)
 {
 	switch (p->options.kind) {
 	case PATTERN_COUNTER:
-		return take_window(p, counter_first(p, number), ret);
+		return counter_row(number);
 	case PATTERN_NOISE:
-		return take_window(p, noise_first(p, number), ret);
+		return noise_place(p, number);
 	default:
-		break;
+		return index % pattern_places(p);
 	}
-	if (p->prepared) {
-		*ret = (struct pattern_pixels){ p->memory + index % p->prepared * p->frame_bytes,
-			                        NULL };
-		return 0;
-	}
-	return read_when_taken(p, index % p->pages.count, ret);
+}
+
+uint64_t pattern_places(const struct pattern *p)
+{
+	return p->prepared ? p->prepared : p->pages.count;
+}
+
+int pattern_take_place(struct pattern *p, uint64_t place, struct pattern_pixels *ret)
+{
+	if (p->options.kind == PATTERN_COUNTER)
+		return take_window(p, (size_t)place * p->options.width, ret);
+	if (p->options.kind == PATTERN_NOISE)
+		return take_window(p, 64 * (size_t)place, ret);
+	if (!p->prepared)
+		return read_when_taken(p, place, ret);
+	*ret = (struct pattern_pixels){ p->memory + place * p->frame_bytes, false };
+	return 0;
+}
+
+int pattern_take(struct pattern *p, uint64_t number, uint64_t index, struct pattern_pixels *ret)
+{
+	return pattern_take_place(p, pattern_place(p, number, index), ret);
 }
 
 uint64_t pattern_period(const struct pattern *p)

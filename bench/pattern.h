@@ -34,11 +34,12 @@ struct pattern_options {
 	uint32_t width, height;     /* pixels; not with PATTERN_TIFF */
 	enum pixel_type type;       /* not with PATTERN_TIFF */
 	unsigned bits;              /* significant bits, 1 to 24 */
-	enum pixel_packing packing; /* of PIXEL_UINT16, not with PATTERN_TIFF or big_endian */
+	enum pixel_packing packing; /* one for the type; not with PATTERN_TIFF or big_endian */
 	bool big_endian;
 	uint64_t seed;
 	uint64_t frames;          /* no more than this many are needed; 0: unknown */
 	uint64_t memory_limit;    /* bytes of prepared frames; at least one frame is made */
+	unsigned noise_places;    /* different noise frames; 0: 4096 */
 	const char *const *files; /* PATTERN_TIFF [file_count], alive until pattern_close() */
 	unsigned file_count;
 };
@@ -75,6 +76,14 @@ void pattern_close(struct pattern *p);
  * 0, or -ENOMEM, -EIO with why[]: only where pages are read when taken, and where frames of the
  * counter pattern would begin inside a byte and are packed when taken. */
 int pattern_take(struct pattern *p, uint64_t number, uint64_t index, struct pattern_pixels *ret);
+
+/* Frames at the same place have the same pixels; there are pattern_places() of them. Place p is the
+ * frame with index p of files, phantom, flat and dark. */
+uint64_t pattern_place(const struct pattern *p, uint64_t number, uint64_t index);
+uint64_t pattern_places(const struct pattern *p);
+
+/* As pattern_take(), by place. */
+int pattern_take_place(struct pattern *p, uint64_t place, struct pattern_pixels *ret);
 
 /* Pages of the files, for PATTERN_TIFF; otherwise frames before the pattern repeats, 0 for a
  * pattern that follows the frame number. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* openbeam-send: a simulated detector. */
 #include "bench/phantom.h"
+#include "bench/replay.h"
 #include "bench/send_options.h"
 #include "bench/send_report.h"
 #include "bench/sender.h"
@@ -17,7 +18,7 @@
 #define EX_GOOD          0
 #define EX_BAD_USAGE     2
 #define CALIBRATION_MEAN 16   /* exposures */
-#define PUB_QUEUE        1000 /* messages */
+#define PUB_QUEUE        1000 /* messages, of a recording, too: it is in memory anyway */
 #define PUSH_QUEUE_MIN   6
 #define PUSH_QUEUE_MAX   1000
 #define PUSH_QUEUE_BYTES ((size_t)64 << 20)
@@ -98,8 +99,10 @@ static int write_calibrations(const struct send_options *o)
 	return status;
 }
 
+/* Compressed frames share the memory with those they are made of. */
 static int open_pattern(struct pattern *p, struct send_options *o)
 {
+	bool compressed = o->compression != COMPRESSION_NONE;
 	struct pattern_options wanted = {
 		.kind = o->pattern,
 		.width = o->width,
@@ -110,7 +113,8 @@ static int open_pattern(struct pattern *p, struct send_options *o)
 		.big_endian = o->big_endian,
 		.seed = o->faults.seed,
 		.frames = o->frames,
-		.memory_limit = o->memory_limit,
+		.memory_limit = compressed ? o->memory_limit / 2 : o->memory_limit,
+		.noise_places = compressed ? STOCK_NOISE_PLACES : 0,
 		.files = o->files,
 		.file_count = o->file_count,
 	};
@@ -123,17 +127,44 @@ static int open_pattern(struct pattern *p, struct send_options *o)
 	return EX_GOOD;
 }
 
+/* What only the files could tell. */
+static int check_files(const struct pattern *p, const struct send_options *o)
+{
+	const struct pattern_options *f = &p->options;
+	const char *why = encoder_refuses(o->encoder, f->type, f->packing, f->big_endian);
+
+	if (!why)
+		return EX_GOOD;
+	fprintf(stderr, "openbeam-send: --protocol %s with %s pixels: %s\n", o->encoder->name,
+	        pixel_name(f->type), why);
+	return EX_BAD_USAGE;
+}
+
+static int open_stock(struct stock *s, struct pattern *p, const struct send_options *o)
+{
+	enum framing framing = o->encoder->framings[o->compression];
+	int status = check_files(p, o), err;
+
+	if (status)
+		return status;
+	err = stock_open(s, p, framing, o->memory_limit / 2, o->frames);
+	return err ? complain(status_of(err), s->why) : EX_GOOD;
+}
+
 /* Messages that each endpoint may queue. Pages of files are held in memory until sent. */
 static int queue_length(const struct send_options *o)
 {
-	size_t bits = wire_bits(o->format->type, o->format->packing);
-	size_t frame_bytes = ((size_t)o->width * o->height * bits + 7) / 8;
-	size_t queue = PUSH_QUEUE_BYTES / frame_bytes;
+	size_t frame_bytes, queue;
 
 	if (o->queue_messages)
 		return o->queue_messages;
-	if (o->publish)
+	if (o->publish || o->replay)
 		return PUB_QUEUE;
+	frame_bytes =
+		((size_t)o->width * o->height * wire_bits(o->format->type, o->format->packing) +
+	         7) /
+		8;
+	queue = PUSH_QUEUE_BYTES / frame_bytes;
 	if (o->pattern == PATTERN_TIFF || queue < PUSH_QUEUE_MIN)
 		return PUSH_QUEUE_MIN;
 	return queue < PUSH_QUEUE_MAX ? (int)queue : PUSH_QUEUE_MAX;
@@ -172,16 +203,19 @@ static int open_wire(struct wire *w, const struct send_options *o)
 	return complain(err == -EINVAL ? EX_BAD_USAGE : EX_UNAVAILABLE, w->why);
 }
 
-static int write_report(const struct send_report *r, const struct send_options *o,
-                        const struct pattern *p)
+static int report_status(const struct send_options *o, int err)
 {
-	int err = o->report ? send_report_write(r, o, p, o->report) : 0;
-
 	if (!err)
 		return EX_GOOD;
 	fprintf(stderr, "openbeam-send: cannot write the report %s: %s\n", o->report,
 	        strerror(-err));
 	return err == -EACCES ? EX_NOPERM : err == -ENOSPC || err == -EIO ? EX_IOERR : EX_CANTCREAT;
+}
+
+static int write_report(const struct send_report *r, const struct send_options *o,
+                        const struct pattern *p)
+{
+	return report_status(o, o->report ? send_report_write(r, o, p, o->report) : 0);
 }
 
 /* A report that cannot be written is known before an hour of frames is sent. */
@@ -200,22 +234,22 @@ static int try_report(const struct send_options *o)
 	return errno == EACCES ? EX_NOPERM : EX_CANTCREAT;
 }
 
-static int stream(struct send_options *o, struct pattern *p, struct wire *w)
+static int stream(struct send_options *o, struct stock *stock, struct wire *w)
 {
 	struct send_report report = { 0 };
 	struct sender sender = {
-		.options = o, .pattern = p, .wire = w, .stop = &stop, .report = &report
+		.options = o, .stock = stock, .wire = w, .stop = &stop, .report = &report
 	};
 	int err = sender_run(&sender);
 	int status = err ? complain(EX_IOERR, sender.why) : EX_GOOD;
-	int report_status = write_report(&report, o, p);
+	int written = write_report(&report, o, stock->pattern);
 
 	if (!o->quiet)
 		send_report_print(&report, stderr);
-	if (status == EX_GOOD && sender.gave_up && !stop)
+	if (status == EX_GOOD && sender.courier.gave_up && !stop)
 		status = complain(EX_IOERR, "not everything was delivered within --linger");
 	send_report_done(&report);
-	return status ? status : report_status;
+	return status ? status : written;
 }
 
 /* The endpoints come first: what is wrong with them is said at once, and a receiver finds its
@@ -223,6 +257,7 @@ static int stream(struct send_options *o, struct pattern *p, struct wire *w)
 static int send_frames(struct send_options *o)
 {
 	struct pattern pattern = { 0 };
+	struct stock stock = { 0 };
 	struct wire wire = { 0 };
 	int status = try_report(o);
 
@@ -234,9 +269,52 @@ static int send_frames(struct send_options *o)
 	if (status == EX_GOOD)
 		status = open_pattern(&pattern, o);
 	if (status == EX_GOOD)
-		status = stream(o, &pattern, &wire);
+		status = open_stock(&stock, &pattern, o);
+	if (status == EX_GOOD)
+		status = stream(o, &stock, &wire);
 	wire_close(&wire);
+	stock_close(&stock);
 	pattern_close(&pattern);
+	return status;
+}
+
+static int replay_all(struct send_options *o, struct recording *recording, struct wire *w)
+{
+	struct replay replay = { .options = o, .recording = recording, .wire = w, .stop = &stop };
+	int err = replay_run(&replay);
+	int status = err ? complain(EX_IOERR, replay.why) : EX_GOOD;
+	int written = report_status(o, o->report ? replay_report(&replay, o->report) : 0);
+
+	if (!o->quiet)
+		replay_print(&replay, stderr);
+	if (status == EX_GOOD && replay.courier.gave_up && !stop)
+		status = complain(EX_IOERR, "not everything was delivered within --linger");
+	return status ? status : written;
+}
+
+static int open_recording(struct recording *r, const struct send_options *o)
+{
+	int err = recording_open(r, o->replay, o->memory_limit);
+
+	if (err == -EFBIG)
+		return complain(EX_DATAERR, r->why);
+	return err ? complain(status_of(err), r->why) : EX_GOOD;
+}
+
+static int send_recording(struct send_options *o)
+{
+	struct recording recording = { 0 };
+	struct wire wire = { 0 };
+	int status = try_report(o);
+
+	if (status == EX_GOOD)
+		status = open_recording(&recording, o);
+	if (status == EX_GOOD)
+		status = open_wire(&wire, o);
+	if (status == EX_GOOD)
+		status = replay_all(o, &recording, &wire);
+	wire_close(&wire);
+	recording_close(&recording);
 	return status;
 }
 
@@ -283,6 +361,8 @@ static int run(struct send_options *o)
 		return EX_GOOD;
 	}
 	catch_signals();
+	if (o->replay)
+		return send_recording(o);
 	status = write_calibrations(o);
 	if (status == EX_GOOD && o->endpoint_count)
 		status = o->shm.asked ? share_frames(o) : send_frames(o);

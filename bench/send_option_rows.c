@@ -5,9 +5,28 @@
 
 #include <stddef.h>
 
+const char *send_option_name(enum option_id id)
+{
+	const struct option_row *r = send_option_rows;
+
+	while (r->name && r->id != id)
+		r++;
+	return r->name ? r->name : "";
+}
+
+static void print_protocol(FILE *out, const struct encoder *e)
+{
+	fprintf(out, "  %-12s %s: %s", e->name, e->summary, compression_name(e->usual));
+	for (unsigned c = 0; c < COMPRESSION_COUNT; c++)
+		if (e->framings[c] != FRAMING_NONE && c != e->usual)
+			fprintf(out, ", %s", compression_name((enum compression)c));
+	fputc('\n', out);
+}
+
 void send_options_help(FILE *out)
 {
 	fputs("usage: openbeam-send --to ENDPOINT [options]\n"
+	      "       openbeam-send --to ENDPOINT --replay DIR [options]\n"
 	      "       openbeam-send --write-dark FILE --write-flat FILE [options]\n"
 	      "A simulated detector: streams frames over ZeroMQ, with faults when asked.\n\n",
 	      out);
@@ -17,6 +36,9 @@ void send_options_help(FILE *out)
 		snprintf(left, sizeof left, "--%s %s", r->name, r->value ? r->value : "");
 		fprintf(out, "  %-25s %s\n", left, r->help);
 	}
+	fputs("\nprotocols, and their compressions, the usual one first:\n", out);
+	for (const struct encoder *e = encoders; e->name; e++)
+		print_protocol(out, e);
 	fputs("\nprofiles (--size, --pixel-format, --rate and --seconds at once; each can still be "
 	      "given):\n",
 	      out);
@@ -24,16 +46,16 @@ void send_options_help(FILE *out)
 		fprintf(out, "  %-12s %4ux%-4u %-7s %6g Hz  %5g s  %s\n", p->name, p->width,
 		        p->height, p->format, p->rate_hz, p->seconds, p->summary);
 	fputs("\nexit status: 0 done or stopped by TERM or INT, 2 usage, 66 a file is not there,\n"
-	      "65 a file is no usable TIFF or key, 69 cannot bind or connect, 71 no memory, 73 "
-	      "cannot\n"
-	      "write a file, 74 input or output failed, 77 permission\n",
+	      "65 a file is no usable TIFF or key, a folder no recording, 69 cannot bind or "
+	      "connect,\n"
+	      "71 no memory, 73 cannot write a file, 74 input or output failed, 77 permission\n",
 	      out);
 }
 
 const struct option_row send_option_rows[] = {
 	{ "to", "ENDPOINT", "tcp://HOST:PORT or ipc://PATH; repeated: frames go round", OPTION_TO },
 	{ "attach", "HOW", "bind (default) or connect", OPTION_ATTACH },
-	{ "socket", "KIND", "push (default; waits for the receiver) or pub (drops)",
+	{ "socket", "KIND", "push (default; waits for the receiver) or pub (drops; default of sls)",
 	  OPTION_SOCKET },
 	{ "hwm", "MESSAGES", "queue per endpoint; default 64 MiB of frames, pub 1000", OPTION_HWM },
 	{ "wait", "S", "pub: wait so long for a subscriber (default 10)", OPTION_WAIT },
@@ -45,19 +67,38 @@ const struct option_row send_option_rows[] = {
 	  OPTION_CURVE_SECRET_KEY },
 	{ "curve-server-key", "FILE", "client: public key of the receiver that is the server",
 	  OPTION_CURVE_SERVER_KEY },
-	{ "protocol", "NAME", "array-1.0 (default), or shm: frames in shared memory, one host",
-	  OPTION_PROTOCOL },
+	{ "protocol", "NAME", "one of those below (default array-1.0)", OPTION_PROTOCOL },
+	{ "compression", "NAME", "none, lz4, bslz4 or bszstd, as far as the protocol has it",
+	  OPTION_COMPRESSION },
+	{ "header-detail", "NAME", "dectris: none, basic (default) or all, with a pixel mask",
+	  OPTION_HEADER_DETAIL },
+	{ "channel", "NAME", "of the image: bsread, dectris-v2, odin-live", OPTION_CHANNEL },
+	{ "series", "N", "id of the first series (default 1)", OPTION_SERIES },
+	{ "repeat", "N", "send N series, each from --first on, or the recording N times",
+	  OPTION_REPEAT },
+	{ "no-start", NULL, "leave out what announces a series", OPTION_NO_START },
+	{ "no-end", NULL, "leave out what ends a series", OPTION_NO_END },
+	{ "early-end", "K", "send the end before the last K frames", OPTION_EARLY_END },
+	{ "start-to-all", NULL, "dectris-v2: start and end to every endpoint",
+	  OPTION_START_TO_ALL },
+	{ "ports", "CxR", "sls: columns and rows of ports; a --to for each, row by row",
+	  OPTION_PORTS },
+	{ "lose-port", "P", "sls: chance that a port's part of a frame is never sent",
+	  OPTION_LOSE_PORT },
 	{ "profile", "NAME", "one of the sources below", OPTION_PROFILE },
 	{ "size", "WxH", "pixels (default 2560x2160)", OPTION_SIZE },
 	{ "pixel-format", "NAME",
 	  "Mono16 (default) Mono8 Mono10 Mono12 Mono14, packed Mono10p Mono12p Mono14p\n"
-	  "                            Mono10Packed Mono12Packed, or uint8 uint16 uint32 float32",
+	  "                            Mono10Packed Mono12Packed, for sls Mono4, or uint8 uint16\n"
+	  "                            uint32 float32",
 	  OPTION_PIXEL_FORMAT },
 	{ "big-endian", NULL, "send pixels most significant byte first", OPTION_BIG_ENDIAN },
 	{ "pattern", "NAME", "phantom (default), flat, dark, counter or noise", OPTION_PATTERN },
 	{ "tiff", "FILE...", "send the pages of TIFF files, again and again", OPTION_TIFF },
 	{ "memory", "MIB", "prepared frames take at most this (default 512)", OPTION_MEMORY },
 	{ "seed", "N", "of the picture and of the faults (default 1)", OPTION_SEED },
+	{ "replay", "DIR", "send recorded messages as they are, --rate of them a second",
+	  OPTION_REPLAY },
 	{ "rate", "HZ", "numbers a second; 0 (default): as fast as possible", OPTION_RATE },
 	{ "frames", "N",
 	  "frame numbers, lost ones included (default 1000, of files: each page once); 0: until "

@@ -4,8 +4,8 @@
 
 /* The options of openbeam-send: parsed and explained from one table. */
 
-/* In groups: transport, picture (PROTOCOL to SEED), stream (RATE to STALL), output, shared memory
- * (SLOTS to VERIFY). */
+/* In groups: transport, protocol (PROTOCOL to LOSE_PORT), picture (PROFILE to REPLAY), stream (RATE
+ * to STALL), output, shared memory (SLOTS to VERIFY). */
 enum option_id {
 	OPTION_TO = 256,
 	OPTION_ATTACH,
@@ -17,6 +17,17 @@ enum option_id {
 	OPTION_CURVE_SECRET_KEY,
 	OPTION_CURVE_SERVER_KEY,
 	OPTION_PROTOCOL,
+	OPTION_COMPRESSION,
+	OPTION_HEADER_DETAIL,
+	OPTION_CHANNEL,
+	OPTION_SERIES,
+	OPTION_REPEAT,
+	OPTION_NO_START,
+	OPTION_NO_END,
+	OPTION_EARLY_END,
+	OPTION_START_TO_ALL,
+	OPTION_PORTS,
+	OPTION_LOSE_PORT,
 	OPTION_PROFILE,
 	OPTION_SIZE,
 	OPTION_PIXEL_FORMAT,
@@ -25,6 +36,7 @@ enum option_id {
 	OPTION_TIFF,
 	OPTION_MEMORY,
 	OPTION_SEED,
+	OPTION_REPLAY,
 	OPTION_RATE,
 	OPTION_FRAMES,
 	OPTION_SECONDS,
@@ -47,7 +59,8 @@ enum option_id {
 	OPTION_SHM_NAME,
 	OPTION_RELEASE,
 	OPTION_SHM_WAIT,
-	OPTION_VERIFY
+	OPTION_VERIFY,
+	OPTION_END
 };
 
 struct option_row {
@@ -57,5 +70,8 @@ struct option_row {
 
 /* Ended by a row with name NULL; `value` is NULL for an option without one. */
 extern const struct option_row send_option_rows[];
+
+/* Without the dashes. */
+const char *send_option_name(enum option_id id);
 
 #endif

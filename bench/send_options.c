@@ -2,26 +2,15 @@
 #include "bench/send_options.h"
 
 #include "bench/arguments.h"
-#include "bench/send_option_rows.h"
+#include "bench/send_reading.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WHY_BYTES  512
-#define PIXELS_MAX ((uint64_t)1 << 28)
-
-/* What is known only while the command line is read. */
-struct reading {
-	struct send_options *o;
-	const struct send_profile *profile;
-	bool size_given, rate_given, frames_given, pattern_given, role_given;
-	const char *shm_given; /* an option of shared memory, without the dashes */
-	char *why;
-};
+#define CHANNEL_MAX 100 /* characters */
 
 static int refuse(const struct reading *r, const char *name, const char *value,
                   const char *accepted)
@@ -91,10 +80,55 @@ static int read_endpoint(const struct reading *r, const char *value)
 
 static int read_protocol(const struct reading *r, const char *value)
 {
-	r->o->shm.asked = strcmp(value, "shm") == 0;
-	if (r->o->shm.asked || strcmp(value, "array-1.0") == 0)
+	r->o->encoder = encoder_find(value);
+	if (!r->o->encoder)
+		return refuse(r, "protocol", value, "unknown; --help lists the protocols");
+	r->o->shm.asked = !r->o->encoder->frame;
+	return 0;
+}
+
+static int read_compression(const struct reading *r, const char *value)
+{
+	for (unsigned c = 0; c < COMPRESSION_COUNT; c++)
+		if (strcmp(value, compression_name((enum compression)c)) == 0) {
+			r->o->compression = (enum compression)c;
+			return 0;
+		}
+	return refuse(r, "compression", value, "must be none, lz4, bslz4 or bszstd");
+}
+
+static int read_detail(const struct reading *r, const char *value)
+{
+	for (unsigned k = 0; k < DETAIL_COUNT; k++)
+		if (strcmp(value, header_detail_name((enum header_detail)k)) == 0) {
+			r->o->detail = (enum header_detail)k;
+			return 0;
+		}
+	return refuse(r, "header-detail", value, "must be none, basic or all");
+}
+
+/* It goes into JSON as it is. */
+static int read_channel(const struct reading *r, const char *value)
+{
+	size_t length = strlen(value);
+
+	for (size_t i = 0; i < length; i++)
+		if (value[i] < ' ' || value[i] > '~' || value[i] == '"' || value[i] == '\\')
+			return refuse(
+				r, "channel", value,
+				"must be printable, without quotation marks and back slashes");
+	if (length == 0 || length > CHANNEL_MAX)
+		return refuse(r, "channel", value, "must have 1 to 100 characters");
+	r->o->channel = value;
+	return 0;
+}
+
+static int read_ports(const struct reading *r, const char *value)
+{
+	if (argument_size(value, &r->o->columns, &r->o->rows) &&
+	    (uint64_t)r->o->columns * r->o->rows <= SEND_ENDPOINTS_MAX)
 		return 0;
-	return refuse(r, "protocol", value, "not in this version, which sends array-1.0 and shm");
+	return refuse(r, "ports", value, "must be COLUMNSxROWS of at most 64 ports, such as 2x4");
 }
 
 static int read_format(const struct reading *r, const char *value)
@@ -104,8 +138,8 @@ static int read_format(const struct reading *r, const char *value)
 	if (!f)
 		return refuse(r, "pixel-format", value,
 		              "unknown; Mono8, Mono10, Mono12, Mono14, Mono16, Mono10p, Mono12p, "
-		              "Mono14p, Mono10Packed, Mono12Packed, uint8, uint16, uint32 and "
-		              "float32 can be sent");
+		              "Mono14p, Mono10Packed, Mono12Packed, Mono4, uint8, uint16, "
+		              "uint32 and float32 can be sent");
 	r->o->format = f;
 	return 0;
 }
@@ -115,7 +149,6 @@ static int read_pattern(struct reading *r, const char *value)
 	for (int k = 0; k < PATTERN_TIFF; k++)
 		if (strcmp(value, pattern_name((enum pattern_kind)k)) == 0) {
 			r->o->pattern = (enum pattern_kind)k;
-			r->pattern_given = true;
 			return 0;
 		}
 	return refuse(r, "pattern", value, "must be phantom, flat, dark, counter or noise");
@@ -181,9 +214,6 @@ static int take_shm(struct reading *r, enum option_id id, const char *value)
 {
 	struct shm_options *shm = &r->o->shm;
 
-	for (const struct option_row *row = send_option_rows; row->name; row++)
-		if (row->id == id)
-			r->shm_given = row->name;
 	switch (id) {
 	case OPTION_SLOTS:
 		return read_whole(r, "slots", value, 2, 65536, &shm->slots);
@@ -218,7 +248,6 @@ static int take_transport(struct reading *r, enum option_id id, const char *valu
 	case OPTION_LINGER:
 		return read_amount(r, "linger", value, 86400, &o->linger_s);
 	case OPTION_CURVE_ROLE:
-		r->role_given = true;
 		return read_choice(r, "curve-role", value, "client", "server", &o->curve_server);
 	case OPTION_CURVE_SECRET_KEY:
 		o->curve_secret_key = value;
@@ -250,23 +279,56 @@ static int take_transport(struct reading *r, enum option_id id, const char *valu
 	}
 }
 
-/* Options about the pixels. */
-static int take_picture(struct reading *r, enum option_id id, const char *value)
+/* Options about the protocol. */
+static int take_protocol(struct reading *r, enum option_id id, const char *value)
 {
 	struct send_options *o = r->o;
 
 	switch (id) {
 	case OPTION_PROTOCOL:
 		return read_protocol(r, value);
+	case OPTION_COMPRESSION:
+		return read_compression(r, value);
+	case OPTION_HEADER_DETAIL:
+		return read_detail(r, value);
+	case OPTION_CHANNEL:
+		return read_channel(r, value);
+	case OPTION_SERIES:
+		return read_number(r, "series", value, 0, UINT64_MAX >> 1, &o->series);
+	case OPTION_REPEAT:
+		return read_number(r, "repeat", value, 1, 1000000000, &o->repeat);
+	case OPTION_NO_START:
+		o->no_start = true;
+		return 0;
+	case OPTION_NO_END:
+		o->no_end = true;
+		return 0;
+	case OPTION_EARLY_END:
+		return read_number(r, "early-end", value, 1, UINT64_MAX >> 8, &o->early_end);
+	case OPTION_START_TO_ALL:
+		o->start_to_all = true;
+		return 0;
+	case OPTION_PORTS:
+		return read_ports(r, value);
+	default:
+		return read_chance(r, "lose-port", value, &o->lose_port);
+	}
+}
+
+/* Options about the pixels. */
+static int take_picture(struct reading *r, enum option_id id, const char *value)
+{
+	struct send_options *o = r->o;
+
+	switch (id) {
 	case OPTION_PROFILE:
 		return read_profile(r, value);
 	case OPTION_SIZE:
-		r->size_given = argument_size(value, &o->width, &o->height);
-		if (!r->size_given)
-			return refuse(r, "size", value,
-			              "must be WIDTHxHEIGHT in pixels, each from 1 to 65535, such "
-			              "as 2560x2160");
-		return 0;
+		if (argument_size(value, &o->width, &o->height))
+			return 0;
+		return refuse(r, "size", value,
+		              "must be WIDTHxHEIGHT in pixels, each from 1 to 65535, such as "
+		              "2560x2160");
 	case OPTION_PIXEL_FORMAT:
 		return read_format(r, value);
 	case OPTION_BIG_ENDIAN:
@@ -279,6 +341,9 @@ static int take_picture(struct reading *r, enum option_id id, const char *value)
 		return 0;
 	case OPTION_MEMORY:
 		return read_memory(r, value);
+	case OPTION_REPLAY:
+		o->replay = value;
+		return 0;
 	default:
 		return read_number(r, "seed", value, 0, UINT64_MAX, &o->faults.seed);
 	}
@@ -291,10 +356,8 @@ static int take_stream(struct reading *r, enum option_id id, const char *value)
 
 	switch (id) {
 	case OPTION_RATE:
-		r->rate_given = true;
 		return read_amount(r, "rate", value, 1e6, &o->rate_hz);
 	case OPTION_FRAMES:
-		r->frames_given = true;
 		return read_number(r, "frames", value, 0, UINT64_MAX >> 8, &o->frames);
 	case OPTION_SECONDS:
 		return read_amount(r, "seconds", value, 1e8, &o->seconds);
@@ -319,7 +382,10 @@ static int take_stream(struct reading *r, enum option_id id, const char *value)
 
 static int take_option(struct reading *r, enum option_id id, const char *value)
 {
-	if (id >= OPTION_PROTOCOL && id <= OPTION_SEED)
+	r->given[id - OPTION_TO] = true;
+	if (id >= OPTION_PROTOCOL && id <= OPTION_LOSE_PORT)
+		return take_protocol(r, id, value);
+	if (id >= OPTION_PROFILE && id <= OPTION_REPLAY)
 		return take_picture(r, id, value);
 	if (id >= OPTION_RATE && id <= OPTION_STALL)
 		return take_stream(r, id, value);
@@ -328,183 +394,7 @@ static int take_option(struct reading *r, enum option_id id, const char *value)
 	return take_transport(r, id, value);
 }
 
-static int apply_profile(struct reading *r)
-{
-	const struct send_profile *p = r->profile;
-	struct send_options *o = r->o;
-
-	if (!p)
-		return 0;
-	if (!o->format)
-		o->format = pixel_format_find(p->format);
-	if (!r->size_given) {
-		o->width = p->width;
-		o->height = p->height;
-	}
-	if (!r->rate_given)
-		o->rate_hz = p->rate_hz;
-	if (!r->frames_given && o->seconds == 0.0)
-		o->seconds = p->seconds;
-	return 0;
-}
-
-static int check_files(const struct reading *r)
-{
-	struct send_options *o = r->o;
-
-	if (o->file_count == 0)
-		return 0;
-	if (r->size_given || o->format || r->pattern_given || r->profile) {
-		snprintf(r->why, WHY_BYTES,
-		         "--tiff sends the files' own size and type: leave out --size, "
-		         "--pixel-format, --pattern and --profile");
-		return -EINVAL;
-	}
-	if (o->write_dark || o->write_flat) {
-		snprintf(r->why, WHY_BYTES,
-		         "--write-dark and --write-flat belong to the phantom, not to --tiff");
-		return -EINVAL;
-	}
-	o->pattern = PATTERN_TIFF;
-	return 0;
-}
-
-static int check_length(struct reading *r)
-{
-	struct send_options *o = r->o;
-
-	if (o->seconds > 0.0 && r->frames_given) {
-		snprintf(r->why, WHY_BYTES, "--seconds and --frames both give the length: use one");
-		return -EINVAL;
-	}
-	if (o->seconds > 0.0 && o->rate_hz == 0.0) {
-		snprintf(r->why, WHY_BYTES, "--seconds %g needs a --rate above 0", o->seconds);
-		return -EINVAL;
-	}
-	if (o->seconds > 0.0)
-		o->frames = (uint64_t)fmax(1.0, floor(o->seconds * o->rate_hz + 0.5));
-	else if (!r->frames_given && o->pattern != PATTERN_TIFF)
-		o->frames = 1000;
-	o->endless = r->frames_given && o->frames == 0;
-	if (o->endless && o->stall_ms > 0.0) {
-		snprintf(r->why, WHY_BYTES, "--stall %g is in the middle, and --frames 0 has none",
-		         o->stall_ms);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int check_together(struct reading *r)
-{
-	struct send_options *o = r->o;
-	double unusable = o->faults.lose + o->faults.corrupt + o->faults.truncate;
-
-	if (unusable > 1.0 + 1e-12) {
-		snprintf(r->why, WHY_BYTES,
-		         "--lose, --corrupt and --truncate add up to %g; a frame has one fate: at "
-		         "most 1",
-		         unusable);
-		return -EINVAL;
-	}
-	if (o->endpoint_count == 0 && !o->write_dark && !o->write_flat) {
-		snprintf(r->why, WHY_BYTES,
-		         "where to? give --to ENDPOINT, such as --to tcp://127.0.0.1:9999");
-		return -EINVAL;
-	}
-	if (!o->format)
-		o->format = pixel_format_find("Mono16");
-	if (o->big_endian && o->format->packing != PACKING_NONE) {
-		snprintf(r->why, WHY_BYTES,
-		         "--big-endian: %s has an order of its own; leave out one of the two",
-		         o->format->name);
-		return -EINVAL;
-	}
-	o->faults.type_ignored = o->format->packing != PACKING_NONE;
-	return 0;
-}
-
-static int check_size(const struct reading *r)
-{
-	const struct send_options *o = r->o;
-
-	if ((uint64_t)o->width * o->height <= PIXELS_MAX)
-		return 0;
-	snprintf(r->why, WHY_BYTES, "--size %ux%u: a frame has at most 2^28 pixels, 16384x16384",
-	         o->width, o->height);
-	return -EINVAL;
-}
-
-/* What shared memory has no room for, or no need of. */
-static int check_shm(const struct reading *r)
-{
-	const struct send_options *o = r->o;
-	const struct {
-		bool given;
-		const char *option;
-	} rows[] = { { o->endpoint_count > 1, "a second --to" },
-		     { o->publish, "--socket pub" },
-		     { o->queue_messages, "--hwm" },
-		     { o->big_endian, "--big-endian" },
-		     { o->format->packing != PACKING_NONE, "a packed --pixel-format" },
-		     { o->faults.corrupt > 0, "--corrupt" },
-		     { o->faults.truncate > 0, "--truncate" },
-		     { o->curve_secret_key, "--curve-secret-key" },
-		     { o->stall_ms > 0, "--stall" } };
-
-	if (!o->shm.asked && r->shm_given) {
-		snprintf(r->why, WHY_BYTES, "--%s belongs to --protocol shm", r->shm_given);
-		return -EINVAL;
-	}
-	for (size_t i = 0; o->shm.asked && i < sizeof rows / sizeof *rows; i++)
-		if (rows[i].given) {
-			snprintf(r->why, WHY_BYTES, "--protocol shm does not go with %s",
-			         rows[i].option);
-			return -EINVAL;
-		}
-	return 0;
-}
-
-static int check_curve(const struct reading *r)
-{
-	const struct send_options *o = r->o;
-
-	if (!o->curve_secret_key && (r->role_given || o->curve_server_key)) {
-		snprintf(r->why, WHY_BYTES,
-		         "CURVE needs --curve-secret-key FILE; openbeam keygen makes one");
-		return -EINVAL;
-	}
-	if (o->curve_secret_key && !o->curve_server != !!o->curve_server_key) {
-		snprintf(r->why, WHY_BYTES,
-		         o->curve_server ? "--curve-server-key %s: is for --curve-role client"
-		                         : "--curve-role client needs --curve-server-key FILE, "
-		                           "with the public key of the receiver",
-		         o->curve_server_key);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int check_all(struct reading *r)
-{
-	int err = check_files(r);
-
-	if (!err)
-		err = check_curve(r);
-
-	if (!err)
-		err = apply_profile(r);
-	if (!err)
-		err = check_size(r);
-	if (!err)
-		err = check_length(r);
-	if (!err)
-		err = check_together(r);
-	if (!err)
-		err = check_shm(r);
-	return err;
-}
-
-#define ROWS_MAX 48
+#define ROWS_MAX 64
 
 static void getopt_table(struct option table[ROWS_MAX])
 {
@@ -573,6 +463,11 @@ int send_options_parse(struct send_options *ret, int argc, char **argv, char why
 		.width = 2560,
 		.height = 2160,
 		.memory_limit = UINT64_C(512) << 20,
+		.detail = DETAIL_BASIC,
+		.series = 1,
+		.repeat = 1,
+		.columns = 1,
+		.rows = 1,
 		.faults = { .step = 1, .seed = 1 },
 		.shm = { .wait_ms = 5000 },
 	};
@@ -586,7 +481,7 @@ int send_options_parse(struct send_options *ret, int argc, char **argv, char why
 	}
 	err = read_line(&r, argc, argv);
 	if (!err && o.action == SEND_STREAM)
-		err = check_all(&r);
+		err = reading_check(&r);
 	if (err) {
 		send_options_done(&o);
 		return err;

@@ -2,6 +2,7 @@
 #ifndef BENCH_SEND_OPTIONS_H
 #define BENCH_SEND_OPTIONS_H
 
+#include "bench/encoder.h"
 #include "bench/faults.h"
 #include "bench/pattern.h"
 #include "bench/send_profiles.h"
@@ -35,6 +36,18 @@ struct send_options {
 	const char *curve_secret_key, *curve_server_key; /* paths or NULL */
 	double wait_s;   /* publish: how long to wait for a subscriber */
 	double linger_s; /* after the last message, or SEND_FOR_EVER */
+
+	const struct encoder *encoder;
+	enum compression compression; /* one that the encoder has */
+	enum header_detail detail;
+	const char *channel; /* the encoder's, unless another was asked for */
+	uint64_t series;     /* id of the first */
+	uint64_t repeat;     /* so many series, at least 1; only 1 when endless */
+	bool no_start, no_end, start_to_all;
+	uint64_t early_end;     /* frames that come after the end; 0: none */
+	uint32_t columns, rows; /* of ports, 1 x 1 without; an endpoint each */
+	double lose_port;       /* chance */
+	const char *replay;     /* folder of a recording, or NULL; then only `repeat` and rate_hz */
 
 	uint32_t width, height; /* pixels; not with files */
 	const struct pixel_format *format;

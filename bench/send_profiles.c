@@ -36,6 +36,7 @@ const struct pixel_format pixel_formats[] = {
 	{ "Mono12p", PIXEL_UINT16, 12, PACKING_MONO12P },
 	{ "Mono12Packed", PIXEL_UINT16, 12, PACKING_MONO12_PACKED },
 	{ "Mono14p", PIXEL_UINT16, 14, PACKING_MONO14P },
+	{ "Mono4", PIXEL_UINT8, 4, PACKING_NIBBLES },
 	{ 0 },
 };
 

@@ -1,185 +1,237 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/sender.h"
 
-#include "bench/array10_message.h"
 #include "bench/clock.h"
+#include "bench/prng.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
-#define STOPPED          1               /* beside negative errno */
-#define BLOCKED_MS       100             /* between looks at the stop flag */
-#define FAREWELL_NS      (2 * NS_PER_S)  /* what a stopped sender still gives its receiver */
-#define NOTICE_NS        NS_PER_S        /* of waiting before it is called so */
-#define QUIET_NS         (NS_PER_S / 10) /* that the connections must stay empty at the end */
-#define DELIVERY_POLL_NS (NS_PER_S / 500)
+#define PERIOD_NS UINT64_C(1000000) /* in headers, of a stream without a rate */
+#define PORT_LOSS UINT64_C(0x9027)  /* stream of random numbers */
 
-static void show_progress(struct sender *s, uint64_t now_ns)
+static void write_progress(void *user, double waited_s, char ret_line[160])
 {
+	const struct sender *s = user;
 	const struct send_report *r = s->report;
-	double seconds = (double)(now_ns - s->step_ns) * 1e-9;
-	char line[160];
 
-	if (!progress_due(&s->progress, now_ns))
-		return;
-	if (now_ns - s->step_ns > NOTICE_NS)
-		snprintf(line, sizeof line,
+	if (waited_s > 0)
+		snprintf(ret_line, 160,
 		         "%" PRIu64 " messages sent, waiting for the receiver %.0f s", r->messages,
-		         seconds);
+		         waited_s);
 	else
-		snprintf(line, sizeof line, "%" PRIu64 " messages, %.2f GB, frame %" PRIu64,
+		snprintf(ret_line, 160, "%" PRIu64 " messages, %.2f GB, frame %" PRIu64,
 		         r->messages, (double)r->bytes * 1e-9,
-		         s->options->faults.first + (s->newest - 1) * s->options->faults.step);
-	progress_show(&s->progress, now_ns, line);
+		         s->options->faults.first +
+		                 (s->newest ? s->newest - 1 : 0) * s->options->faults.step);
 }
 
-static void sleep_until(const struct sender *s, uint64_t deadline_ns)
+static int no_memory(struct sender *s, const char *what)
 {
-	while (!*s->stop && clock_now_ns() < deadline_ns)
-		clock_sleep_until(deadline_ns);
+	snprintf(s->why, sizeof s->why, "no memory for %s", what);
+	return -ENOMEM;
 }
 
-/* A push waits for its receiver, for ever; a publisher gives up and sends all the same. */
-static void await_peers(struct sender *s)
+/* ---- one message ---- */
+
+/* Send the draft to one end, or to all. */
+static int send_draft(struct sender *s, unsigned first, unsigned count)
 {
-	bool publish = s->options->publish;
-	uint64_t end = clock_now_ns() + (uint64_t)(s->options->wait_s * 1e9);
+	struct wire_message m;
+	int err = draft_message(&s->draft, s->wire, &m);
 
-	while (!*s->stop && !wire_ready(s->wire, BLOCKED_MS)) {
-		uint64_t now = clock_now_ns();
-
-		if (publish && now >= end) {
-			progress_clear(&s->progress);
-			fprintf(stderr,
-			        "openbeam-send: no subscriber after %g s: sending all the same\n",
-			        s->options->wait_s);
-			return;
-		}
-		if (progress_due(&s->progress, now))
-			progress_show(&s->progress, now,
-			              publish ? "waiting for a subscriber"
-			                      : "waiting for a receiver");
-	}
-}
-
-/* Wait for the time of this slot. Deadlines are absolute: a late frame does not delay the
- * following ones. */
-static void pace(struct sender *s, uint64_t slot)
-{
-	double rate = s->options->rate_hz;
-	uint64_t deadline, now, late;
-
-	if (rate == 0.0)
-		return;
-	deadline = s->start_ns + (uint64_t)((double)slot * 1e9 / rate);
-	sleep_until(s, deadline);
-	now = clock_now_ns();
-	late = now > deadline ? now - deadline : 0;
-	if ((double)late * rate > 1e9)
-		s->report->late++;
-	if (late > s->report->late_max_ns)
-		s->report->late_max_ns = late;
-}
-
-/* The clock of the detector stands still meanwhile. */
-static void stall(struct sender *s)
-{
-	uint64_t length_ns = (uint64_t)(s->options->stall_ms * 1e6);
-
-	sleep_until(s, clock_now_ns() + length_ns);
-	s->start_ns += length_ns;
-}
-
-/* More pixels than the header says: up to a row more, in a copy with room for them. */
-static int lengthen(struct sender *s, const struct shot *shot, struct pattern_pixels *pixels,
-                    size_t *bytes)
-{
-	size_t extra = 1 + shot->random % (s->pattern->options.width *
-	                                   pixel_bytes(s->pattern->options.type));
-	uint8_t *copy = malloc(*bytes + extra);
-
-	if (!copy) {
-		snprintf(s->why, sizeof s->why, "no memory for a copy of a frame");
-		return -ENOMEM;
-	}
-	memcpy(copy, pixels->data, *bytes);
-	memset(copy + *bytes, 0, extra);
-	if (pixels->owned)
-		free(pixels->data);
-	*pixels = (struct pattern_pixels){ copy, true };
-	*bytes += extra;
-	return 0;
-}
-
-/* The pixels of a step, as long as its fate wants them. */
-static int take_pixels(struct sender *s, const struct shot *shot, struct pattern_pixels *ret,
-                       size_t *ret_bytes)
-{
-	size_t bytes = s->pattern->frame_bytes;
-	int err = pattern_take(s->pattern, shot->number, shot->index, ret);
-
-	if (err) {
-		snprintf(s->why, sizeof s->why, "%s", s->pattern->why);
-		return err;
-	}
-	*ret_bytes = bytes;
-	if (shot->fate == SHOT_TRUNCATED)
-		*ret_bytes = shot->random % bytes;
-	if (shot->fate == SHOT_CORRUPTED && shot->corruption == CORRUPT_LONG_PIXELS)
-		return lengthen(s, shot, ret, ret_bytes);
-	return 0;
-}
-
-static size_t make_header(const struct sender *s, const struct shot *shot,
-                          char header[ARRAY10_HEADER_MAX])
-{
-	const struct pattern_options *p = &s->pattern->options;
-	struct array10_shape shape = { p->width, p->height, p->type, p->big_endian };
-
-	if (shot->fate == SHOT_CORRUPTED)
-		return array10_damaged_header(&shape, shot, header);
-	return array10_header(&shape, shot->number, header);
-}
-
-/* Queue the message, waiting as long as it takes. */
-static int push(struct sender *s, struct wire_message *m)
-{
-	unsigned end = (unsigned)(s->report->messages % s->options->endpoint_count);
-	int err;
-
-	while ((err = wire_send(s->wire, end, m)) == -EAGAIN) {
-		if (*s->stop)
-			return STOPPED;
-		wire_wait(s->wire, end, BLOCKED_MS);
-		show_progress(s, clock_now_ns());
-	}
 	if (err)
-		snprintf(s->why, sizeof s->why, "%s", s->wire->why);
+		return no_memory(s, "a message");
+	for (unsigned end = first; end < first + count && !err; end++)
+		err = courier_push(&s->courier, end, &m);
+	if (err < 0)
+		snprintf(s->why, sizeof s->why, "%s", s->courier.why);
+	wire_message_done(&m);
 	return err;
 }
 
-static int send_shot(struct sender *s, const struct shot *shot, size_t *ret_bytes)
+/* The start or the end of a series. */
+static int send_mark(struct sender *s, encode_series_fn *encode)
 {
-	char header[ARRAY10_HEADER_MAX];
+	const struct send_options *o = s->options;
+	bool to_all = o->start_to_all || o->encoder->ports;
+	int err;
+
+	draft_init(&s->draft);
+	err = encode(&s->outgoing, &s->draft);
+	err = err ? no_memory(s, "the start of a series")
+	          : send_draft(s, 0, to_all ? o->endpoint_count : 1);
+	draft_done(&s->draft);
+	return err;
+}
+
+static int send_start(struct sender *s)
+{
+	encode_series_fn *start = s->options->encoder->start;
+	int err = start && !s->options->no_start ? send_mark(s, start) : 0;
+
+	if (!err && start && !s->options->no_start)
+		send_report_started(s->report);
+	return err;
+}
+
+static int send_end(struct sender *s)
+{
+	encode_series_fn *end = s->options->encoder->end;
+	int err;
+
+	if (!end || s->options->no_end || s->ended)
+		return 0;
+	s->ended = true;
+	err = send_mark(s, end);
+	if (!err)
+		send_report_ended(s->report);
+	return err;
+}
+
+/* ---- the pixels of a frame ---- */
+
+static int take_frame(struct sender *s, const struct shot *shot, struct cargo *ret)
+{
 	struct pattern_pixels pixels;
-	struct wire_message m;
-	int err = take_pixels(s, shot, &pixels, ret_bytes);
+	size_t bytes;
+	int err = stock_take(s->stock, shot->number, shot->index, &pixels, &bytes);
+
+	if (err) {
+		snprintf(s->why, sizeof s->why, "%s", s->stock->why);
+		return err;
+	}
+	*ret = (struct cargo){ pixels.data, bytes, bytes, pixels.owned };
+	return 0;
+}
+
+/* A port's part of a frame: rows are whole bytes, as the options were checked. The frame itself,
+ * where there is one port. */
+static int cut_port(struct sender *s, struct cargo *frame, unsigned port, struct cargo *ret)
+{
+	const struct outgoing *o = &s->outgoing;
+	size_t row_bytes = (size_t)o->width * wire_bits(o->type, o->packing) / 8;
+	size_t part_bytes = row_bytes / o->columns, rows = o->height / o->rows;
+	const uint8_t *from = (const uint8_t *)frame->data + port / o->columns * rows * row_bytes +
+	                      port % o->columns * part_bytes;
+	uint8_t *part;
+
+	if (o->columns * o->rows == 1) {
+		*ret = *frame;
+		frame->owned = false;
+		return 0;
+	}
+	part = malloc(rows * part_bytes);
+	if (!part)
+		return no_memory(s, "a port's part of a frame");
+	for (size_t y = 0; y < rows; y++)
+		memcpy(part + y * part_bytes, from + y * row_bytes, part_bytes);
+	*ret = (struct cargo){ part, rows * part_bytes, rows * part_bytes, true };
+	return 0;
+}
+
+/* More pixels than the header says: up to a row more, in a copy with room for them. */
+static int lengthen(struct sender *s, const struct shot *shot, struct cargo *p)
+{
+	size_t extra = 1 + shot->random % (s->outgoing.width * pixel_bytes(s->outgoing.type));
+	uint8_t *copy = malloc(p->bytes + extra);
+
+	if (!copy)
+		return no_memory(s, "a copy of a frame");
+	memcpy(copy, p->data, p->bytes);
+	memset(copy + p->bytes, 0, extra);
+	stock_overstate(s->stock, copy, p->bytes, extra);
+	if (p->owned)
+		free(p->data);
+	p->data = copy;
+	p->bytes += extra;
+	p->owned = true;
+	return 0;
+}
+
+static int damage_payload(struct sender *s, const struct shot *shot, struct cargo *p)
+{
+	size_t least = s->options->encoder->empty_is_no_frame && p->bytes > 1;
+
+	if (shot->fate == SHOT_TRUNCATED)
+		p->bytes = least + shot->random % (p->bytes - least);
+	return shot_is(shot, CORRUPT_LONG_PIXELS) ? lengthen(s, shot, p) : 0;
+}
+
+/* Send one message of a frame; an owned payload is gone afterwards. */
+static int send_payload(struct sender *s, const struct shot *shot, unsigned port, unsigned end,
+                        struct cargo *p)
+{
+	int err = damage_payload(s, shot, p);
+
+	draft_init(&s->draft);
+	if (!err && s->options->encoder->frame(&s->outgoing, shot, port, p, &s->draft))
+		err = no_memory(s, "a message");
+	if (err) {
+		if (p->owned)
+			free(p->data);
+	} else {
+		err = send_draft(s, end, 1);
+	}
+	draft_done(&s->draft);
+	return err;
+}
+
+/* ---- one step of the plan ---- */
+
+/* The same for both copies of a frame. */
+static bool port_is_lost(const struct sender *s, const struct shot *shot, unsigned port)
+{
+	uint64_t state =
+		prng_stream(s->options->faults.seed ^ PORT_LOSS, shot->index + s->outgoing.id);
+
+	state += port;
+	prng_next(&state);
+	return prng_unit(&state) < s->options->lose_port;
+}
+
+static int send_ports(struct sender *s, const struct shot *shot, struct cargo *frame,
+                      struct shipped *ret)
+{
+	unsigned ports = s->outgoing.columns * s->outgoing.rows;
+	int err = 0;
+
+	for (unsigned port = 0; port < ports && !err; port++) {
+		struct cargo part;
+
+		if (port_is_lost(s, shot, port)) {
+			send_report_port_lost(s->report, shot, port);
+			continue;
+		}
+		err = cut_port(s, frame, port, &part);
+		if (err)
+			break;
+		err = send_payload(s, shot, port, port, &part);
+		ret->bytes += part.bytes;
+		ret->messages++;
+	}
+	return err;
+}
+
+static int send_shot(struct sender *s, const struct shot *shot, struct shipped *ret)
+{
+	struct cargo frame;
+	int err = take_frame(s, shot, &frame);
 
 	if (err)
 		return err;
-	err = wire_message_init(s->wire, &m, header, make_header(s, shot, header), pixels.data,
-	                        *ret_bytes, pixels.owned);
-	if (err) {
-		snprintf(s->why, sizeof s->why, "no memory for a message");
-		if (pixels.owned)
-			free(pixels.data);
+	if (s->options->encoder->ports) {
+		err = send_ports(s, shot, &frame, ret);
+		if (frame.owned)
+			free(frame.data);
 		return err;
 	}
-	err = push(s, &m);
-	wire_message_done(&m);
+	err = send_payload(s, shot, 0, (unsigned)(s->dealt % s->options->endpoint_count), &frame);
+	s->dealt++;
+	ret->bytes = frame.bytes;
+	ret->messages = 1;
 	return err;
 }
 
@@ -190,7 +242,7 @@ static void name_fault(struct sender *s, const struct shot *shot)
 	if (!s->options->verbose ||
 	    (shot->fate == SHOT_USABLE && !shot->repeated && !shot->swapped))
 		return;
-	progress_clear(&s->progress);
+	progress_clear(&s->courier.progress);
 	fprintf(stderr, "frame %" PRIu64 " %s", shot->number, fates[shot->fate]);
 	if (shot->fate == SHOT_CORRUPTED)
 		fprintf(stderr, ": %s", corruption_name(shot->corruption));
@@ -214,105 +266,127 @@ static void record_unsent(struct sender *s, struct faults *plan, const struct sh
 	}
 }
 
-/* One step of the plan. 0, STOPPED or negative errno. */
-static int take_step(struct sender *s, const struct shot *shot)
+/* One step of the plan, whose series begins at `slot`. 0, COURIER_STOPPED or negative errno. */
+static int take_step(struct sender *s, uint64_t slot, const struct shot *shot)
 {
-	size_t bytes = 0;
+	struct shipped shipped = { 0 };
 	int err = 0;
 
-	if (!shot->repeated)
-		pace(s, shot->slot);
-	s->step_ns = clock_now_ns();
+	if (shot->repeated)
+		s->courier.step_ns = clock_now_ns();
+	else
+		courier_pace(&s->courier, slot + shot->slot);
 	if (*s->stop)
-		return STOPPED;
+		return COURIER_STOPPED;
 	if (shot->fate != SHOT_LOST)
-		err = send_shot(s, shot, &bytes);
+		err = send_shot(s, shot, &shipped);
 	if (err)
 		return err;
 	if (shot->index >= s->newest)
 		s->newest = shot->index + 1;
-	send_report_add(s->report, shot, bytes);
+	send_report_add(s->report, shot, &shipped);
 	name_fault(s, shot);
-	show_progress(s, s->step_ns);
+	courier_tell(&s->courier, s->courier.step_ns);
 	return 0;
 }
 
-static int carry_out(struct sender *s, struct faults *plan)
+/* ---- series ---- */
+
+/* What is due before the step: the stall in the middle, the end that comes too early. */
+static int precede(struct sender *s, const struct shot *shot, uint64_t frames, bool *stalled)
 {
-	bool stalled = s->options->stall_ms == 0.0;
+	uint64_t early = s->options->early_end;
+
+	if (!*stalled && shot->slot >= frames / 2) {
+		courier_stall(&s->courier);
+		*stalled = true;
+	}
+	return early && shot->slot + early >= frames ? send_end(s) : 0;
+}
+
+static int carry_out(struct sender *s, struct faults *plan, uint64_t slot, bool *stalled)
+{
 	struct shot shot;
+	int err = 0;
 
-	while (faults_next(plan, &shot)) {
-		int err;
-
-		if (!stalled && shot.slot >= plan->options.frames / 2) {
-			stall(s);
-			stalled = true;
-		}
-		err = take_step(s, &shot);
-		if (err) {
+	while (!err && faults_next(plan, &shot)) {
+		err = precede(s, &shot, plan->options.frames, stalled);
+		if (!err)
+			err = take_step(s, slot, &shot);
+		if (err)
 			record_unsent(s, plan, &shot);
-			return err == STOPPED ? 0 : err;
-		}
 	}
-	s->report->finished = true;
-	return 0;
+	return err;
 }
 
-/* When delivering is given up: the linger time is over, or the patience after a stop. */
-static bool gives_up(const struct sender *s, uint64_t now_ns, uint64_t *stopped_ns)
+static void begin_series(struct sender *s, uint64_t nth)
 {
-	double waited_s = (double)(now_ns - s->step_ns) * 1e-9;
+	const struct send_options *o = s->options;
+	const struct pattern_options *p = &s->stock->pattern->options;
 
-	if (*s->stop && !*stopped_ns)
-		*stopped_ns = now_ns;
-	if (*stopped_ns && now_ns - *stopped_ns > FAREWELL_NS)
-		return true;
-	return s->options->linger_s >= 0 && waited_s > s->options->linger_s;
+	s->newest = 0;
+	s->ended = false;
+	s->outgoing = (struct outgoing){
+		.id = o->series + nth,
+		.frames = o->frames,
+		.first = o->faults.first,
+		.started_ns = clock_read_ns(CLOCK_REALTIME),
+		.period_ns = o->rate_hz > 0 ? (uint64_t)(1e9 / o->rate_hz) : PERIOD_NS,
+		.width = p->width,
+		.height = p->height,
+		.columns = o->columns,
+		.rows = o->rows,
+		.type = p->type,
+		.packing = p->packing,
+		.big_endian = p->big_endian,
+		.compression = o->compression,
+		.detail = o->detail,
+		.channel = o->channel,
+	};
+	send_report_series(s->report, s->outgoing.id);
 }
 
-/* Wait until everything sent has left, and has been so for a while. Returns when it had. */
-static uint64_t deliver(struct sender *s)
+/* Each series has faults of its own. The end is tried after a stop, too. */
+static int run_series(struct sender *s, uint64_t nth, bool *stalled)
 {
-	uint64_t now = clock_now_ns(), empty_ns = 0, stopped_ns = 0;
+	struct fault_options planned = s->options->faults;
+	struct faults plan;
+	int err, end_err;
 
-	s->step_ns = now;
-	while (!(s->gave_up = gives_up(s, now, &stopped_ns))) {
-		if (!wire_drained(s->wire))
-			empty_ns = 0;
-		else if (!empty_ns)
-			empty_ns = now;
-		else if (now - empty_ns > QUIET_NS)
-			break;
-		clock_sleep_until(now + DELIVERY_POLL_NS);
-		now = clock_now_ns();
-		if (progress_due(&s->progress, now))
-			progress_show(&s->progress, now,
-			              "waiting until the receiver took the last");
-	}
-	s->report->delivered = empty_ns && !s->wire->cut_off;
-	return empty_ns ? empty_ns : now;
+	planned.frames = s->options->frames ? s->options->frames : UINT64_MAX;
+	planned.seed += nth;
+	faults_init(&plan, &planned);
+	begin_series(s, nth);
+	err = send_start(s);
+	if (!err)
+		err = carry_out(s, &plan, nth * s->options->frames, stalled);
+	if (err < 0)
+		return err;
+	end_err = send_end(s);
+	return err ? err : end_err;
 }
 
 int sender_run(struct sender *s)
 {
-	struct fault_options planned = s->options->faults;
-	struct faults plan;
-	uint64_t begin_ns;
-	int err;
+	bool stalled = s->options->stall_ms == 0.0;
+	struct send_report *r = s->report;
+	int err = 0;
 
-	planned.frames = s->options->frames ? s->options->frames : UINT64_MAX;
-	faults_init(&plan, &planned);
-	progress_init(&s->progress, s->options->quiet);
-	prctl(PR_SET_TIMERSLACK, 1000UL); /* ns; 50 us by default would make frames late */
-	await_peers(s);
-	s->report->started_ns = clock_read_ns(CLOCK_REALTIME);
-	begin_ns = clock_now_ns();
-	s->start_ns = begin_ns;
-	s->step_ns = begin_ns;
-	s->newest = 0;
-	err = carry_out(s, &plan);
-	s->report->elapsed_ns = deliver(s) - begin_ns;
-	progress_clear(&s->progress);
-	return err;
+	s->courier = (struct courier){ .options = s->options,
+		                       .wire = s->wire,
+		                       .stop = s->stop,
+		                       .line = write_progress,
+		                       .user = s };
+	s->dealt = 0;
+	courier_begin(&s->courier);
+	for (uint64_t nth = 0; nth < s->options->repeat && !err; nth++)
+		err = run_series(s, nth, &stalled);
+	r->finished = err == 0;
+	courier_finish(&s->courier);
+	r->started_ns = s->courier.started_ns;
+	r->elapsed_ns = s->courier.elapsed_ns;
+	r->late = s->courier.late;
+	r->late_max_ns = s->courier.late_max_ns;
+	r->delivered = s->courier.delivered;
+	return err == COURIER_STOPPED ? 0 : err;
 }

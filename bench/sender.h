@@ -2,34 +2,33 @@
 #ifndef BENCH_SENDER_H
 #define BENCH_SENDER_H
 
-#include "bench/pattern.h"
-#include "bench/progress.h"
-#include "bench/send_options.h"
+#include "bench/courier.h"
+#include "bench/encoder.h"
 #include "bench/send_report.h"
-#include "bench/wire.h"
+#include "bench/stock.h"
 
-#include <signal.h>
-
-/* Carries out a plan: takes each step at its time, makes the message, waits for room, records
- * what was done. */
+/* Carries out a plan: takes each step at its time, makes the messages, has them sent, records what
+ * was done. */
 struct sender {
 	const struct send_options *options;
-	struct pattern *pattern;           /* open */
+	struct stock *stock;               /* open */
 	struct wire *wire;                 /* open */
 	const volatile sig_atomic_t *stop; /* set by a signal handler */
 	struct send_report *report;
 
 	/* Filled by sender_run(). */
-	struct progress progress;
-	uint64_t start_ns; /* when slot 0 is due, CLOCK_MONOTONIC */
-	uint64_t newest;   /* 1 + the highest index that was come to */
-	uint64_t step_ns;  /* when the step in work began */
-	bool gave_up;      /* the linger time was over, or the patience after a stop */
-	char why[512];     /* after an error: one sentence */
+	struct courier courier; /* with gave_up */
+	struct outgoing outgoing;
+	struct draft draft;
+	uint64_t dealt;  /* messages that went round the endpoints */
+	uint64_t newest; /* 1 + the highest index that was come to in this series */
+	bool ended;      /* the end of this series was sent */
+	char why[512];   /* after an error: one sentence */
 };
 
 /* Send the whole plan and wait until it was delivered. A stop ends both early: numbers that
- * were due and not sent are in the report as unsent.
+ * were due and not sent are in the report as unsent, and the series gets its end where there is
+ * room for it.
  *
  * 0, also when stopped; -EIO, -ENOMEM or another negative errno with why[]. The report is valid
  * in any case. One thread. */

@@ -207,6 +207,7 @@ static int send_shot(struct shm_sender *s, const struct shot *shot)
 /* One step of the plan. 0, STOPPED or negative errno. */
 static int take_step(struct shm_sender *s, const struct shot *shot)
 {
+	struct shipped shipped = { 0 };
 	int err = 0;
 
 	if (!shot->repeated)
@@ -219,7 +220,9 @@ static int take_step(struct shm_sender *s, const struct shot *shot)
 		return err;
 	if (shot->index >= s->newest)
 		s->newest = shot->index + 1;
-	send_report_add(s->report, shot, s->pattern->frame_bytes);
+	if (shot->fate != SHOT_LOST)
+		shipped = (struct shipped){ s->pattern->frame_bytes, 1 };
+	send_report_add(s->report, shot, &shipped);
 	show_progress(s, "");
 	return 0;
 }
@@ -309,8 +312,11 @@ int shm_sender_run(struct shm_sender *s)
 	begin_cpu_ns = clock_cpu_ns();
 	begin_ns = s->start_ns = clock_now_ns();
 	s->newest = 0;
+	send_report_series(r, r->started_ns);
 	if (!err)
 		err = mark_series(s, r->started_ns);
+	if (!err)
+		send_report_started(r);
 	if (!err)
 		err = carry_out(s);
 	drain(s);
@@ -318,6 +324,8 @@ int shm_sender_run(struct shm_sender *s)
 	r->cpu_ns = clock_cpu_ns() - begin_cpu_ns;
 	if (!err && s->producer.series)
 		err = mark_series(s, 0);
+	if (!err && !s->producer.series)
+		send_report_ended(r);
 	r->delivered = !s->gave_up && s->producer.reclaimed == 0 && s->producer.out == 0;
 	r->waits = s->producer.waits;
 	r->reclaimed = s->producer.reclaimed;

@@ -124,58 +124,100 @@ static int refuse_send(struct wire *w, unsigned end)
 	return -err;
 }
 
-static int send_header(void *socket, const struct wire_message *m)
-{
-	zmq_msg_t part;
-
-	if (zmq_msg_init_size(&part, m->header_bytes))
-		return -1;
-	memcpy(zmq_msg_data(&part), m->header, m->header_bytes);
-	if (zmq_msg_send(&part, socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
-		return 0;
-	zmq_msg_close(&part);
-	return -1;
-}
-
-static void note_release(void *pixels, void *wire)
+static void note_release(void *body, void *wire)
 {
 	struct wire *w = wire;
 
-	(void)pixels;
-	/* release pairs with acquire in wire_drained(): libzmq is done reading the pixels. */
+	(void)body;
+	/* release pairs with acquire in wire_drained(): libzmq is done reading the body. */
 	atomic_fetch_add_explicit(&w->released, 1, memory_order_release);
 }
 
-static void free_and_note(void *pixels, void *wire)
+static void free_and_note(void *body, void *wire)
 {
-	free(pixels);
-	note_release(pixels, wire);
+	free(body);
+	note_release(body, wire);
 }
 
-int wire_message_init(struct wire *w, struct wire_message *m, const void *header,
-                      size_t header_bytes, void *pixels, size_t pixel_bytes, bool owned)
+/* libzmq asks for the caller's memory as not constant; it does not write it. */
+int wire_message_init(struct wire *w, struct wire_message *m, const struct wire_part *parts,
+                      unsigned count, unsigned body, enum wire_body whose)
 {
-	*m = (struct wire_message){ .header = header, .header_bytes = header_bytes };
-	if (zmq_msg_init_data(&m->pixels, pixels, pixel_bytes, owned ? free_and_note : note_release,
-	                      w))
+	const struct wire_part *part = &parts[body];
+	void *data = (void *)(uintptr_t)part->data;
+
+	*m = (struct wire_message){ .parts = parts, .count = count, .body = body };
+	if (whose == WIRE_COPIED) {
+		data = malloc(part->size ? part->size : 1);
+		if (!data)
+			return -ENOMEM;
+		memcpy(data, part->data, part->size);
+	}
+	if (zmq_msg_init_data(&m->held, data, part->size,
+	                      whose == WIRE_STAYS ? note_release : free_and_note, w)) {
+		if (whose == WIRE_COPIED)
+			free(data);
 		return -ENOMEM;
+	}
 	w->made++;
 	return 0;
 }
 
 void wire_message_done(struct wire_message *m)
 {
-	zmq_msg_close(&m->pixels);
+	zmq_msg_close(&m->held);
 }
 
-/* A peer that goes between the parts makes the second fail with EAGAIN; libzmq has then taken
- * back the first, and the whole message is tried again. */
+/* libzmq's own handle on a part: the body is shared, anything else copied. */
+static int hand_out(struct wire_message *m, unsigned i, zmq_msg_t *ret)
+{
+	const struct wire_part *part = &m->parts[i];
+
+	if (i == m->body) {
+		zmq_msg_init(ret);
+		return zmq_msg_copy(ret, &m->held);
+	}
+	if (zmq_msg_init_size(ret, part->size))
+		return -1;
+	if (part->size)
+		memcpy(zmq_msg_data(ret), part->data, part->size);
+	return 0;
+}
+
+static int send_part(void *socket, struct wire_message *m, unsigned i)
+{
+	int flags = ZMQ_DONTWAIT | (i + 1 < m->count ? ZMQ_SNDMORE : 0);
+	zmq_msg_t part;
+
+	if (hand_out(m, i, &part))
+		return -1;
+	if (zmq_msg_send(&part, socket, flags) >= 0)
+		return 0;
+	zmq_msg_close(&part);
+	return -1;
+}
+
+/* A peer that goes between the parts makes the next fail with EAGAIN. libzmq has then taken back
+ * those before, and drops what follows up to a part that ends the message: an empty one, unless
+ * the one that failed was the last. */
+static void end_torn(void *socket, const struct wire_message *m, unsigned i)
+{
+	int err = errno;
+
+	if (i > 0 && i + 1 < m->count)
+		zmq_send(socket, "", 0, ZMQ_DONTWAIT);
+	errno = err;
+}
+
 int wire_send(struct wire *w, unsigned end, struct wire_message *m)
 {
 	void *socket = w->ends[end].socket;
 
-	if (send_header(socket, m) || zmq_msg_send(&m->pixels, socket, ZMQ_DONTWAIT) < 0)
-		return refuse_send(w, end);
+	for (unsigned i = 0; i < m->count; i++)
+		if (send_part(socket, m, i)) {
+			end_torn(socket, m, i);
+			return refuse_send(w, end);
+		}
 	return 0;
 }
 

@@ -40,17 +40,30 @@ struct wire {
 		unsigned peer_count;
 		int peers[WIRE_PEERS_MAX]; /* libzmq's descriptors, only to ask about */
 	} ends[WIRE_ENDPOINTS_MAX];
-	uint64_t made;             /* messages, by the caller's thread */
-	_Atomic uint64_t released; /* of them given back, by libzmq's threads */
-	bool cut_off;              /* a peer went while messages were held: some may be lost */
-	char why[512];             /* after an error: one sentence with the endpoint */
+	uint64_t made; /* messages, by the caller's thread */
+	_Atomic uint64_t
+		released; /* of their bodies given back, by libzmq's threads or by done() */
+	bool cut_off;     /* a peer went while messages were held: some may be lost */
+	char why[512];    /* after an error: one sentence with the endpoint */
 };
 
-/* A message to send: a header, copied, and pixels, not copied. Owns its parts until sent. */
+struct wire_part {
+	const void *data; /* any value where size is 0 */
+	size_t size;
+};
+
+/* Whose the body of a message is. */
+enum wire_body {
+	WIRE_STAYS,  /* the caller's, untouched until wire_close() */
+	WIRE_OWNED,  /* malloc'd; the wire's, which free()s it */
+	WIRE_COPIED, /* the caller's, as the other parts */
+};
+
+/* A message to send: parts of which all but one, the body, are copied each time it is sent. */
 struct wire_message {
-	const void *header; /* borrowed until the message was sent */
-	size_t header_bytes;
-	zmq_msg_t pixels;
+	const struct wire_part *parts; /* borrowed, with their data, until wire_message_done() */
+	unsigned count, body;          /* parts[body] is in `held` */
+	zmq_msg_t held;
 };
 
 /* Open all sockets and bind or connect them. -EINVAL: no endpoint; another negative errno:
@@ -61,17 +74,17 @@ int wire_open(struct wire *w, const struct wire_options *o);
  * in use afterwards. */
 void wire_close(struct wire *w);
 
-/* Make a message of a header and of pixels that stay untouched until wire_close() or, when
- * owned, are malloc'd and free()d by the wire. 0 or -ENOMEM, and then they are still the
- * caller's. */
-int wire_message_init(struct wire *w, struct wire_message *m, const void *header,
-                      size_t header_bytes, void *pixels, size_t pixel_bytes, bool owned);
+/* Make a message of `count` parts, at least one, of which parts[body] is large. 0 or -ENOMEM, and
+ * then an owned body is still the caller's. */
+int wire_message_init(struct wire *w, struct wire_message *m, const struct wire_part *parts,
+                      unsigned count, unsigned body, enum wire_body whose);
 
-/* Give up a message that was not sent; one that was is left alone. */
+/* Give up a message, sent or not. What was sent keeps its body for itself. */
 void wire_message_done(struct wire_message *m);
 
-/* Queue one message without waiting. 0: queued; -EAGAIN: the queue is full or nobody is there,
- * the message can be tried again; another negative errno with why[]. */
+/* Queue one message without waiting, on one end or one after the other on several. 0: queued;
+ * -EAGAIN: the queue is full or nobody is there, the message can be tried again; another negative
+ * errno with why[]. */
 int wire_send(struct wire *w, unsigned end, struct wire_message *m);
 
 /* Wait until wire_send() on this end may succeed, at most timeout_ms. A signal ends it. */

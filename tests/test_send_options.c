@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define WORDS_MAX 24
+#define WORDS_MAX 40
 
 /* Split at blanks and parse; the words must outlive the options. */
 static int parse(struct send_options *o, char *line, char why[512])
@@ -81,7 +81,43 @@ Test(send_options, refuses_with_the_option_the_value_and_the_remedy)
 		{ "--to tcp://h:1 --pixel-format RGB8", "--pixel-format RGB8", "uint16" },
 		{ "--to tcp://h:1 --pixel-format Mono12g", "--pixel-format Mono12g", "Mono12p" },
 		{ "--to tcp://h:1 --pixel-format Mono12p --big-endian", "Mono12p", "leave out" },
-		{ "--to tcp://h:1 --protocol bsread", "--protocol bsread", "array-1.0" },
+		{ "--to tcp://h:1 --protocol carrots", "--protocol carrots", "--help" },
+		{ "--to tcp://h:1 --compression gzip", "--compression gzip", "bszstd" },
+		{ "--to tcp://h:1 --compression lz4", "--compression lz4", "array-1.0" },
+		{ "--to tcp://h:1 --protocol dectris-v1 --compression bszstd", "bszstd", "--help" },
+		{ "--to tcp://h:1 --protocol stins --compression lz4", "lz4", "stins" },
+		{ "--to tcp://h:1 --header-detail all", "--header-detail", "array-1.0" },
+		{ "--to tcp://h:1 --protocol dectris-v1 --header-detail some", "some", "basic" },
+		{ "--to tcp://h:1 --protocol dectris-v1 --channel x", "--channel", "dectris-v1" },
+		{ "--to tcp://h:1 --protocol bsread --channel a\"b", "--channel", "quotation" },
+		{ "--to tcp://h:1 --protocol bsread --no-start", "--no-start", "bsread" },
+		{ "--to tcp://h:1 --protocol sls --no-start", "--no-start", "sls" },
+		{ "--to tcp://h:1 --protocol odin-live --no-end", "--no-end", "odin-live" },
+		{ "--to tcp://h:1 --protocol dectris-v1 --start-to-all", "--start-to-all",
+		  "leave out" },
+		{ "--to tcp://h:1 --protocol stins --early-end 11 --frames 10", "11", "--frames" },
+		{ "--to tcp://h:1 --protocol stins --early-end 1 --no-end", "--early-end 1",
+		  "--no-end" },
+		{ "--to tcp://h:1 --frames 0 --repeat 2", "--frames 0", "--repeat" },
+		{ "--to tcp://h:1 --repeat 0", "--repeat 0", "from 1" },
+		{ "--to tcp://h:1 --ports 2x1", "--ports", "array-1.0" },
+		{ "--to tcp://h:1 --protocol sls --ports 9x9", "--ports 9x9", "64" },
+		{ "--to tcp://h:1 --protocol sls --ports 2x1", "1 endpoints", "2 are needed" },
+		{ "--to tcp://h:1 --to tcp://h:2 --protocol sls --ports 2x1 --size 5x5", "5x5",
+		  "divided" },
+		{ "--to a://h:1 --to a://h:2 --protocol sls --ports 2x1 --size 6x2 --pixel-format "
+		  "Mono4",
+		  "3 pixels", "whole bytes" },
+		{ "--to tcp://h:1 --protocol sls --pixel-format float32", "float32", "sls" },
+		{ "--to tcp://h:1 --protocol sls --pixel-format Mono10p", "Mono10p", "packed" },
+		{ "--to tcp://h:1 --protocol bsread --pixel-format Mono12p", "Mono12p", "packed" },
+		{ "--to tcp://h:1 --pixel-format Mono4", "Mono4", "sls" },
+		{ "--to tcp://h:1 --protocol odin-live --big-endian", "odin-live", "--big-endian" },
+		{ "--to tcp://h:1 --protocol odin-live --first 4294967000", "4294967999",
+		  "4294967295" },
+		{ "--to tcp://h:1 --replay d --size 5x5", "--replay", "--size" },
+		{ "--to tcp://h:1 --replay d --pattern flat", "--replay", "--pattern" },
+		{ "--replay d", "--to", "tcp://127.0.0.1:9999" },
 		{ "--to tcp://h:1 --profile nobody", "--profile nobody", "--help" },
 		{ "--to tcp://h:1 --attach sideways", "--attach sideways", "bind" },
 		{ "--to tcp://h:1 --socket pull", "--socket pull", "push or pub" },
@@ -106,6 +142,8 @@ Test(send_options, refuses_with_the_option_the_value_and_the_remedy)
 		{ "--to tcp://h:1 --protocol shm --pixel-format Mono12p", "packed", "shm" },
 		{ "--to tcp://h:1 --protocol shm --corrupt .1", "--corrupt", "shm" },
 		{ "--to tcp://h:1 --protocol shm --truncate .1", "--truncate", "shm" },
+		{ "--to tcp://h:1 --protocol shm --repeat 2", "--repeat", "shm" },
+		{ "--to tcp://h:1 --protocol shm --ports 2x1", "--ports", "shm" },
 		{ "--to tcp://h:1 --protocol shm --stall 5", "--stall", "shm" },
 		{ "--to", "--to", "value" },
 		{ "--bogus", "--bogus", "--help" },
@@ -207,5 +245,40 @@ Test(send_options, calibration_files_need_no_endpoint)
 
 	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
 	cr_assert_eq(o.endpoint_count, 0);
+	send_options_done(&o);
+}
+
+Test(send_options, takes_what_belongs_to_a_protocol)
+{
+	struct send_options o;
+	char v1[] =
+		"--to tcp://h:1 --protocol dectris-v1 --header-detail all --series 7 --repeat 3 "
+		"--early-end 2 --no-start";
+	char v2[] = "--to tcp://h:1 --to tcp://h:2 --protocol dectris-v2 --compression bszstd "
+		    "--channel default --start-to-all";
+	char sls[] = "--to tcp://h:1 --to tcp://h:2 --protocol sls --ports 1x2 --lose-port .1 "
+		     "--pixel-format Mono4 --size 8x4";
+	char pushed[] = "--to tcp://h:1 --protocol sls --socket push --pixel-format Mono12p";
+	char replay[] = "--to tcp://h:1 --replay folder --rate 5 --repeat 2", why[512];
+
+	cr_assert_eq(parse(&o, v1, why), 0, "%s", why);
+	cr_assert_str_eq(o.encoder->name, "dectris-v1");
+	cr_assert(o.compression == COMPRESSION_BSLZ4 && o.detail == DETAIL_ALL && o.no_start);
+	cr_assert(o.series == 7 && o.repeat == 3 && o.early_end == 2 && !o.no_end);
+	send_options_done(&o);
+	cr_assert_eq(parse(&o, v2, why), 0, "%s", why);
+	cr_assert(o.compression == COMPRESSION_BSZSTD && o.start_to_all && !o.publish);
+	cr_assert_str_eq(o.channel, "default");
+	send_options_done(&o);
+	cr_assert_eq(parse(&o, sls, why), 0, "%s", why);
+	cr_assert(o.columns == 1 && o.rows == 2 && o.lose_port == 0.1 && o.publish);
+	cr_assert(o.format->packing == PACKING_NIBBLES && !o.faults.type_ignored);
+	send_options_done(&o);
+	cr_assert_eq(parse(&o, pushed, why), 0, "%s", why);
+	cr_assert_not(o.publish);
+	send_options_done(&o);
+	cr_assert_eq(parse(&o, replay, why), 0, "%s", why);
+	cr_assert_str_eq(o.replay, "folder");
+	cr_assert(o.rate_hz == 5 && o.repeat == 2);
 	send_options_done(&o);
 }

@@ -163,12 +163,24 @@ Test(send_pattern, packed_frames_are_those_in_words)
 		for (int p = PACKING_NONE + 1; p < PACKING_COUNT; p++)
 			for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
 				enum pixel_packing packing = (enum pixel_packing)p;
+				bool halves = packing == PACKING_NIBBLES;
 				struct pattern_options o =
-					small((enum pattern_kind)kind, PIXEL_UINT16, 10);
+					small((enum pattern_kind)kind,
+				              halves ? PIXEL_UINT8 : PIXEL_UINT16, halves ? 4 : 10);
 
 				o.width = widths[i];
 				expect_packed(o, packing);
 			}
+}
+
+Test(send_pattern, packs_half_bytes_high_half_first)
+{
+	static const uint8_t pixels[] = { 1, 2, 3, 4, 15 }, packed[] = { 0x12, 0x34, 0xf0 };
+	uint8_t out[4] = { 0xee, 0xee, 0xee, 0xee };
+
+	pack_pixels(out, pixels, 5, PACKING_NIBBLES);
+	cr_assert(memcmp(out, packed, 3) == 0);
+	cr_assert_eq(out[3], 0xee);
 }
 
 Test(send_pattern, counter_has_the_value_worked_by_hand)

@@ -86,19 +86,19 @@ static void send_and_exit(const char *line)
 		                          .memory_limit = 1 << 24 };
 	struct wire_options ends = { o.endpoint_count, o.endpoints, o.bind, o.publish, 100, NULL };
 	struct pattern pattern;
+	struct stock stock;
 	struct wire wire;
 	struct send_report report = { 0 };
-	struct sender sender = { .options = &o,
-		                 .pattern = &pattern,
-		                 .wire = &wire,
-		                 .stop = &stopped,
-		                 .report = &report };
+	struct sender sender = {
+		.options = &o, .stock = &stock, .wire = &wire, .stop = &stopped, .report = &report
+	};
 	struct sigaction action = { .sa_handler = stop_now };
 	int err;
 
 	sigaction(SIGTERM, &action, NULL);
 	alarm(0);
-	if (pattern_open(&pattern, &wanted) || wire_open(&wire, &ends))
+	if (pattern_open(&pattern, &wanted) || wire_open(&wire, &ends) ||
+	    stock_open(&stock, &pattern, FRAMING_PLAIN, 0, 0))
 		_exit(2);
 	err = sender_run(&sender);
 	if (send_report_write(&report, &o, &pattern, report_path))
