@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/compress.h"
 
+#include "kernels/cpu.h"
+#include "kernels/shuffle.h"
+
 #include <errno.h>
 #include <lz4.h>
 #include <stdint.h>
@@ -54,47 +57,6 @@ static void put_header(uint8_t *at, size_t bytes, size_t block_bytes)
 	put_be32(at, (uint32_t)((uint64_t)bytes >> 32));
 	put_be32(at + 4, (uint32_t)bytes);
 	put_be32(at + 8, (uint32_t)block_bytes);
-}
-
-/* Bit k of byte i of the result is bit i of byte k: three rounds swap the halves of ever larger
- * squares (Hacker's Delight, 7-3). */
-static uint64_t transpose_8x8(uint64_t x)
-{
-	uint64_t swap;
-
-	swap = (x ^ x >> 7) & 0x00aa00aa00aa00aa;
-	x ^= swap ^ swap << 7;
-	swap = (x ^ x >> 14) & 0x0000cccc0000cccc;
-	x ^= swap ^ swap << 14;
-	swap = (x ^ x >> 28) & 0x00000000f0f0f0f0;
-	return x ^ swap ^ swap << 28;
-}
-
-/* The bit transpose of one block.
- *
- *   bit k of out[r * elements / 8 + j] = bit r of element 8 * j + k
- *
- * in    little-endian elements        [elements][element_bytes]
- * out   rows of bits                  [8 * element_bytes][elements / 8]
- *
- * elements is a multiple of 8; the arrays must not overlap. */
-static void shuffle_block(uint8_t *restrict out, const uint8_t *restrict in, size_t elements,
-                          unsigned element_bytes)
-{
-	size_t row_bytes = elements / 8;
-
-	for (size_t j = 0; j < row_bytes; j++)
-		for (unsigned b = 0; b < element_bytes; b++) {
-			const uint8_t *from = in + 8 * j * element_bytes + b;
-			uint8_t *to = out + 8 * b * row_bytes + j;
-			uint64_t x = 0;
-
-			for (unsigned k = 0; k < 8; k++)
-				x |= (uint64_t)from[k * element_bytes] << 8 * k;
-			x = transpose_8x8(x);
-			for (unsigned r = 0; r < 8; r++)
-				to[r * row_bytes] = (uint8_t)(x >> 8 * r);
-		}
 }
 
 static bool cut_shuffled(size_t bytes, unsigned element_bytes, size_t block_elements,
@@ -209,6 +171,8 @@ static int write_block(struct writer *w, struct codec *codec, const uint8_t *in,
 static int write_blocks(struct writer *w, struct codec *codec, const struct cut *c,
                         const uint8_t *in, unsigned element_bytes, uint8_t *shuffled)
 {
+	const struct shuffle_impl *shuffle = shuffle_for(cpu_detect());
+
 	for (size_t i = 0; i <= c->full_count; i++) {
 		size_t bytes = i < c->full_count ? c->block : c->last;
 		const uint8_t *block;
@@ -218,7 +182,7 @@ static int write_blocks(struct writer *w, struct codec *codec, const struct cut 
 			continue;
 		block = in + i * c->block;
 		if (element_bytes) {
-			shuffle_block(shuffled, block, bytes / element_bytes, element_bytes);
+			shuffle->fn[element_bytes / 2](shuffled, block, bytes / element_bytes);
 			block = shuffled;
 		}
 		err = write_block(w, codec, block, bytes);
