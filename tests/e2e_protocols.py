@@ -632,3 +632,49 @@ def the_ledger_agrees_in_every_protocol(bench):
               f"{name}: rejected")
         equal({n for n, why in missing.items() if why == "never"}, unknown, f"{name}: never seen")
         equal(sum(r["state"] == "written" for r in series.rows), sent["sent"], f"{name}: written")
+
+
+@case(limit=90)
+def recordings_replayed_through_the_daemon_are_complete(bench):
+    """The recorded EIGER series 71 and 72, and a stream of STINS, as openbeam-send replays them."""
+    for protocol, folder, frames in (("dectris-v1", "dectris_v1_eiger2_1M", [10, 10]),
+                                     ("stins", "maxiv_stins", [5])):
+        endpoint = f"ipc://{bench.folder}/{protocol}.socket"
+        daemon = bench.daemon(endpoint, {
+            "ingest.protocol": protocol, "series.first": None, "reduce.type": "source",
+            "sinks": [bench.sink("raw", protocol)]}, series=len(frames))
+        sender = bench.run("openbeam-send", "--to", endpoint, "--replay",
+                           bench.shared("vectors", folder), "--rate", 0)
+        equal(sender[0], 0, f"status of the sender: {sender[2]}")
+        daemon.wait()
+        found = bench.all_series(bench.folder / protocol)
+        equal(len(found), len(frames), "series")
+        for series, expected in zip(found, frames):
+            series.require_complete(expected)
+
+
+@case(limit=90)
+def lost_ports_are_flagged_and_the_ledger_agrees_with_the_report(bench):
+    endpoints = [f"ipc://{bench.folder}/p{i}" for i in range(4)]
+    report = bench.folder / "ports.json"
+    daemon = bench.daemon(endpoints, {
+        "ingest.protocol": "sls", "ingest.socket": "sub", "series.frames": 300,
+        "series.first": 0, "ingest.assembly_timeout": "200ms"})
+    status, _, said = bench.run(
+        "openbeam-send", "--protocol", "sls", *(x for e in endpoints for x in ("--to", e)), "--ports",
+        "2x2", "--size", "64x48", "--frames", 300, "--rate", 1000, "--lose-port", 0.02, "--seed", 3,
+        "--pattern", "counter", "--report", report, seconds=60)
+    equal(status, 0, f"status of the sender: {said}")
+    daemon.wait(1)
+    lost = json.loads(report.read_text())["ports_lost"]
+    check(lost, "ports were lost")
+    series = bench.series().require_closed()
+    equal(series.totals["written"], 300, "written")
+    equal(series.totals["flagged"], len({frame for frame, _ in lost}), "flagged")
+    flagged = {int(r["frame"]) for r in series.rows if r["flags"] not in ("", "0")}
+    equal(flagged, {frame for frame, _ in lost}, "frames flagged in the ledger")
+    for frame, port in lost[:5]:
+        found = series.image(series.rows[frame])
+        row, column = divmod(port, 2)
+        part = found[row * 24:row * 24 + 24, column * 32:column * 32 + 32]
+        check(numpy.isnan(part).all(), f"port {port} of frame {frame} has no pixels")
