@@ -20,13 +20,14 @@ for row in csv.DictReader(open(sys.argv[1])):
 PYTHON
 }
 
-# measure NAME BIN [EMULATOR...]
+# measure NAME PROTOCOL BIN [EMULATOR...]
 measure() {
-  local name=$1 bin=$2 folder="$scratch/$1" daemon
-  shift 2
+  local name=$1 protocol=$2 bin=$3 folder="$scratch/$1" daemon
+  shift 3
   mkdir "$folder"
   timeout 120 "$@" "$bin/openbeamd" --series 1 \
     --set "ingest.endpoints=[\"ipc://$folder/camera\"]" --set ingest.attach=bind \
+    --set "ingest.protocol=$protocol" \
     --set 'ingest.frame={width: 331, height: 257, type: uint16}' \
     --set series.first=0 --set series.frames=30 \
     --set "calibration={dark: $scratch/dark.tif, flat: $scratch/flat.tif}" \
@@ -35,7 +36,7 @@ measure() {
   daemon=$!
   until [[ -S $folder/camera ]] || ! kill -0 "$daemon" 2>/dev/null; do sleep 0.1; done
   timeout 120 "$@" "$bin/openbeam-send" --to "ipc://$folder/camera" --attach connect \
-    --size 331x257 --frames 30 --quiet
+    --protocol "$protocol" --size 331x257 --frames 30 --quiet
   wait "$daemon"
   timeless "$folder"/series-0001/frames.csv >"$scratch/$name.ledger"
 }
@@ -45,10 +46,14 @@ measure() {
 diff <("${emulator[@]}" "$aarch64/openbeamd" --print-config) <("$native/openbeamd" --print-config)
 
 "$native/openbeam-send" --size 331x257 --write-dark "$scratch/dark.tif" --write-flat "$scratch/flat.tif"
-measure aarch64 "$aarch64" "${emulator[@]}"
-measure native "$native"
-[[ $(wc -l <"$scratch/native.ledger") -eq 30 ]]
-diff "$scratch/aarch64.ledger" "$scratch/native.ledger"
-cmp "$scratch"/{aarch64,native}/series-0001/histogram.csv
-cmp "$scratch"/{aarch64,native}/series-0001/series-0001_000000.raw
-echo "30 frames: the same pixels, ledger and histograms"
+# One plain, one compressed with bitshuffle and LZ4.
+for protocol in array-1.0 dectris-v1; do
+  rm -rf "$scratch"/{aarch64,native}
+  measure aarch64 "$protocol" "$aarch64" "${emulator[@]}"
+  measure native "$protocol" "$native"
+  [[ $(wc -l <"$scratch/native.ledger") -eq 30 ]]
+  diff "$scratch/aarch64.ledger" "$scratch/native.ledger"
+  cmp "$scratch"/{aarch64,native}/series-0001/histogram.csv
+  cmp "$scratch"/{aarch64,native}/series-0001/series-0001_000000.raw
+done
+echo "twice 30 frames: the same pixels, ledger and histograms"
