@@ -204,3 +204,15 @@ def garbage_announcements_are_rejected_by_name(bench):
     daemon.stop(None)
     total = sum(int(n) for n in re.findall(r"reason=header count=(\d+)", daemon.log))
     equal(total, 9, "rejected outside a series")
+
+
+@case
+def the_example_of_a_producer_works(bench):
+    endpoint = f"ipc://{bench.folder}/example"
+    daemon = bench.daemon(endpoint, {"ingest.protocol": "shm", **RAW})
+    status, _, said = bench.run("shm-example", endpoint, 100)
+    equal(status, 0, f"status of the example: {said}")
+    daemon.wait()
+    series = bench.series().require_complete(100)
+    expected = (reference.numpy.arange(640 * 480) + 77).astype("uint16").reshape(480, 640)
+    check((series.image(series.rows[77]) == expected).all(), "the pixels of frame 77")
