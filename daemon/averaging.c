@@ -29,6 +29,22 @@ static void put_page(struct collector *k)
 	collector_on_disk(k, false);
 }
 
+/* Add the frame's counts to the sums of its group. */
+static void add(struct collector *k, const struct slot *s, bool begin)
+{
+	const struct reduce_plan *p = &k->layout->plan;
+	enum product_type type = product_of_layout(p->layout);
+	size_t pixels = (size_t)p->width * p->height;
+	uint32_t no_value = p->has_no_value ? p->no_value : UINT32_MAX;
+
+	if (type == PRODUCT_FLOAT32 || (!p->has_no_value && !p->port_columns))
+		mean_add(k->layout->sums, s->source, type, pixels, begin);
+	else
+		mean_add_marked(k->layout->sums, s->source, type, no_value, pixels, begin);
+	if (p->port_columns)
+		reduce_spoil_ports(p, k->layout->sums, s->frame.ports.missing);
+}
+
 /* The group ends before `place`. */
 static void end_group_before(struct collector *k, uint64_t place)
 {
@@ -41,7 +57,6 @@ static void end_group_before(struct collector *k, uint64_t place)
 void averaging_place(struct collector *k, uint64_t number, struct slot *s)
 {
 	struct averaging *a = &k->averaging;
-	const struct reduce_plan *p = &k->layout->plan;
 	uint32_t average = k->pipeline->config->reduce.average;
 	uint64_t place = place_in_series(k, number);
 
@@ -53,12 +68,7 @@ void averaging_place(struct collector *k, uint64_t number, struct slot *s)
 	}
 	a->group = place / average;
 	a->pending = s;
-	if (p->has_no_value)
-		mean_add_marked(k->layout->sums, s->source, product_of_layout(p->layout),
-		                p->no_value, (size_t)p->width * p->height, a->frames == 0);
-	else
-		mean_add(k->layout->sums, s->source, product_of_layout(p->layout),
-		         (size_t)p->width * p->height, a->frames == 0);
+	add(k, s, a->frames == 0);
 	a->frames++;
 	if (place % average == average - 1)
 		put_page(k);

@@ -180,6 +180,10 @@ static enum series_answer answer_for(struct collector *k, const struct entry *e)
 	answer = submit(k, e);
 	if (answer != SERIES_RESTART)
 		return answer;
+	/* What says that it is of the running series does not begin another one by coming twice. */
+	if (e->frame.series && k->series.state == SERIES_OPEN &&
+	    e->frame.number / k->series.rules.step <= k->series.newest)
+		return SERIES_DUPLICATE;
 	closing_finish(k);
 	k->series.reason = REJECT_NO_SERIES;
 	if (!closing_may_begin(k))
@@ -213,7 +217,7 @@ static void collect_usable(struct collector *k, const struct entry *e)
 	if (answer == SERIES_ACCEPTED) {
 		closing_begin(k);
 		k->totals.received++;
-		k->totals.flagged += (e->frame.flags & FRAME_INCOMPLETE) != 0;
+		k->totals.flagged += held && (e->frame.flags & FRAME_INCOMPLETE);
 		k->odd_count = 0;
 		if (s && !held)
 			give_back(k, s);
@@ -265,6 +269,7 @@ static void collect_entry(struct collector *k, struct receiver *r, const struct 
 		relayout_ask(k, r, e);
 		break;
 	}
+	lineage_start_waiting(k);
 	if (series_complete(&k->series))
 		closing_finish(k);
 }
@@ -377,9 +382,14 @@ static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched
 	}
 	if (watched_ns - k->last_entry_ns < silence_limit(k))
 		return;
+	/* A detector that is armed may wait for its trigger for as long as it likes. */
+	if (!ending && k->series.state == SERIES_OPEN && k->lineage.told && !k->begun)
+		return;
 	closing_finish(k);
-	if (!ending)
+	if (!ending) {
 		series_settle(&k->series);
+		lineage_forget(k);
+	}
 	k->odd_count = 0;
 }
 
@@ -510,6 +520,7 @@ static struct series_rules rules_of(const struct config_series *c, const struct 
 
 	return (struct series_rules){
 		.first_given = given || protocol->counts_from_zero,
+		.first_assumed = !given && protocol->counts_from_zero,
 		.first = given ? (uint64_t)c->first : 0,
 		.frames = c->frames,
 		.step = c->step,

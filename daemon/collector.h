@@ -6,6 +6,7 @@
 #include "daemon/slot_layout.h"
 #include "daemon/idle.h"
 #include "daemon/log.h"
+#include "daemon/sequence.h"
 #include "daemon/series.h"
 #include "daemon/stage.h"
 #include "sinks/sinks.h"
@@ -54,7 +55,10 @@ struct collector {
 		struct frame_shape shape;
 		uint64_t number;
 		bool number_known;
-	} * asks; /* of each receiver, while the layout is being made */
+		bool starts;        /* a start message waits, */
+		struct entry start; /* this one */
+	} * asks;                   /* of each receiver, while the layout is being made */
+	unsigned starts;            /* so many of them have a start message */
 	bool laying_out;
 
 	/* Histograms of the series [bins]. */

@@ -13,7 +13,7 @@ struct detector *detector_copy(const struct detector *d)
 {
 	size_t bytes = mask_pixels(d) * sizeof *d->mask;
 	struct detector *copy = malloc(sizeof *copy);
-	uint32_t *mask = bytes ? malloc(bytes) : NULL;
+	uint8_t *mask = bytes ? malloc(bytes) : NULL;
 
 	if (!copy || (bytes && !mask)) {
 		free(copy);
@@ -31,7 +31,7 @@ void detector_free(struct detector *d)
 {
 	if (!d)
 		return;
-	free((uint32_t *)(uintptr_t)d->mask);
+	free((uint8_t *)(uintptr_t)d->mask);
 	free(d);
 }
 

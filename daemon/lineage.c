@@ -21,9 +21,9 @@ static void publish_known(struct collector *k, uint64_t token)
 
 	if (token == 0)
 		return;
-	/* release pairs with is_known_series() in receiver.c: what was laid out for it. */
-	atomic_store_explicit(&p->known_series[k->lineage.known_count++ % KNOWN_SERIES], token,
-	                      memory_order_release);
+	/* seq_cst (a release) pairs with is_known_series() in receiver.c: what was laid out for it;
+	 * ordered before the looks whether receivers sleep. */
+	atomic_store(&p->known_series[k->lineage.known_count++ % KNOWN_SERIES], token);
 	for (unsigned i = 0; i < p->receiver_count; i++)
 		bell_ring(&p->receivers[i].bell);
 }
@@ -49,6 +49,11 @@ void lineage_close(struct collector *k)
 	l->token = 0;
 	l->told_by = 0;
 	l->told = l->ending = false;
+}
+
+void lineage_forget(struct collector *k)
+{
+	k->lineage.old_count = 0;
 }
 
 static bool needs_start(const struct collector *k)
@@ -145,8 +150,28 @@ static void start(struct collector *k, struct receiver *r, const struct entry *e
 
 void lineage_start(struct collector *k, struct receiver *r, const struct entry *e)
 {
+	/* The layout that is being made goes by k->detector and its mask. */
+	if (k->laying_out) {
+		k->asks[r->index] = (struct ask){ .starts = true, .start = *e };
+		k->starts++;
+		return;
+	}
 	start(k, r, e);
 	relayout_answer(r);
+}
+
+void lineage_start_waiting(struct collector *k)
+{
+	while (k->starts > 0 && !k->laying_out)
+		for (unsigned i = 0; i < k->pipeline->receiver_count; i++) {
+			struct entry e = k->asks[i].start;
+
+			if (!k->asks[i].starts)
+				continue;
+			k->asks[i].starts = false;
+			k->starts--;
+			lineage_start(k, &k->pipeline->receivers[i], &e);
+		}
 }
 
 void lineage_end(struct collector *k, uint64_t token)

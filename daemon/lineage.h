@@ -19,8 +19,14 @@ bool lineage_admits(struct collector *k, uint64_t token);
 /* A start message: whatever runs is over, unless it is that very series. Answers the receiver. */
 void lineage_start(struct collector *k, struct receiver *r, const struct entry *e);
 
+/* Start messages that came while a layout was being made. */
+void lineage_start_waiting(struct collector *k);
+
 /* An end message: the series is closed, at once or after series.end_grace. */
 void lineage_end(struct collector *k, uint64_t token);
+
+/* Silence: what comes now is no straggler of a closed series. */
+void lineage_forget(struct collector *k);
 
 /* The open series was closed. */
 void lineage_close(struct collector *k);

@@ -175,7 +175,19 @@ void pipeline_close(struct pipeline *p)
 	memset(p, 0, sizeof *p);
 }
 
+/* Pixel masks of start messages: each receiver's and the collector's as bytes, and one being
+ * decompressed as words. */
+static uint64_t mask_bytes(const struct config *c)
+{
+	const struct protocol *protocol = protocol_find(c->ingest.protocol);
+
+	return protocol && protocol->brings_mask
+	               ? (c->ingest.endpoints.count + 2 + sizeof(uint32_t)) * c->ingest.frame_limit
+	               : 0;
+}
+
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes)
 {
-	return c->ingest.buffer + c->ingest.buffer / 4 + planes->bytes + MARGIN_BYTES;
+	return c->ingest.buffer + c->ingest.buffer / 4 + planes->bytes + mask_bytes(c) +
+	       MARGIN_BYTES;
 }

@@ -84,7 +84,8 @@ void pipeline_close(struct pipeline *p);
 unsigned pipeline_workers(const struct config *c);
 
 /* The memory that peers can make the daemon use, in bytes: the buffer and a quarter for what the
- * allocator leaves between messages, calibration, and a margin for the program itself. */
+ * allocator leaves between messages, calibration, detectors' pixel masks, and a margin for the
+ * program itself. */
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes);
 
 #endif

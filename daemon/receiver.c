@@ -219,9 +219,9 @@ static void adopt_queue(struct receiver *r, const struct layout *l)
 static bool is_known_series(const struct pipeline *p, uint64_t series)
 {
 	for (unsigned i = 0; i < KNOWN_SERIES; i++)
-		/* acquire pairs with the collector's store: what it laid out for the series is
-		 * visible. */
-		if (atomic_load_explicit(&p->known_series[i], memory_order_acquire) == series)
+		/* seq_cst (an acquire) pairs with the collector's store: what it laid out for the
+		 * series is visible; ordered after our word that we sleep. */
+		if (atomic_load(&p->known_series[i]) == series)
 			return true;
 	return false;
 }
@@ -233,10 +233,12 @@ static void await_start(struct receiver *r, uint64_t series)
 	const struct pipeline *p = r->pipeline;
 	uint64_t until_ns = clock_monotonic_ns() + p->config->series.end_grace_ns;
 
-	if (series == 0 || p->receiver_count == 1 || !r->protocol->has_start_message)
+	if (series == 0 || series == r->awaited || p->receiver_count == 1 ||
+	    !r->protocol->has_start_message)
 		return;
+	r->awaited = series; /* once: it may never come, and others wait behind its frames */
 	while (!is_known_series(p, series) && clock_monotonic_ns() < until_ns &&
-	       phase_of(r) != PHASE_ABORT) {
+	       phase_of(r) == PHASE_RUN) {
 		/* relaxed: so that the collector does not wait for us with the start message. */
 		atomic_store_explicit(&r->quiet, true, memory_order_relaxed);
 		bell_prepare(&r->bell);
@@ -452,8 +454,10 @@ static void take_decoded(struct receiver *r, struct decoded *d, const struct mes
 		publish_start(r, d);
 		return;
 	case VERDICT_NOTHING:
-		/* relaxed: a figure for people. */
+		/* relaxed: a figure for people; and nothing is in hand that others must wait for.
+		 */
 		atomic_fetch_add_explicit(&r->passed_over, 1, memory_order_relaxed);
+		atomic_store_explicit(&r->quiet, true, memory_order_relaxed);
 		return;
 	case VERDICT_END:
 		if (r->protocol->in_pieces) {
@@ -607,6 +611,9 @@ static int receive(struct receiver *r)
 {
 	for (unsigned i = 0; i < r->source_count; i++) {
 		unsigned endpoint = (r->turn_source + i) % r->source_count;
+		/* What comes behind a port's end is of the next series: first the others' ends. */
+		if (r->ended >> endpoint & 1)
+			continue;
 		int got = source_receive(&r->sources[endpoint], &r->payload, &r->message);
 
 		if (got == 0)
@@ -642,11 +649,16 @@ static bool turn(struct receiver *r, unsigned *idle_rounds)
 	if (got > 0) {
 		take_message(r);
 		*idle_rounds = 0;
+		tend_pieces(r);
 		if (atomic_load_explicit(&r->messages, memory_order_relaxed) % WATCH_EVERY == 0)
 			watch_peers(r);
 		return true;
 	}
 	tend_pieces(r);
+	if (phase_of(r) == PHASE_DRAIN && r->ended) {
+		end_pieces(r);
+		return true;
+	}
 	if (phase_of(r) == PHASE_DRAIN)
 		return false;
 	if (idle_spin((*idle_rounds)++))

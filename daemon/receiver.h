@@ -48,6 +48,7 @@ struct receiver {
 	struct assembly assembly; /* of frames in pieces */
 	uint64_t ended;           /* bit i: endpoint i has said that the series is over, */
 	uint64_t ended_ns;        /* the first of them then; CLOCK_MONOTONIC */
+	uint64_t awaited;         /* the series whose start message was waited for last */
 	uint64_t payloads_taken;  /* handed to workers since start */
 	int queue_messages;       /* ZMQ_RCVHWM as it is set */
 	bool was_full;            /* waited for room since the last message */

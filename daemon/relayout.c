@@ -223,9 +223,8 @@ static void lay_out(struct collector *k, struct receiver *r, const struct entry 
 		refuse(k, r, e->frame.number, REJECT_SHAPE, why);
 	} else {
 		/* The frame that changed the geometry is the first of a series of its own. */
-		if (k->series.state == SERIES_CLOSED && closing_may_begin(k) &&
-		    e->frame.series == 0)
-			lineage_begin(k, 0, 0);
+		if (k->series.state == SERIES_CLOSED && closing_may_begin(k))
+			lineage_begin(k, e->frame.series, 0);
 		answer(r, ASK_ACCEPTED);
 	}
 	answer_waiting(k);
@@ -272,7 +271,10 @@ void relayout_ask(struct collector *k, struct receiver *r, const struct entry *e
 	char why[320];
 
 	if (k->laying_out) {
-		k->asks[r->index] = (struct ask){ true, shape, e->frame.number, true };
+		k->asks[r->index] = (struct ask){ .open = true,
+			                          .shape = shape,
+			                          .number = e->frame.number,
+			                          .number_known = true };
 		return;
 	}
 	if (k->layout && shape_fits(&k->layout->shape, &shape)) {
@@ -358,6 +360,7 @@ void relayout_from_detector(struct collector *k)
 	struct layout_needs needs = needs_of(k);
 	struct frame_shape shape;
 	struct layout *next;
+	uint64_t bytes;
 	char why[320];
 
 	if (!d || d->width == 0 || d->height == 0)
@@ -365,6 +368,10 @@ void relayout_from_detector(struct collector *k)
 	shape = (struct frame_shape){ .width = d->width,
 		                      .height = d->height,
 		                      .type = d->type_known ? d->type : PIXEL_UINT32 };
+	/* As for frames; beyond it sizes may overflow. */
+	if (!wire_bytes(shape.width, shape.height, shape.type, PACKING_NONE, &bytes) ||
+	    bytes > k->pipeline->config->ingest.frame_limit)
+		return;
 	next = malloc(sizeof *next);
 	/* Nobody needs to stand still: without a layout no receiver has a slot. */
 	if (!next || layout_plan(next, &needs, &shape, why) < 0 || replace(k, next, why) < 0)

@@ -177,6 +177,10 @@ static enum series_answer jumped(struct series *s, uint64_t position)
 
 	s->jumps = agrees ? s->jumps + 1 : 1;
 	s->jump_newest = position;
+	if (!s->any && s->rules.first_assumed && s->jumps >= JUMPS_TO_CONFIRM) {
+		s->first_known = false;
+		return SERIES_ACCEPTED;
+	}
 	/* Without a frame so far a new series would stand where this one does. */
 	return s->any && s->jumps >= JUMPS_TO_CONFIRM ? SERIES_RESTART : reject(s, REJECT_JUMP);
 }
@@ -198,6 +202,9 @@ static enum series_answer ask_back(struct series *s, uint64_t position)
 		return SERIES_RESTART;
 	if (is_there(s, position))
 		return SERIES_DUPLICATE;
+	/* The newest one would be past the end of a series that began with it. */
+	if (!s->first_known && s->frames && s->newest - position >= s->frames)
+		fix_first(s, smallest_seen(s));
 	if (!s->first_known)
 		return SERIES_ACCEPTED;
 	if (position < s->first)
@@ -444,6 +451,9 @@ const char *series_expected_from(const struct series *s)
 void series_announce(struct series *s, uint64_t announced)
 {
 	if (s->state != SERIES_OPEN || announced == 0 || s->announced)
+		return;
+	/* Frames that are there already cannot be taken out of the ledger. */
+	if (s->any && s->newest - (s->first_known ? s->first : smallest_seen(s)) >= announced)
 		return;
 	s->announced = true;
 	s->announced_frames = s->frames = announced;

@@ -18,12 +18,13 @@
  * series ends, or when the buffer cannot hold what waits behind it (series_force). */
 
 struct series_rules {
-	bool first_given; /* by the configuration, or the protocol counts from 0 */
-	uint64_t first;   /* with first_given */
-	uint64_t frames;  /* of each series; 0: not known */
-	uint64_t step;    /* of the sender's counter, >= 1 */
-	uint64_t reorder; /* how many steps out of order a number may come, >= 1 */
-	uint64_t max_gap; /* steps; a larger jump must be confirmed */
+	bool first_given;   /* by the configuration, or the protocol counts from 0, */
+	bool first_assumed; /* the latter: who joins late may see only larger numbers */
+	uint64_t first;     /* with first_given */
+	uint64_t frames;    /* of each series; 0: not known */
+	uint64_t step;      /* of the sender's counter, >= 1 */
+	uint64_t reorder;   /* how many steps out of order a number may come, >= 1 */
+	uint64_t max_gap;   /* steps; a larger jump must be confirmed */
 };
 
 /* Where decisions go; called from inside the functions below, numbers rising. */

@@ -209,7 +209,9 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 		.gain = n->planes->gain,
 		.attenuation = c->reduce.normalise == NORMALISE_ATTENUATION,
 		.saturation = saturation_of(n, s),
-		.has_no_value = s->has_no_value && s->no_value >= 0 && s->no_value <= UINT32_MAX,
+		.has_no_value =
+			s->has_no_value && s->type != PIXEL_FLOAT32 && s->no_value >= 0 &&
+			(uint64_t)s->no_value <= UINT32_MAX >> (32 - 8 * pixel_bytes(s->type)),
 		.no_value = (uint32_t)s->no_value,
 		.port_columns = s->port_columns,
 		.port_rows = s->port_rows,

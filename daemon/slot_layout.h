@@ -59,10 +59,10 @@ struct layout {
 	struct sink_geometry geometry;
 	struct layout_budget budget;
 	unsigned slot_count, slots_per_receiver;
-	struct slot *slots;   /* [slot_count]; receiver r owns [r * slots_per_receiver, ...) */
-	zmq_msg_t *parts;     /* of all slots, one for each port */
-	const uint32_t *mask; /* of the detector, until layout_open(); NULL: none */
-	float *gain;          /* with the detector's bad pixels; NULL: the planes' */
+	struct slot *slots;  /* [slot_count]; receiver r owns [r * slots_per_receiver, ...) */
+	zmq_msg_t *parts;    /* of all slots, one for each port */
+	const uint8_t *mask; /* of the detector, until layout_open(); NULL: none */
+	float *gain;         /* with the detector's bad pixels; NULL: the planes' */
 	size_t gain_bytes;
 	size_t expanded_bytes;  /* of one decompressed frame */
 	size_t decompress_from; /* in a worker's scratch: decompressor, then the frames */

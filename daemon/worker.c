@@ -44,11 +44,14 @@ static bool claim(struct worker *w, struct hand *ret)
 }
 
 /* What the pass reads of a grid of ports. */
-static void gather_pieces(const struct slot *s, const void *ret_pieces[PORTS_MAX])
+static void gather_pieces(struct slot *s, const void *ret_pieces[PORTS_MAX])
 {
-	for (unsigned i = 0; i < s->hold.count; i++)
-		ret_pieces[i] =
-			zmq_msg_size(&s->hold.parts[i]) ? zmq_msg_data(&s->hold.parts[i]) : NULL;
+	for (unsigned i = 0; i < s->hold.count; i++) {
+		bool there = zmq_msg_size(&s->hold.parts[i]) > 0;
+
+		ret_pieces[i] = there ? zmq_msg_data(&s->hold.parts[i]) : NULL;
+		s->frame.ports.missing |= (uint64_t)!there << i;
+	}
 }
 
 static struct reduce_job job_of(struct slot *s)

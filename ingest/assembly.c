@@ -82,7 +82,7 @@ enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piec
 	struct gathered *g = place_of(a, number);
 
 	if (now_ns - a->last_ns > FORGET_NS)
-		memset(a->given, 0, sizeof a->given);
+		assembly_restart(a);
 	a->last_ns = now_ns;
 	if (g->used && g->frame.number != number)
 		return ASSEMBLY_LATE; /* its place was not made free */
@@ -112,8 +112,9 @@ struct gathered *assembly_in_the_way(const struct assembly *a, uint64_t number)
 static bool waits_no_longer(const struct assembly *a, const struct gathered *g, uint64_t now_ns)
 {
 	return now_ns - g->began_ns > a->timeout_ns ||
-	       (a->newest > g->frame.number && a->newest - g->frame.number > ASSEMBLY_BEHIND) ||
-	       a->count >= a->most;
+	       (a->newest > g->frame.number && a->newest - g->frame.number > ASSEMBLY_BEHIND &&
+	        a->newest - g->frame.number < ASSEMBLY_OPEN_MAX) ||
+	       a->count > a->most;
 }
 
 /* The smallest number of those in use, of the whole ones or of all. */
@@ -140,7 +141,7 @@ struct gathered *assembly_next(struct assembly *a, uint64_t now_ns, bool all)
 		return smallest(a, true);
 	if (a->count == 0)
 		return NULL;
-	if (!all && now_ns - a->checked_ns < CHECK_NS && a->count < a->most)
+	if (!all && now_ns - a->checked_ns < CHECK_NS && a->count <= a->most)
 		return NULL;
 	oldest = smallest(a, false);
 	if (!all && !waits_no_longer(a, oldest, now_ns)) {
@@ -156,7 +157,8 @@ void assembly_done(struct assembly *a, struct gathered *g)
 	uint64_t number = g->frame.number;
 
 	a->given[number % ASSEMBLY_OPEN_MAX] = number + 1;
-	if (number > a->newest)
+	/* Neither a count that begins anew nor one wild number makes all that follows late. */
+	if (number > a->newest || a->newest - number > ASSEMBLY_BEHIND)
 		a->newest = number;
 	for (unsigned i = 0; i < g->ports; i++)
 		zmq_msg_close(&g->parts[i]);

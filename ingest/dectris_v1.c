@@ -20,7 +20,7 @@ struct decoder {
 	struct header header;
 	uint64_t frame_limit; /* bytes */
 	double count_time_s;  /* of the last detector configuration; 0: not said */
-	uint32_t *mask;       /* of the last header; NULL: none so far */
+	uint8_t *mask;        /* of the last message, if it was a header */
 };
 
 /* Parse one part. NULL after rejecting the message. */
@@ -139,20 +139,6 @@ __attribute__((format(printf, 2, 3))) static void do_without_mask(struct decoded
 	header_printable(ret->why);
 }
 
-/* A copy, since the part may begin at any address. */
-static void keep_mask(struct decoder *d, const struct part *part, struct decoded *ret)
-{
-	uint32_t *mask = realloc(d->mask, part->size);
-
-	if (!mask) {
-		do_without_mask(ret, "there is no memory for its %zu bytes", part->size);
-		return;
-	}
-	memcpy(mask, part->data, part->size);
-	d->mask = mask;
-	ret->detector.mask = mask;
-}
-
 /* Some detectors have none to give: no shape, no type, and a part of no bytes. */
 static void read_mask(struct decoder *d, const struct message *m, struct decoded *ret)
 {
@@ -183,7 +169,10 @@ static void read_mask(struct decoder *d, const struct message *m, struct decoded
 	}
 	detector->width = width;
 	detector->height = height;
-	keep_mask(d, part, ret);
+	d->mask = framing_mask(part->data, part->size / sizeof(uint32_t));
+	detector->mask = d->mask;
+	if (!d->mask)
+		do_without_mask(ret, "there is no memory for it");
 }
 
 static void decode_header(struct decoder *d, const json_t *root, const struct message *m,
@@ -349,6 +338,10 @@ void dectris_v1_decode(struct decoder *d, const struct message *m, struct decode
 	const char *htype;
 
 	*ret = (struct decoded){ .verdict = VERDICT_REJECTED };
+	if (d->mask) {
+		free(d->mask);
+		d->mask = NULL;
+	}
 	if (m->part_count == 0) {
 		field_reject(ret, REJECT_PARTS, "the message has no parts");
 		return;

@@ -23,8 +23,7 @@ struct decoder {
 	char channel[256];      /* "": the first */
 	bool has_error_value;   /* of the last start message */
 	int64_t error_value;
-	uint32_t *mask; /* of the last start message [mask_room / 4] */
-	size_t mask_room;
+	uint8_t *mask; /* of the last message, if it was a start */
 	void *scratch;
 	struct decompress decompress;
 };
@@ -529,31 +528,32 @@ static void decode_image(struct reading *g)
 	ret->verdict = VERDICT_FRAME;
 }
 
-/* The mask as 32-bit words in memory of ours. NULL, or why not. */
+/* The mask in memory of ours. NULL, or why not. */
 static const char *expand_mask(struct decoder *d, const struct grid *grid)
 {
 	uint64_t bytes;
+	void *words = NULL;
+	const char *why = NULL;
 
 	if (grid->tag != 70)
 		return "its elements are not of 32 bits (tag 70)";
 	if (!wire_bytes(grid->columns, grid->rows, PIXEL_UINT32, PACKING_NONE, &bytes) ||
-	    bytes > 4 * d->frame_limit)
+	    bytes / sizeof(uint32_t) > d->frame_limit)
 		return "it is larger than a frame can be";
 	if (grid->codec == CODEC_NONE && bytes != grid->size)
 		return "it has not as many bytes as its shape says";
-	if (bytes > d->mask_room) {
-		uint32_t *mask = realloc(d->mask, bytes);
-
-		if (!mask)
-			return "there is no memory for it";
-		d->mask = mask;
-		d->mask_room = bytes;
+	if (grid->codec != CODEC_NONE) {
+		words = malloc(bytes);
+		why = words ? decompress(&d->decompress, grid->codec, grid->element, words, bytes,
+		                         grid->data, grid->size)
+		            : "there is no memory for it";
 	}
-	if (grid->codec != CODEC_NONE)
-		return decompress(&d->decompress, grid->codec, grid->element, d->mask, bytes,
-		                  grid->data, grid->size);
-	memcpy(d->mask, grid->data, bytes);
-	return NULL;
+	if (!why) {
+		d->mask = framing_mask(words ? words : grid->data, bytes / sizeof(uint32_t));
+		why = d->mask ? NULL : "there is no memory for it";
+	}
+	free(words);
+	return why;
 }
 
 /* What is wrong with the mask costs the mask, not the series. */
@@ -644,6 +644,10 @@ void dectris_v2_decode(struct decoder *d, const struct message *m, struct decode
 	struct reading g = { .d = d, .ret = ret };
 
 	*ret = (struct decoded){ .verdict = VERDICT_REJECTED };
+	if (d->mask) {
+		free(d->mask);
+		d->mask = NULL;
+	}
 	if (m->part_count != 1) {
 		field_reject(ret, REJECT_PARTS, "the message has %u parts, 1 is expected",
 		             m->part_count);

@@ -52,6 +52,7 @@ enum signed_type { SIGNED_NONE, SIGNED_INT8, SIGNED_INT16, SIGNED_INT32, SIGNED_
 struct port_grid {
 	uint8_t columns, rows; /* 0: the frame is one piece */
 	uint64_t flipped;      /* bit r * columns + c: that port's rows come last first */
+	uint64_t missing;      /* likewise: that port's piece is not there; known once reduced */
 };
 
 /* Bits of one pixel in the message. */

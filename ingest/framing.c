@@ -3,6 +3,9 @@
 
 #include "ingest/fields.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 bool framing_check(const void *pixels, struct decoded *ret)
 {
 	const struct frame *f = &ret->frame;
@@ -20,6 +23,19 @@ bool framing_check(const void *pixels, struct decoded *ret)
 		                    codec_name(f->codec), (unsigned long long)announced,
 		                    (unsigned long long)plain);
 	return true;
+}
+
+uint8_t *framing_mask(const void *words, size_t pixels)
+{
+	uint8_t *mask = malloc(pixels ? pixels : 1);
+
+	for (size_t i = 0; mask && i < pixels; i++) {
+		uint32_t word;
+
+		memcpy(&word, (const char *)words + i * sizeof word, sizeof word);
+		mask[i] = word != 0;
+	}
+	return mask;
 }
 
 void framing_no_value(struct frame *f)

@@ -10,6 +10,10 @@
  * head is looked at by the worker. False after rejecting the message. */
 bool framing_check(const void *pixels, struct decoded *ret);
 
+/* A pixel mask of 32-bit words [pixels] at any alignment as bytes, 0 or 1. malloc'd, NULL without
+ * memory. */
+uint8_t *framing_mask(const void *words, size_t pixels);
+
 /* All bits set stand for no value, in pixels of an unsigned type. */
 void framing_no_value(struct frame *f);
 

@@ -43,7 +43,7 @@ struct detector {
 	uint64_t saturation;  /* raw value that counts as saturated */
 	double exposure_s;    /* light is collected so long for each frame, */
 	double period_s;      /* which follow each other so */
-	const uint32_t *mask; /* not 0: bad [height][width]; decoder's, until its next message */
+	const uint8_t *mask;  /* not 0: bad [height][width]; decoder's, until its next message */
 	char description[96]; /* printable ASCII */
 };
 
@@ -72,6 +72,7 @@ struct protocol {
 	bool counts_from_zero;  /* the first frame of a series is number 0 */
 	bool has_start_message; /* series begin by a message, as a rule */
 	bool has_end_message;   /* series end by a message; idle_end does not apply */
+	bool brings_mask;       /* start messages may hold a pixel mask */
 	bool in_pieces;         /* each endpoint sends one port's part of every frame */
 	bool in_shared_memory;  /* endpoints announce frames of a memory-mapped ring */
 

@@ -84,6 +84,11 @@ void mean_add_marked(void *restrict sums, const void *restrict pixels, enum prod
 		add_marked_uint32(sums, pixels, no_value, n);
 }
 
+void mean_spoil(void *sums, enum product_type type, size_t n)
+{
+	memset(sums, 0xff, n * mean_sum_bytes(type)); /* SPOILT32, SPOILT64 */
+}
+
 static inline double sum_at(const void *sums, enum product_type type, size_t i)
 {
 	if (mean_sum_bytes(type) == 4) {

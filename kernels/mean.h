@@ -29,6 +29,10 @@ void mean_add(void *restrict sums, const void *restrict pixels, enum product_typ
 void mean_add_marked(void *restrict sums, const void *restrict pixels, enum product_type type,
                      uint32_t no_value, size_t n, bool begin);
 
+/* Spoil the sums of n pixels: their mean is bad, whatever the frames have. With
+ * mean_add_marked() for all other frames, and not for float32. */
+void mean_spoil(void *sums, enum product_type type, size_t n);
+
 /* Normalise the mean.
  *
  *   t[i] = (float)(sums[i] / frames - offset[i]) * gain[i]      up to the rounding in double

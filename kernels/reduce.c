@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/mean.h"
 #include "kernels/reduce_scratch.h"
 
 #include <math.h>
@@ -504,4 +505,20 @@ void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce
 	}
 	for (unsigned i = 0; i < n; i++)
 		frame_end(p, &s.runs[i], &jobs[i]);
+}
+
+void reduce_spoil_ports(const struct reduce_plan *p, void *sums, uint64_t missing)
+{
+	enum product_type type = product_of_layout(p->layout);
+	const struct reduce_job any = { 0 };
+
+	for (uint32_t y = 0; missing && y < p->height; y++)
+		for (uint32_t x = 0; x < p->width;) {
+			struct port_run run = port_run(p, &any, y, x);
+			size_t i = (size_t)y * p->width + x;
+
+			if (missing >> run.port & 1)
+				mean_spoil((char *)sums + i * mean_sum_bytes(type), type, run.n);
+			x += run.n;
+		}
 }

@@ -139,6 +139,10 @@ struct reduce_job {
 void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce_job *jobs,
                  unsigned n);
 
+/* Spoil the sums of mean.h where the ports of `missing` (bit i: port i) would be: an average has no
+ * value there. */
+void reduce_spoil_ports(const struct reduce_plan *p, void *sums, uint64_t missing);
+
 /* The mean of several frames. */
 struct reduce_mean_job {
 	const void *sums; /* from mean_add() of source products [height][width] */
