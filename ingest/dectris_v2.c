@@ -516,6 +516,7 @@ static void decode_image(struct reading *g)
 	if (!take_grid(&g->f.data, ret))
 		return;
 	if (is_dummy(d, f)) {
+		f->pixels = NULL;
 		ret->verdict = VERDICT_DUMMY;
 		return;
 	}
