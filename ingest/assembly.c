@@ -73,6 +73,9 @@ static void begin(struct assembly *a, struct gathered *g, const struct decoded *
 		zmq_msg_init(&g->parts[i]);
 	a->count++;
 	a->most = assembly_open_most(a->buffer_bytes, frame_bytes(&g->frame));
+	/* So far back: numbers begin again, or the newest was no good one. */
+	if (a->newest > g->frame.number && a->newest - g->frame.number > ASSEMBLY_OPEN_MAX)
+		a->newest = g->frame.number;
 }
 
 enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piece, zmq_msg_t *part,
@@ -82,7 +85,7 @@ enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piec
 	struct gathered *g = place_of(a, number);
 
 	if (now_ns - a->last_ns > FORGET_NS)
-		memset(a->given, 0, sizeof a->given);
+		assembly_restart(a);
 	a->last_ns = now_ns;
 	if (g->used && g->frame.number != number)
 		return ASSEMBLY_LATE; /* its place was not made free */
