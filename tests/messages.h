@@ -71,6 +71,13 @@ static inline char *message_vector(const char *name, size_t *ret_size)
 	return data;
 }
 
+/* Let go of parts that came from message_vector(). */
+static inline void message_free(struct message *m)
+{
+	while (m->part_count > 0)
+		free((void *)(uintptr_t)m->parts[--m->part_count].data);
+}
+
 #define EXPECT_REJECTED(got, name)                                                                 \
 	do {                                                                                       \
 		struct decoded seen_ = (got);                                                      \

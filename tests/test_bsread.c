@@ -390,5 +390,6 @@ Test(bsread, reads_the_recorded_message)
 	cr_expect(ret.frame.width == 659 && ret.frame.height == 494);
 	cr_expect_eq(ret.frame.number, 3682521968);
 	cr_expect_eq(ret.frame.timestamp_ns, 1508856598865393891);
+	message_free(&m);
 	bsread_close(d);
 }

@@ -158,7 +158,7 @@ Test(dectris_v1, reads_what_the_configuration_says_of_the_detector)
 		"{\"x_pixels_in_detector\":1028,\"y_pixels_in_detector\":1062,"
 		"\"bit_depth_image\":32,\"countrate_correction_count_cutoff\":1702012,"
 		"\"count_time\":0.5,\"frame_time\":1,\"description\":\"Dectris "
-	        "\\u00e9\\nEIGER2\"}");
+		"\\u00e9\\nEIGER2\"}");
 
 	cr_assert_eq(d.verdict, VERDICT_START);
 	cr_expect(d.detector.width == 1028 && d.detector.height == 1062);
@@ -417,7 +417,7 @@ Test(dectris_v1, tells_eiger1_ticks_from_nanoseconds)
 		"{\"htype\":\"dconfig-1.0\",\"real_time\":99251,\"start_time\":143051295370,"
 		"\"stop_time\":143051394995}";
 	static const char eiger2[] = "{\"htype\":\"dconfig-1.0\",\"real_time\":999999900,\"start_"
-	                             "time\":2896044831605460,"
+				     "time\":2896044831605460,"
 				     "\"stop_time\":2896045831605360}";
 
 	cr_expect_eq(timestamp_of("{\"count_time\":0.00198502}", eiger1), 20 * 143051295370u);
@@ -468,20 +468,22 @@ Test(dectris_v1, takes_parts_of_a_cut_image_for_nothing_good)
 
 /* ---- recorded ---- */
 
-static struct decoded decode_recorded(struct decoder *d, unsigned first, unsigned parts,
-                                      char *ret_data[9])
+static struct decoded decode_recorded(struct decoder *d, unsigned first, unsigned parts)
 {
 	struct message m = { .part_count = 0 };
+	struct decoded ret;
 
 	for (unsigned i = 0; i < parts; i++) {
-		char name[64];
+		char name[64], *data;
 		size_t size;
 
 		snprintf(name, sizeof name, "dectris_v1_eiger2_1M/streamData.%06u", first + i);
-		ret_data[i] = message_vector(name, &size);
-		message_add(&m, ret_data[i], size);
+		data = message_vector(name, &size);
+		message_add(&m, data, size);
 	}
-	return message_decode("dectris-v1", d, &m);
+	ret = decode(d, &m);
+	message_free(&m);
+	return ret;
 }
 
 static struct decoder *open_large(void)
@@ -500,11 +502,10 @@ Test(dectris_v1, reads_the_recorded_series)
 {
 	struct decoder *d = open_large();
 	uint64_t tokens[2], last = 0;
-	char *data[9] = { NULL };
 
 	for (unsigned s = 0; s < 2; s++) {
 		unsigned at = 1 + 49 * s;
-		struct decoded ret = decode_recorded(d, at, 8, data);
+		struct decoded ret = decode_recorded(d, at, 8);
 
 		cr_assert_eq(ret.verdict, VERDICT_START, "%s", ret.why);
 		cr_expect_eq(ret.announced, 10);
@@ -512,7 +513,7 @@ Test(dectris_v1, reads_the_recorded_series)
 		cr_expect_eq(ret.detector.saturation, 1702013);
 		tokens[s] = ret.frame.series;
 		for (unsigned i = 0; i < 10; i++) {
-			ret = decode_recorded(d, at + 8 + 4 * i, 4, data);
+			ret = decode_recorded(d, at + 8 + 4 * i, 4);
 			cr_assert_eq(ret.verdict, VERDICT_FRAME, "%s", ret.why);
 			cr_expect_eq(ret.frame.number, i);
 			cr_expect_eq(ret.frame.series, tokens[s]);
@@ -521,7 +522,7 @@ Test(dectris_v1, reads_the_recorded_series)
 			cr_expect_gt(ret.frame.timestamp_ns, last);
 			last = ret.frame.timestamp_ns;
 		}
-		ret = decode_recorded(d, at + 48, 1, data);
+		ret = decode_recorded(d, at + 48, 1);
 		cr_expect_eq(ret.verdict, VERDICT_END);
 		cr_expect_eq(ret.frame.series, tokens[s]);
 	}
@@ -541,7 +542,7 @@ static int by_value(const void *a, const void *b)
 Test(dectris_v1, prints_the_cost_of_an_image)
 {
 	static const char first[] = "{\"frame\":0,\"hash\":\"93bf39629df438a054ab4213d273b2e5\","
-	                            "\"htype\":\"dimage-1.0\","
+				    "\"htype\":\"dimage-1.0\","
 				    "\"series\":6}";
 	static const char second[] =
 		"{\"encoding\":\"<\",\"htype\":\"dimage_d-1.0\",\"shape\":[3,2],\"size\":12,"

@@ -802,6 +802,7 @@ static struct decoded decode_file(const char *name, const char *channel)
 	cr_assert_eq(dectris_v2_open(&d, &c, why), 0);
 	ret = decode_bytes(d, data, size);
 	dectris_v2_close(d);
+	free(data);
 	return ret;
 }
 

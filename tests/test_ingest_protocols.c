@@ -981,7 +981,7 @@ Test(protocols, survive_every_flipped_bit_of_an_announcement)
 			struct shm_announcement a = r.announcement;
 			struct decoded d;
 
-			((unsigned char *)&a)[at] ^= bit < 8 ? (unsigned char)(1u << bit) : 0xff;
+			((char *)&a)[at] = (char)(((char *)&a)[at] ^ (bit < 8 ? 1 << bit : 0xff));
 			d = announce(&r, &a, sizeof a);
 			expect_sane_loan(&r, &d);
 		}

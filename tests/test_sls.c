@@ -248,9 +248,10 @@ Test(sls, reads_the_synthetic_messages)
 	cr_assert_eq(ret.verdict, VERDICT_PIECE, "%s", ret.why);
 	cr_expect_eq(ret.frame.packing, PACKING_NIBBLES);
 	cr_expect(ret.frame.width == 4 && ret.frame.height == 2);
-	m.part_count = 0;
-	message_add(&m, message_vector("synthetic/sls_end.hdr", &size), 0);
-	m.parts[0].size = size;
+	message_free(&m);
+	first = message_vector("synthetic/sls_end.hdr", &size);
+	message_add(&m, first, size);
 	cr_expect_eq(message_decode("sls", d, &m).verdict, VERDICT_END);
+	message_free(&m);
 	sls_close(d);
 }

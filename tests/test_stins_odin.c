@@ -224,5 +224,6 @@ Test(odin_live, reads_the_synthetic_message)
 	ret = message_decode("odin-live", d, &m);
 	cr_expect_eq(ret.verdict, VERDICT_FRAME, "%s", ret.why);
 	cr_expect(ret.frame.number == 2 && ret.frame.width == 3 && ret.frame.height == 2);
+	message_free(&m);
 	odin_live_close(d);
 }
