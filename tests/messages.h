@@ -11,6 +11,10 @@
 
 /* Messages put together part by part, for the tests of decoders. */
 
+#ifndef SOURCE_DIR
+#define SOURCE_DIR "." /* the build says where the repository is */
+#endif
+
 #define MESSAGES_LIMIT (1 << 20) /* ingest.frame_limit, bytes */
 
 /* A decoder of the protocol, with ingest.channel and nothing else configured. */
