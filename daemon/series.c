@@ -137,10 +137,28 @@ static void decide_passed(struct series *s)
 		decide_next(s);
 }
 
+/* A known length is at least what was accepted: that has its place, whatever was said. */
+static void keep_accepted(struct series *s)
+{
+	uint64_t end = s->next;
+
+	if (!s->first_known || s->frames == 0)
+		return;
+	for (uint64_t i = 0; i < s->window_size; i++) {
+		const struct series_slot *w = &s->window[i];
+
+		if ((w->mark == MARK_HELD || w->mark == MARK_DROPPED) && w->position >= end)
+			end = w->position + 1;
+	}
+	if (s->frames < end - s->first)
+		s->frames = end - s->first;
+}
+
 static void fix_first(struct series *s, uint64_t first)
 {
 	s->first_known = true;
 	s->first = s->next = first;
+	keep_accepted(s);
 	decide_passed(s);
 	place_what_is_next(s);
 }
@@ -200,6 +218,8 @@ static enum series_answer ask_back(struct series *s, uint64_t position)
 		return reject(s, REJECT_LATE);
 	if (restarts(s, position))
 		return SERIES_RESTART;
+	if (position > last_position(s)) /* a number further past the end came before */
+		return reject(s, REJECT_NO_SERIES);
 	if (is_there(s, position))
 		return SERIES_DUPLICATE;
 	/* The newest one would be past the end of a series that began with it. */
@@ -408,16 +428,16 @@ static void cut_tail(struct series *s)
 	    (last != NOTHING && last - seen <= s->rules.max_gap))
 		return;
 	s->cut = true;
-	s->frames = s->any ? s->newest - s->first + 1 : 0;
+	s->frames = 0;
 }
 
 void series_finish(struct series *s)
 {
 	if (s->state != SERIES_OPEN)
 		return;
-	cut_tail(s);
 	if (s->any && !s->first_known)
 		fix_first(s, smallest_seen(s));
+	cut_tail(s);
 	if (s->first_known && (s->any || s->frames))
 		while (s->next <= end_position(s))
 			decide_next(s);
@@ -457,6 +477,7 @@ void series_announce(struct series *s, uint64_t announced)
 		return;
 	s->announced = true;
 	s->announced_frames = s->frames = announced;
+	keep_accepted(s);
 }
 
 void series_begin(struct series *s, uint64_t announced)

@@ -59,7 +59,7 @@ struct series {
 	uint64_t frames;           /* of this series; 0: not known */
 	bool announced;            /* by the protocol, over the rules, */
 	uint64_t announced_frames; /* so many */
-	bool cut; /* it ended more than max_gap before that: `frames` is what was seen */
+	bool cut; /* it ended more than max_gap before that: what was seen is expected */
 	bool any; /* a frame was accepted */
 	bool first_known;
 	uint64_t first, newest, smallest;     /* positions */
@@ -98,7 +98,8 @@ void series_close(struct series *s);
 /* From idle or closed: start a series. `announced` overrides rules.frames when not 0. */
 void series_begin(struct series *s, uint64_t announced);
 
-/* How many frames the open series has, said after it began. Only what is not known yet is taken. */
+/* How many frames the open series has, said after it began. Only what is not known yet is taken,
+ * and no less than was accepted. */
 void series_announce(struct series *s, uint64_t announced);
 
 /* A usable frame, its pixels in `held`. `gap_at_sender`: the buffer was full before it and the

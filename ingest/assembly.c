@@ -73,6 +73,9 @@ static void begin(struct assembly *a, struct gathered *g, const struct decoded *
 		zmq_msg_init(&g->parts[i]);
 	a->count++;
 	a->most = assembly_open_most(a->buffer_bytes, frame_bytes(&g->frame));
+	/* So far back: numbers begin again, or the newest was no good one. */
+	if (a->newest > g->frame.number && a->newest - g->frame.number > ASSEMBLY_OPEN_MAX)
+		a->newest = g->frame.number;
 }
 
 enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piece, zmq_msg_t *part,

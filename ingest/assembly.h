@@ -29,7 +29,7 @@ struct assembly {
 	uint64_t timeout_ns, buffer_bytes;
 	struct gathered *open;             /* by number [ASSEMBLY_OPEN_MAX] */
 	unsigned count, whole;             /* of them in use, and with all pieces */
-	uint64_t newest;                   /* largest number given away since the last end */
+	uint64_t newest;                   /* largest number given away since numbers began */
 	uint64_t given[ASSEMBLY_OPEN_MAX]; /* by number: given away last, plus one; 0: none */
 	uint64_t last_ns;                  /* when a piece came last, */
 	uint64_t checked_ns; /* and when it was looked for frames that wait too long */

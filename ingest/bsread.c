@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define SIZE_BYTES 4 /* in front of an lz4 value */
+#define TOO_LARGE  "it is larger than 64 KiB"
 
 /* What the data header says of the channel that is taken. */
 struct channel {
@@ -115,36 +116,50 @@ static void read_channels(const struct decoder *d, const json_t *channels, struc
 		             count);
 }
 
+/* lz4 has the size in front. Libraries differ in its order, whatever the channels are. */
+static const char *expand_sized(struct decoder *d, const struct part *part, uint64_t *ret_plain)
+{
+	const char *why = TOO_LARGE;
+	uint32_t size;
+
+	if (part->size < SIZE_BYTES)
+		return "it has no size in front";
+	memcpy(&size, part->data, sizeof size);
+	for (unsigned order = 0; order < 2; order++, size = __builtin_bswap32(size)) {
+		if (size > HEADER_BYTES_MAX)
+			continue;
+		why = decompress(&d->decompress, CODEC_LZ4, 1, d->plain, size,
+		                 (const char *)part->data + SIZE_BYTES, part->size - SIZE_BYTES);
+		*ret_plain = size;
+		if (!why)
+			break;
+	}
+	return why;
+}
+
+static const char *expand_shuffled(struct decoder *d, const struct part *part, uint64_t *ret_plain)
+{
+	const char *why;
+
+	if (!decompress_announced(CODEC_BSLZ4, 1, part->data, part->size, ret_plain, &why))
+		return why;
+	return *ret_plain > HEADER_BYTES_MAX ? TOO_LARGE
+	                                     : decompress(&d->decompress, CODEC_BSLZ4, 1, d->plain,
+	                                                  *ret_plain, part->data, part->size);
+}
+
 /* The text of the data header. False after rejecting the message. */
 static bool expand_header(struct decoder *d, enum codec codec, const struct part *part,
                           struct part *ret_text, struct decoded *ret)
 {
-	unsigned char size[SIZE_BYTES];
 	uint64_t plain = 0;
-	const char *why = NULL;
-	size_t skip = codec == CODEC_LZ4 ? SIZE_BYTES : 0;
+	const char *why;
 
 	if (codec == CODEC_NONE) {
 		*ret_text = *part;
 		return true;
 	}
-	if (part->size < SIZE_BYTES)
-		return field_reject(ret, REJECT_HEADER, "the data header has %zu bytes",
-		                    part->size);
-	memcpy(size, part->data, sizeof size);
-	if (codec ==
-	    CODEC_LZ4) /* who sends it is a big-endian library, whatever the channels are */
-		plain = (uint64_t)size[0] << 24 | (uint64_t)size[1] << 16 | (uint64_t)size[2] << 8 |
-		        size[3];
-	else
-		decompress_announced(codec, 1, part->data, part->size, &plain, &why);
-	if (!why && codec == CODEC_LZ4 && plain > HEADER_BYTES_MAX)
-		plain = __builtin_bswap32((uint32_t)plain);
-	if (!why && plain <= HEADER_BYTES_MAX)
-		why = decompress(&d->decompress, codec, 1, d->plain, plain,
-		                 (const char *)part->data + skip, part->size - skip);
-	if (plain > HEADER_BYTES_MAX)
-		why = "it is larger than 64 KiB";
+	why = codec == CODEC_LZ4 ? expand_sized(d, part, &plain) : expand_shuffled(d, part, &plain);
 	if (why)
 		return field_reject(ret, REJECT_HEADER, "the data header: %s", why);
 	*ret_text = (struct part){ d->plain, plain };

@@ -277,14 +277,12 @@ static bool read_shape(struct decoder *d, const struct part *part, const struct 
 	return true;
 }
 
-/* real_time is what count_time was, in the clock's ticks. */
+/* real_time is what count_time was, in the clock's ticks; in an external gate it is anything. */
 static uint64_t tick_ns(const struct decoder *d, const json_t *times)
 {
-	double real_time = field_real(times, "real_time", 0);
+	double ticks_s = field_real(times, "real_time", 0) * TICK_NS * 1e-9;
 
-	return real_time > 0 && d->count_time_s > 0 && real_time * 1e-9 < d->count_time_s / 4
-	               ? TICK_NS
-	               : 1;
+	return ticks_s > d->count_time_s / 2 && ticks_s < d->count_time_s * 2 ? TICK_NS : 1;
 }
 
 static bool read_times(struct decoder *d, const struct part *part, struct decoded *ret)
@@ -294,8 +292,9 @@ static bool read_times(struct decoder *d, const struct part *part, struct decode
 
 	if (!root || !check_htype(root, "dconfig-", ret))
 		return false;
-	if (header_integer(field_of(root, "start_time"), &start))
-		__builtin_mul_overflow(start, tick_ns(d, root), &ret->frame.timestamp_ns);
+	if (header_integer(field_of(root, "start_time"), &start) &&
+	    __builtin_mul_overflow(start, tick_ns(d, root), &ret->frame.timestamp_ns))
+		ret->frame.timestamp_ns = 0;
 	return true;
 }
 

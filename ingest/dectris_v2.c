@@ -54,7 +54,8 @@ struct message_fields {
 	uint64_t ticks, hz;
 	double count_time_s, frame_time_s;
 	struct grid data, mask;
-	bool any_data; /* some channel was there */
+	char mask_why[100]; /* the mask is no array that is taken; "": nothing is wrong */
+	bool any_data;      /* some channel was there */
 };
 
 /* One message being read. */
@@ -306,11 +307,29 @@ static bool read_channels(struct reading *g, struct grid *ret, struct text *ret_
 	return !g->r.why || reject_cbor(g);
 }
 
+/* The mask's channels. One that cannot be read is passed over, with mask_why. False with r.why. */
+static bool read_mask_channels(struct reading *g)
+{
+	struct cbor_reader begin = g->r, behind;
+	struct text name;
+
+	if (!cbor_skip(&g->r))
+		return false;
+	behind = g->r;
+	g->r = begin;
+	if (!read_channels(g, &g->f.mask, &name)) {
+		snprintf(g->f.mask_why, sizeof g->f.mask_why, "%.99s", g->ret->why);
+		g->f.mask = (struct grid){ 0 };
+		g->ret->why[0] = '\0';
+	}
+	g->r = behind;
+	return true;
+}
+
 /* One value of the message's map. False with r.why, or after rejecting the message. */
 static bool read_value(struct reading *g, const struct cbor_item *key)
 {
 	struct message_fields *f = &g->f;
-	struct text name;
 
 	if (cbor_is(key, "type"))
 		return read_text(g, &f->type);
@@ -345,7 +364,7 @@ static bool read_value(struct reading *g, const struct cbor_item *key)
 	if (cbor_is(key, "detector_description"))
 		return read_text(g, &f->description);
 	if (cbor_is(key, "pixel_mask"))
-		return read_channels(g, &f->mask, &name);
+		return read_mask_channels(g);
 	if (cbor_is(key, "series_number") || cbor_is(key, "image_number"))
 		f->alpha = true;
 	return cbor_skip(&g->r);
@@ -515,13 +534,14 @@ static void decode_image(struct reading *g)
 	if (!take_grid(&g->f.data, ret))
 		return;
 	if (is_dummy(d, f)) {
+		f->pixels = NULL;
 		ret->verdict = VERDICT_DUMMY;
 		return;
 	}
 	if (!field_size(d->frame_limit, g->f.data.size, ret) || !framing_check(f->pixels, ret))
 		return;
 	framing_no_value(f);
-	if (d->has_error_value) {
+	if (d->has_error_value && (f->type != PIXEL_FLOAT32 || f->stored)) {
 		f->has_no_value = true;
 		f->no_value = d->error_value;
 	}
@@ -556,20 +576,30 @@ static const char *expand_mask(struct decoder *d, const struct grid *grid)
 	return why;
 }
 
+/* NULL, or why the mask in the message cannot be used. */
+static const char *take_mask(struct reading *g)
+{
+	const struct grid *grid = &g->f.mask;
+	const struct detector *detector = &g->ret->detector;
+
+	if (g->f.mask_why[0])
+		return g->f.mask_why;
+	if ((detector->width && detector->width != grid->columns) ||
+	    (detector->height && detector->height != grid->rows))
+		return "it is of another size than the image";
+	return expand_mask(g->d, grid);
+}
+
 /* What is wrong with the mask costs the mask, not the series. */
 static void read_mask(struct reading *g)
 {
 	const struct grid *grid = &g->f.mask;
 	struct detector *detector = &g->ret->detector;
-	const char *why = NULL;
+	const char *why;
 
-	if (!grid->data || grid->size == 0)
+	if (grid->size == 0 && !g->f.mask_why[0])
 		return;
-	if ((detector->width && detector->width != grid->columns) ||
-	    (detector->height && detector->height != grid->rows))
-		why = "it is of another size than the image";
-	if (!why)
-		why = expand_mask(g->d, grid);
+	why = take_mask(g);
 	if (why) {
 		snprintf(g->ret->why, sizeof g->ret->why, "no pixel mask is used: %s", why);
 		return;

@@ -13,7 +13,7 @@
 struct decoder {
 	struct header header;
 	uint64_t frame_limit; /* bytes */
-	char dataset[256];    /* ours; "": the first that comes */
+	char dataset[256];    /* ours; "": the first that is taken */
 };
 
 /* A length as text of digits. */
@@ -63,14 +63,6 @@ static bool read_compression(const char *name, struct decoded *ret)
 	return true;
 }
 
-/* Whether the message is about our dataset, which is the first one unless it has a name. */
-static bool is_ours(struct decoder *d, const char *dataset)
-{
-	if (!d->dataset[0])
-		snprintf(d->dataset, sizeof d->dataset, "%s", dataset);
-	return strcmp(d->dataset, dataset) == 0;
-}
-
 static bool read_pixels(const struct decoder *d, const json_t *root, size_t bytes,
                         struct decoded *ret)
 {
@@ -109,13 +101,16 @@ void odin_live_decode(struct decoder *d, const struct message *m, struct decoded
 		return;
 	}
 	dataset = field_text(root, "dataset");
-	if (!ret->number_known || !read_pixels(d, root, pixels->size, ret) ||
-	    !framing_check(pixels->data, ret))
-		return;
-	if (!is_ours(d, dataset ? dataset : "data")) {
+	dataset = dataset ? dataset : "data";
+	if (d->dataset[0] && strcmp(d->dataset, dataset) != 0) {
 		ret->verdict = VERDICT_NOTHING;
 		return;
 	}
+	if (!ret->number_known || !read_pixels(d, root, pixels->size, ret) ||
+	    !framing_check(pixels->data, ret))
+		return;
+	if (!d->dataset[0])
+		snprintf(d->dataset, sizeof d->dataset, "%s", dataset);
 	ret->frame.pixels = pixels->data;
 	ret->pixel_part = 1;
 	ret->verdict = VERDICT_FRAME;

@@ -12,8 +12,8 @@
  * dtype        uint8 uint16 uint32 float (32 bit)
  * shape        texts; [y, x], with a leading "1" or not
  * compression  none, LZ4 (one bare block), BSLZ4 (with its head), in upper or lower case
- * dataset      several can share one socket: ingest.channel names ours, else the first that comes
- *              is it; messages about others are passed over
+ * dataset      several can share one socket: ingest.channel names ours, else the first that is
+ *              taken is it; messages about others are passed over
  *
  * The stream is every n-th frame or so many a second: gaps are normal (series.step). */
 

@@ -186,8 +186,9 @@ static bool read_flags(const json_t *root, struct decoded *ret)
 		return false;
 	ret->frame.flags = complete ? 0 : FRAME_INCOMPLETE;
 	ret->frame.ports.flipped = (uint64_t)flipped << ret->port;
-	if (header_integer(field_of(root, "timestamp"), &ticks))
-		__builtin_mul_overflow(ticks, TICK_NS, &ret->frame.timestamp_ns);
+	if (header_integer(field_of(root, "timestamp"), &ticks) &&
+	    __builtin_mul_overflow(ticks, TICK_NS, &ret->frame.timestamp_ns))
+		ret->frame.timestamp_ns = 0;
 	return true;
 }
 

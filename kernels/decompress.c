@@ -227,5 +227,6 @@ const char *decompress(const struct decompress *d, enum codec c, unsigned elemen
 	rest = (struct rest){ (const unsigned char *)data + HEAD_BYTES, bytes - HEAD_BYTES };
 	if (is_bitshuffled(c))
 		return decompress_bitshuffled(d, c, element, out, plain, rest, head.block);
-	return plain == 0 ? NULL : decompress_lz4_blocks(out, plain, rest, head.block);
+	return plain == 0 ? check_blocks(rest, 0, 0)
+	                  : decompress_lz4_blocks(out, plain, rest, head.block);
 }

@@ -103,8 +103,8 @@ struct reduce_plan {
 
 /* Complete the plan. False when width, height, bin, type, window or bins make no sense (out_width
  * or out_height 0, bin not one of the list, normalised bins 0, bins above HISTOGRAM_BINS_MAX, low
- * >= high, bins too narrow to tell apart, a region that leaves the payload's rows, uint32 other
- * than source_only, batch 0). */
+ * >= high, bins too narrow to tell apart, a region that leaves the payload's columns or, with
+ * ports, its rows, ports of unequal size, uint32 other than source_only, batch 0). */
 bool reduce_plan_init(struct reduce_plan *p);
 
 /* What is known of one frame after the pass. */

@@ -4,6 +4,14 @@
 
 #include <math.h>
 
+/* A grid of ports of equal size, with the region inside. */
+static bool ports_make_sense(const struct reduce_plan *p)
+{
+	return p->port_rows > 0 && p->payload_height > 0 &&
+	       p->payload_width % p->port_columns == 0 && p->payload_height % p->port_rows == 0 &&
+	       p->top <= p->payload_height && p->height <= p->payload_height - p->top;
+}
+
 static bool shape_init(struct reduce_plan *p)
 {
 	bool known_bin = p->bin > 0 && p->bin <= 32 && (p->bin & (p->bin - 1)) == 0;
@@ -16,8 +24,7 @@ static bool shape_init(struct reduce_plan *p)
 		p->payload_width = p->width;
 	if (p->left > p->payload_width || p->width > p->payload_width - p->left)
 		return false;
-	if (p->port_columns && (p->port_rows == 0 || p->payload_width % p->port_columns ||
-	                        p->payload_height % p->port_rows))
+	if (p->port_columns && !ports_make_sense(p))
 		return false;
 	p->out_width = p->width / p->bin;
 	p->out_height = p->height / p->bin;

@@ -205,7 +205,9 @@ static struct reduce_plan usual_plan(uint32_t width, uint32_t height, enum raw_l
 	};
 }
 
-static unsigned layouts[RAW_LAYOUT_COUNT] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
+static unsigned layouts[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
+
+_Static_assert(sizeof layouts / sizeof *layouts == RAW_LAYOUT_COUNT, "every layout is tried");
 
 ParameterizedTestParameters(reduce, does_not_depend_on_isa_tile_or_hand)
 {

@@ -16,6 +16,8 @@
  *   u7   an unusable message of number 7  g7  a frame after the buffer was full (sub)
  *   end  the series is finished           silence  idle_end has passed
  *   force  the buffer is full of waiting frames
+ *   start:7  a start message announces 7 frames, 0: it says nothing of that
+ *   told:7   the same of the series that runs
  *
  * Outcome, by words, in order:
  *   [      a series begins                ]    it is finished
@@ -176,6 +178,10 @@ static const struct row rows[] = {
 	  { .first_given = true, .frames = 3 },
 	  "0 2 3 4 5 6",
 	  "[ +0 !no_series !no_series !no_series -1:never +2 !no_series ]" },
+	{ "numbers past the end are not taken in whatever order they come",
+	  { .first_given = true, .frames = 3 },
+	  "0 2 4 3 end",
+	  "[ +0 !no_series !no_series -1:never +2 ]" },
 	{ "a length without a first counts from the smallest",
 	  { .frames = 3 },
 	  "7 9 8 10",
@@ -223,6 +229,107 @@ static const struct row rows[] = {
 	  "18446744073709551610 18446744073709551611 18446744073709551613 end",
 	  "[ +18446744073709551610 +18446744073709551611 -18446744073709551612:never "
 	  "+18446744073709551613 ]" },
+	{ "an announced length ends the series",
+	  { .first_given = true },
+	  "start:3 0 1 2 3",
+	  "[ +0 +1 +2 ] !no_series" },
+	{ "an announced length counts the lost tail",
+	  { .first_given = true },
+	  "start:4 0 1 end",
+	  "[ +0 +1 -2:never -3:never ]" },
+	{ "an announced length counts what never began",
+	  { .first_given = true },
+	  "start:2 end",
+	  "[ -0:never -1:never ]" },
+	{ "an announced length is believed over the configured one",
+	  { .first_given = true, .frames = 2 },
+	  "start:3 0 1 2 3",
+	  "[ +0 +1 +2 ] !no_series" },
+	{ "a start that says no length leaves the configured one",
+	  { .first_given = true, .frames = 2 },
+	  "start:0 0 1 2",
+	  "[ +0 +1 ] !no_series" },
+	{ "a start ends what is announced without a first, too",
+	  { 0 },
+	  "start:3 8 7 9",
+	  "[ +7 +8 +9 ]" },
+	{ "a tail of exactly max_gap is missing",
+	  { .first_given = true, .max_gap = 6 },
+	  "start:9 0 1 2 end",
+	  "[ +0 +1 +2 -3:never -4:never -5:never -6:never -7:never -8:never ]" },
+	{ "a longer tail was stopped, not lost",
+	  { .first_given = true, .max_gap = 6 },
+	  "start:10 0 1 2 end",
+	  "[ +0 +1 +2 ]" },
+	{ "a million million frames that were stopped are not lost",
+	  { .first_given = true },
+	  "start:1000000000000 0 1 3 end",
+	  "[ +0 +1 -2:never +3 ]" },
+	{ "a million million frames that never began are not lost",
+	  { .first_given = true },
+	  "start:1000000000000 end",
+	  "[ ]" },
+	{ "a million million frames without a first are not lost",
+	  { 0 },
+	  "start:1000000000000 6 5 end",
+	  "[ +5 +6 ]" },
+	{ "as many frames as there are numbers are not lost",
+	  { 0 },
+	  "start:18446744073709551615 6 5 end",
+	  "[ +5 +6 ]" },
+	{ "unusable messages at a tail that was stopped belong to the series",
+	  { .first_given = true },
+	  "start:1000000000000 0 1 u2 end",
+	  "[ +0 +1 -2:rejected ]" },
+	{ "a length is taken while the series runs",
+	  { .first_given = true },
+	  "start:0 0 1 told:3 2 3",
+	  "[ +0 +1 +2 ] !no_series" },
+	{ "a length that is reached when it is told ends the series",
+	  { .first_given = true },
+	  "0 1 told:2 2",
+	  "[ +0 +1 ] !no_series" },
+	{ "a length is told once", { .first_given = true }, "start:2 told:9 0 1", "[ +0 +1 ]" },
+	{ "a length that is told as 0 is none",
+	  { .first_given = true },
+	  "start:0 told:0 0 1 end",
+	  "[ +0 +1 ]" },
+	{ "a length below what was placed is what was placed",
+	  { .first_given = true },
+	  "0 1 2 3 told:2 4",
+	  "[ +0 +1 +2 +3 ] !no_series" },
+	{ "a length below what waits keeps what waits",
+	  { .first_given = true },
+	  "0 2 d3 told:2 end",
+	  "[ +0 -1:never +2 d3 ]" },
+	{ "a length below what waits for its first keeps what waits",
+	  { 0 },
+	  "5 7 6 told:1 end",
+	  "[ +5 +6 +7 ]" },
+	{ "a configured length keeps what came before its first number",
+	  { .frames = 3 },
+	  "9 5 end",
+	  "[ +5 -6:never -7:never -8:never +9 ]" },
+	{ "an unusable message before the first frame belongs to an announced series",
+	  { .first_given = true },
+	  "start:3 u0 1 2 end",
+	  "[ -0:rejected +1 +2 ]" },
+	{ "an unusable message before the first frame of an announced series without a first",
+	  { 0 },
+	  "start:3 u4 5 6 end",
+	  "[ -4:rejected +5 +6 ]" },
+	{ "unusable messages are all that came of an announced series",
+	  { .first_given = true },
+	  "start:3 u1 end",
+	  "[ -0:never -1:rejected -2:never ]" },
+	{ "an unusable number beyond an announced series is not believed",
+	  { .first_given = true },
+	  "start:2 u2 0 1",
+	  "[ +0 +1 ]" },
+	{ "an unusable number before the first frame does not push the length out",
+	  { .frames = 3 },
+	  "u5 9 end",
+	  "[ -5:rejected -6:never -7:never -8:never +9 ]" },
 	{ "an empty series leaves nothing",
 	  { .first_given = true },
 	  "end silence 0 end",
@@ -302,6 +409,14 @@ static void play(struct log *l, const char *word)
 {
 	if (strcmp(word, "end") == 0) {
 		finish(l);
+	} else if (strncmp(word, "start:", 6) == 0) {
+		finish(l);
+		series_begin(&l->series, strtoull(word + 6, NULL, 10));
+		note(l, "[");
+	} else if (strncmp(word, "told:", 5) == 0) {
+		series_announce(&l->series, strtoull(word + 5, NULL, 10));
+		if (series_complete(&l->series))
+			finish(l);
 	} else if (strcmp(word, "silence") == 0) {
 		series_settle(&l->series);
 	} else if (strcmp(word, "force") == 0) {
@@ -317,6 +432,20 @@ static void play(struct log *l, const char *word)
 	}
 }
 
+/* Everything that was decided is expected, and nothing is held back. */
+static void check_account(const struct log *l)
+{
+	uint64_t decided = 0;
+
+	for (const char *at = strrchr(l->text, '['); at && *at; at++)
+		decided += *at == '+' || (*at == '-' && at[-1] == ' ') ||
+		           (*at == 'd' && at[-1] == ' ');
+	cr_expect_eq(l->series.held, 0);
+	if (strrchr(l->text, '['))
+		cr_expect_eq(series_expected(&l->series), decided, "%s: %llu expected", l->text,
+		             (unsigned long long)series_expected(&l->series));
+}
+
 static void play_row(const struct row *row, struct log *l)
 {
 	struct series_rules rules = row->rules;
@@ -330,6 +459,8 @@ static void play_row(const struct row *row, struct log *l)
 	snprintf(events, sizeof events, "%s", row->events);
 	for (char *word = strtok(events, " "); word; word = strtok(NULL, " "))
 		play(l, word);
+	if (l->series.state == SERIES_CLOSED)
+		check_account(l);
 	series_close(&l->series);
 }
 
@@ -443,4 +574,77 @@ Test(series, accounts_for_every_number_of_random_streams)
 {
 	for (uint64_t seed = 1; seed <= 2000; seed++)
 		random_stream(seed, seed % 2 == 0);
+}
+
+/* Lengths that are configured, announced and told, right or wrong. */
+static void random_announced_stream(uint64_t seed)
+{
+	uint64_t begin = seed;
+
+	bool first_given = random_below(&seed, 2);
+	struct series_rules rules = { .first_given = first_given,
+		                      .step = 1,
+		                      .frames =
+		                              random_below(&seed, 2) ? random_below(&seed, 40) : 0,
+		                      .reorder = 1 + random_below(&seed, 16),
+		                      .max_gap = 20 };
+	struct account a = { 0 };
+	struct series_output output = { &a, account_place, account_lose };
+	uint64_t at = first_given ? 0 : random_below(&seed, 30);
+
+	cr_assert_eq(series_open(&a.series, &rules, &output), 0);
+	series_begin(&a.series, random_below(&seed, 3) ? 0 : random_below(&seed, 60));
+	for (unsigned i = 0; i < 60 && !series_complete(&a.series); i++) {
+		uint64_t back = random_below(&seed, rules.reorder + 1);
+		uint64_t number = at > back ? at - back : at;
+
+		at += random_below(&seed, 3);
+		if (random_below(&seed, 6) == 0)
+			series_unusable(&a.series, number);
+		else if (series_frame(&a.series, number, (void *)(uintptr_t)(number + 1), false) ==
+		         SERIES_RESTART)
+			break;
+		if (random_below(&seed, 30) == 0)
+			series_announce(&a.series, random_below(&seed, 2) ? random_below(&seed, 60)
+			                                                  : 1000000000000);
+	}
+	series_finish(&a.series);
+	cr_assert_eq(a.series.held, 0, "seed %llu", (unsigned long long)begin);
+	cr_assert_eq(a.placed + a.lost, series_expected(&a.series), "%llu of %llu",
+	             (unsigned long long)(a.placed + a.lost),
+	             (unsigned long long)series_expected(&a.series));
+	series_close(&a.series);
+}
+
+Test(series, accounts_for_every_number_of_announced_streams)
+{
+	for (uint64_t seed = 1; seed <= 5000; seed++)
+		random_announced_stream(seed);
+}
+
+Test(series, says_what_its_length_goes_by)
+{
+	struct series_rules rules = {
+		.first_given = true, .frames = 3, .step = 1, .reorder = 4, .max_gap = 10
+	};
+	struct account a = { 0 };
+	struct series_output output = { &a, account_place, account_lose };
+	struct series *s = &a.series;
+
+	cr_assert_eq(series_open(s, &rules, &output), 0);
+	series_begin(s, 0);
+	cr_expect_str_eq(series_expected_from(s), "config");
+	cr_expect_eq(series_expected(s), 3);
+	series_begin(s, 1000);
+	cr_expect_str_eq(series_expected_from(s), "protocol");
+	cr_expect_eq(series_expected(s), 1000);
+	series_frame(s, 0, (void *)(uintptr_t)1, false);
+	series_finish(s);
+	cr_expect_str_eq(series_expected_from(s), "seen");
+	cr_expect_eq(series_expected(s), 1);
+	cr_expect(s->cut && s->announced_frames == 1000);
+	s->rules.frames = 0;
+	series_begin(s, 0);
+	cr_expect_str_eq(series_expected_from(s), "seen");
+	series_close(s);
 }

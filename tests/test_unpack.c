@@ -191,6 +191,29 @@ ParameterizedTest(unsigned *at, unpack, gives_the_values_of_packed_pixels)
 	}
 }
 
+ParameterizedTestParameters(unpack, gives_the_first_pixel_of_a_byte_from_its_high_half)
+{
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(unpack_impls));
+}
+
+ParameterizedTest(unsigned *at, unpack, gives_the_first_pixel_of_a_byte_from_its_high_half)
+{
+	const struct unpack_impl *row = row_at(*at);
+	const uint8_t payload[] = { 0x12, 0x34, 0x56, 0x78, 0x9f };
+	const uint8_t pixels[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 15 };
+
+	for (size_t first = 0; first <= 10; first++)
+		for (size_t n = 0; first + n <= 10; n++) {
+			uint8_t out[11];
+
+			memset(out, 0xa5, sizeof out);
+			row->fn[RAW_NIBBLES](out, payload, first, n);
+			cr_assert_eq(memcmp(out, pixels + first, n), 0, "%s: %zu from %zu",
+			             row->name, n, first);
+			cr_assert_eq(out[n], 0xa5);
+		}
+}
+
 Test(unpack, knows_the_bytes_of_packed_pixels)
 {
 	static const struct {
@@ -204,7 +227,9 @@ Test(unpack, knows_the_bytes_of_packed_pixels)
 		{ RAW_MONO12P, 1, 2 },       { RAW_MONO12P, 9, 14 },
 		{ RAW_MONO12_PACKED, 5, 8 }, { RAW_MONO14P, 1, 2 },
 		{ RAW_MONO14P, 3, 6 },       { RAW_MONO14P, 4, 7 },
-		{ RAW_MONO14P, 11, 20 },
+		{ RAW_MONO14P, 11, 20 },     { RAW_NIBBLES, 0, 0 },
+		{ RAW_NIBBLES, 1, 1 },       { RAW_NIBBLES, 2, 1 },
+		{ RAW_NIBBLES, 3, 2 },
 	};
 
 	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
