@@ -2,6 +2,7 @@
 #ifndef TESTS_MESSAGES_H
 #define TESTS_MESSAGES_H
 
+#include "ingest/cbor_reader.h"
 #include "ingest/protocol.h"
 
 #include <criterion/criterion.h>
@@ -73,6 +74,28 @@ static inline char *message_vector(const char *name, size_t *ret_size)
 	fclose(file);
 	*ret_size = (size_t)size;
 	return data;
+}
+
+/* The next message of a recording, which is a sequence of arrays of byte strings. False at its end.
+ */
+static inline bool message_recorded(struct cbor_reader *r, struct message *ret)
+{
+	struct cbor_item item;
+	uint64_t parts;
+
+	*ret = (struct message){ .part_count = 0 };
+	if (r->at == r->end)
+		return false;
+	do
+		cr_assert(cbor_next(r, &item), "%s", r->why);
+	while (item.kind == CBOR_TAG);
+	cr_assert_eq(item.kind, CBOR_ARRAY);
+	for (parts = item.value; parts > 0; parts--) {
+		cr_assert(cbor_next(r, &item), "%s", r->why);
+		cr_assert_eq(item.kind, CBOR_BYTES);
+		message_add(ret, item.data, item.value);
+	}
+	return true;
 }
 
 /* Let go of parts that came from message_vector(). */

@@ -530,6 +530,35 @@ Test(dectris_v1, reads_the_recorded_series)
 	dectris_v1_close(d);
 }
 
+/* Images whose pixels were cut, as dumps have them: each is refused, and the next is looked at. */
+Test(dectris_v1, goes_on_after_recorded_images_that_are_cut)
+{
+	unsigned verdicts[VERDICT_COUNT] = { 0 };
+	struct decoder *d = open_large();
+	struct cbor_reader r;
+	struct message m;
+	size_t size;
+	char *data = message_vector("dectris_v1_eiger2_9M_trunc/eiger-small.cbors", &size);
+
+	cbor_begin(&r, data, size);
+	while (message_recorded(&r, &m)) {
+		struct decoded ret = decode(d, &m);
+
+		verdicts[ret.verdict]++;
+		if (ret.verdict == VERDICT_REJECTED) {
+			EXPECT_REJECTED(ret, "length");
+			cr_expect(ret.number_known);
+		}
+		if (ret.verdict == VERDICT_START)
+			cr_expect(ret.detector.width == 3108 && ret.detector.height == 3262);
+	}
+	cr_expect_eq(verdicts[VERDICT_START], 1);
+	cr_expect_eq(verdicts[VERDICT_REJECTED], 3);
+	cr_expect_eq(verdicts[VERDICT_END], 1);
+	free(data);
+	dectris_v1_close(d);
+}
+
 /* ---- cost ---- */
 
 static int by_value(const void *a, const void *b)

@@ -85,6 +85,33 @@ Test(stins, starts_and_ends_with_one_word)
 	stins_close(d);
 }
 
+Test(stins, reads_the_recorded_series)
+{
+	unsigned verdicts[VERDICT_COUNT] = { 0 };
+	struct decoder *d = messages_open("stins", "");
+	struct cbor_reader r;
+	struct message m;
+	size_t size;
+	char *data = message_vector("maxiv_stins/xspress3-multipart.cbors", &size);
+
+	cbor_begin(&r, data, size);
+	while (message_recorded(&r, &m)) {
+		struct decoded ret = message_decode("stins", d, &m);
+
+		if (ret.verdict == VERDICT_FRAME) {
+			cr_expect_eq(ret.frame.number, verdicts[VERDICT_FRAME]);
+			cr_expect(ret.frame.width == 4096 && ret.frame.height == 4);
+			cr_expect_eq(ret.frame.type, PIXEL_UINT32);
+		}
+		verdicts[ret.verdict]++;
+	}
+	cr_expect_eq(verdicts[VERDICT_START], 1);
+	cr_expect_eq(verdicts[VERDICT_FRAME], 5);
+	cr_expect_eq(verdicts[VERDICT_END], 1);
+	free(data);
+	stins_close(d);
+}
+
 /* ---- odin-live ---- */
 
 static const char *odin_header(const char *keys)
