@@ -82,7 +82,7 @@ enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piec
 	struct gathered *g = place_of(a, number);
 
 	if (now_ns - a->last_ns > FORGET_NS)
-		memset(a->given, 0, sizeof a->given);
+		assembly_restart(a);
 	a->last_ns = now_ns;
 	if (g->used && g->frame.number != number)
 		return ASSEMBLY_LATE; /* its place was not made free */
@@ -156,7 +156,7 @@ void assembly_done(struct assembly *a, struct gathered *g)
 	uint64_t number = g->frame.number;
 
 	a->given[number % ASSEMBLY_OPEN_MAX] = number + 1;
-	if (number > a->newest)
+	if (is_whole(g) && number > a->newest)
 		a->newest = number;
 	for (unsigned i = 0; i < g->ports; i++)
 		zmq_msg_close(&g->parts[i]);
