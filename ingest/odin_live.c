@@ -68,7 +68,8 @@ static bool is_ours(struct decoder *d, const char *dataset)
 {
 	if (!d->dataset[0])
 		snprintf(d->dataset, sizeof d->dataset, "%s", dataset);
-	return strcmp(d->dataset, dataset) == 0;
+	/* Names that are longer than is kept are told apart by what is kept. */
+	return strncmp(d->dataset, dataset, sizeof d->dataset - 1) == 0;
 }
 
 static bool read_pixels(const struct decoder *d, const json_t *root, size_t bytes,
