@@ -237,8 +237,10 @@ static void collect_usable(struct collector *k, const struct entry *e)
 
 static void collect_rejected(struct collector *k, const struct entry *e)
 {
+	bool strange = e->frame.series && k->lineage.token && e->frame.series != k->lineage.token;
+
 	k->totals.rejected[e->reason]++;
-	if (e->number_known)
+	if (e->number_known && !strange)
 		series_unusable(&k->series, e->frame.number);
 }
 

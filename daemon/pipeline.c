@@ -175,14 +175,16 @@ void pipeline_close(struct pipeline *p)
 	memset(p, 0, sizeof *p);
 }
 
-/* Pixel masks of start messages: each receiver's and the collector's as bytes, and one being
- * decompressed as words. */
+/* Start messages with pixel masks: what libzmq may hold of each, each receiver's mask and the
+ * collector's as bytes, and one being decompressed as words. */
 static uint64_t mask_bytes(const struct config *c)
 {
 	const struct protocol *protocol = protocol_find(c->ingest.protocol);
 
 	return protocol && protocol->brings_mask
-	               ? (c->ingest.endpoints.count + 2 + sizeof(uint32_t)) * c->ingest.frame_limit
+	               ? (c->ingest.endpoints.count * (1 + protocol->largest_part) + 2 +
+	                  sizeof(uint32_t)) *
+	                         c->ingest.frame_limit
 	               : 0;
 }
 

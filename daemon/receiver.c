@@ -717,7 +717,9 @@ static int open_sources(struct receiver *r, char *const *endpoints, unsigned cou
 			.endpoint = endpoints[i],
 			.attach = c->attach,
 			.socket = c->socket,
-			.max_message_bytes = (int64_t)c->frame_limit,
+			.max_message_bytes =
+				(int64_t)c->frame_limit *
+				(r->protocol->largest_part ? r->protocol->largest_part : 1),
 			.queue_messages = r->queue_messages,
 			.curve = curve,
 		};

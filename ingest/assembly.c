@@ -161,7 +161,7 @@ void assembly_done(struct assembly *a, struct gathered *g)
 
 	a->given[number % ASSEMBLY_OPEN_MAX] = number + 1;
 	/* Neither a count that begins anew nor one wild number makes all that follows late. */
-	if (number > a->newest || a->newest - number > ASSEMBLY_BEHIND)
+	if (is_whole(g) && (number > a->newest || a->newest - number > ASSEMBLY_BEHIND))
 		a->newest = number;
 	for (unsigned i = 0; i < g->ports; i++)
 		zmq_msg_close(&g->parts[i]);

@@ -29,7 +29,8 @@ struct assembly {
 	uint64_t timeout_ns, buffer_bytes;
 	struct gathered *open;             /* by number [ASSEMBLY_OPEN_MAX] */
 	unsigned count, whole;             /* of them in use, and with all pieces */
-	uint64_t newest;                   /* largest number given away since numbers began */
+	uint64_t newest;                   /* largest number of a whole one given away since numbers
+	                                      began */
 	uint64_t given[ASSEMBLY_OPEN_MAX]; /* by number: given away last, plus one; 0: none */
 	uint64_t last_ns;                  /* when a piece came last, */
 	uint64_t checked_ns; /* and when it was looked for frames that wait too long */
@@ -70,7 +71,7 @@ struct gathered *assembly_in_the_way(const struct assembly *a, uint64_t number);
 /* Let go of what is left of a frame that assembly_next() gave. */
 void assembly_done(struct assembly *a, struct gathered *g);
 
-/* The series is over: numbers may begin again. Nothing may be open. */
+/* The series is over: numbers may begin again. What is open stays so. */
 void assembly_restart(struct assembly *a);
 
 #endif

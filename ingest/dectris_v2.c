@@ -687,7 +687,7 @@ void dectris_v2_decode(struct decoder *d, const struct message *m, struct decode
 	if (read_map(&g))
 		decode_map(&g);
 	if (ret->verdict == VERDICT_REJECTED && g.f.has_image && g.f.image_id != UINT64_MAX) {
-		ret->frame = (struct frame){ .number = g.f.image_id };
+		ret->frame = (struct frame){ .number = g.f.image_id, .series = ret->frame.series };
 		ret->number_known = true;
 	}
 }

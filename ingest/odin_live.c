@@ -102,7 +102,8 @@ void odin_live_decode(struct decoder *d, const struct message *m, struct decoded
 	}
 	dataset = field_text(root, "dataset");
 	dataset = dataset ? dataset : "data";
-	if (d->dataset[0] && strcmp(d->dataset, dataset) != 0) {
+	/* Names that are longer than is kept are told apart by what is kept. */
+	if (d->dataset[0] && strncmp(d->dataset, dataset, sizeof d->dataset - 1) != 0) {
 		ret->verdict = VERDICT_NOTHING;
 		return;
 	}
