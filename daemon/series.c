@@ -222,9 +222,6 @@ static enum series_answer ask_back(struct series *s, uint64_t position)
 		return reject(s, REJECT_NO_SERIES);
 	if (is_there(s, position))
 		return SERIES_DUPLICATE;
-	/* The newest one would be past the end of a series that began with it. */
-	if (!s->first_known && s->frames && s->newest - position >= s->frames)
-		fix_first(s, smallest_seen(s));
 	if (!s->first_known)
 		return SERIES_ACCEPTED;
 	if (position < s->first)
@@ -471,9 +468,6 @@ const char *series_expected_from(const struct series *s)
 void series_announce(struct series *s, uint64_t announced)
 {
 	if (s->state != SERIES_OPEN || announced == 0 || s->announced)
-		return;
-	/* Frames that are there already cannot be taken out of the ledger. */
-	if (s->any && s->newest - (s->first_known ? s->first : smallest_seen(s)) >= announced)
 		return;
 	s->announced = true;
 	s->announced_frames = s->frames = announced;

@@ -117,7 +117,7 @@ static bool waits_no_longer(const struct assembly *a, const struct gathered *g, 
 	return now_ns - g->began_ns > a->timeout_ns ||
 	       (a->newest > g->frame.number && a->newest - g->frame.number > ASSEMBLY_BEHIND &&
 	        a->newest - g->frame.number < ASSEMBLY_OPEN_MAX) ||
-	       a->count > a->most;
+	       a->count >= a->most;
 }
 
 /* The smallest number of those in use, of the whole ones or of all. */
@@ -144,7 +144,7 @@ struct gathered *assembly_next(struct assembly *a, uint64_t now_ns, bool all)
 		return smallest(a, true);
 	if (a->count == 0)
 		return NULL;
-	if (!all && now_ns - a->checked_ns < CHECK_NS && a->count <= a->most)
+	if (!all && now_ns - a->checked_ns < CHECK_NS && a->count < a->most)
 		return NULL;
 	oldest = smallest(a, false);
 	if (!all && !waits_no_longer(a, oldest, now_ns)) {

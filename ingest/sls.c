@@ -101,8 +101,7 @@ static bool read_bits(const json_t *root, struct decoded *ret)
 			ret->frame.type = rows[i].type;
 			ret->frame.packing = rows[i].packing;
 			ret->frame.bits = bits < 16 ? (uint8_t)bits : 0;
-			/* Ports that lack leave all bits set, which only 8-bit pixels can be. */
-			if (bits != 8)
+			if (bits >= 16)
 				framing_no_value(&ret->frame);
 			return true;
 		}

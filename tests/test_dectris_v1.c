@@ -195,7 +195,8 @@ Test(dectris_v1, takes_the_pixel_mask)
 	cr_assert_eq(ret.verdict, VERDICT_START);
 	cr_assert_not_null(ret.detector.mask, "%s", ret.why);
 	cr_expect(ret.detector.width == 3 && ret.detector.height == 2);
-	cr_expect_eq(memcmp(ret.detector.mask, mask, sizeof mask), 0);
+	for (size_t i = 0; i < 6; i++)
+		cr_expect_eq(ret.detector.mask[i], mask[i] != 0);
 
 	/* The next message without one has none. */
 	ret = decode_masked(d, "{}", "{\"shape\":[],\"type\":\"undefined\"}", NULL, 0);

@@ -679,7 +679,8 @@ Test(dectris_v2, takes_the_pixel_mask)
 		cr_assert_eq(ret.verdict, VERDICT_START, "%s", ret.why);
 		cr_assert_not_null(ret.detector.mask, "%s", ret.why);
 		cr_expect(ret.detector.width == 3 && ret.detector.height == 2);
-		cr_expect_eq(memcmp(ret.detector.mask, mask, sizeof mask), 0);
+		for (size_t p = 0; p < 6; p++)
+			cr_expect_eq(ret.detector.mask[p], mask[p] != 0);
 		ret = decode_masked(d, NULL);
 		cr_expect_null(ret.detector.mask, "none is left over");
 		cr_expect_str_eq(ret.why, "");
