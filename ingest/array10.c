@@ -5,11 +5,10 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct decoder {
-	struct header header;
+	struct header header;                    /* first: fields.h */
 	uint64_t frame_limit;                    /* bytes */
 	uint32_t width, height;                  /* configured, 0: not */
 	const struct pixel_format *pixel_format; /* NULL: the header's type counts */
@@ -189,12 +188,9 @@ int array10_open(struct decoder **ret, const struct config_ingest *c, char why[1
 		         c->pixel_format);
 		return -EINVAL;
 	}
-	d = calloc(1, sizeof *d);
-	if (!d || header_open(&d->header, HEADER_ARENA) != 0) {
-		free(d);
-		snprintf(why, 160, "no memory for the decoder of array-1.0");
+	d = field_decoder_open(sizeof *d, "array-1.0", why);
+	if (!d)
 		return -ENOMEM;
-	}
 	d->frame_limit = c->frame_limit;
 	d->width = c->width;
 	d->height = c->height;
@@ -238,8 +234,5 @@ void array10_decode(struct decoder *d, const struct message *m, struct decoded *
 
 void array10_close(struct decoder *d)
 {
-	if (!d)
-		return;
-	header_close(&d->header);
-	free(d);
+	field_decoder_close(d);
 }

@@ -17,7 +17,7 @@ enum header_part { PART_HEADER, PART_CONFIG, PART_MASK_SHAPE = 4, PART_MASK };
 enum image_part { PART_IMAGE, PART_SHAPE, PART_PIXELS, PART_TIMES, IMAGE_PARTS };
 
 struct decoder {
-	struct header header;
+	struct header header; /* first: fields.h */
 	uint64_t frame_limit; /* bytes */
 	double count_time_s;  /* of the last detector configuration; 0: not said */
 	uint8_t *mask;        /* of the last message, if it was a header */
@@ -364,13 +364,10 @@ void dectris_v1_decode(struct decoder *d, const struct message *m, struct decode
 
 int dectris_v1_open(struct decoder **ret, const struct config_ingest *c, char why[160])
 {
-	struct decoder *d = calloc(1, sizeof *d);
+	struct decoder *d = field_decoder_open(sizeof *d, "dectris-v1", why);
 
-	if (!d || header_open(&d->header, HEADER_ARENA) != 0) {
-		free(d);
-		snprintf(why, 160, "no memory for the decoder of dectris-v1");
+	if (!d)
 		return -ENOMEM;
-	}
 	d->frame_limit = c->frame_limit;
 	*ret = d;
 	return 0;
@@ -378,9 +375,7 @@ int dectris_v1_open(struct decoder **ret, const struct config_ingest *c, char wh
 
 void dectris_v1_close(struct decoder *d)
 {
-	if (!d)
-		return;
-	header_close(&d->header);
-	free(d->mask);
-	free(d);
+	if (d)
+		free(d->mask);
+	field_decoder_close(d);
 }

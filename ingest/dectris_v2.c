@@ -300,6 +300,7 @@ static bool read_channels(struct reading *g, struct grid *ret, struct text *ret_
 				return reject_cbor(g);
 			continue;
 		}
+		*ret = (struct grid){ 0 };
 		if (!read_grid(g, &item, ret))
 			return false;
 		*ret_name = (struct text){ (const char *)key.data, key.value };
@@ -563,6 +564,13 @@ static const char *expand_mask(struct decoder *d, const struct grid *grid)
 	if (grid->codec == CODEC_NONE && bytes != grid->size)
 		return "it has not as many bytes as its shape says";
 	if (grid->codec != CODEC_NONE) {
+		uint64_t plain;
+
+		if (!decompress_announced(grid->codec, grid->element, grid->data, grid->size,
+		                          &plain, &why))
+			return why;
+		if (plain != bytes)
+			return "it has not as many bytes as its shape says";
 		words = malloc(bytes);
 		why = words ? decompress(&d->decompress, grid->codec, grid->element, words, bytes,
 		                         grid->data, grid->size)

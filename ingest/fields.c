@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct type_row {
@@ -17,6 +18,24 @@ static const struct type_row types[] = {
 	{ "int8", PIXEL_FLOAT32, SIGNED_INT8 },   { "int16", PIXEL_FLOAT32, SIGNED_INT16 },
 	{ "int32", PIXEL_FLOAT32, SIGNED_INT32 }, { 0 },
 };
+
+void *field_decoder_open(size_t bytes, const char *protocol, char why[160])
+{
+	struct header *header = calloc(1, bytes);
+
+	if (header && header_open(header, HEADER_ARENA) == 0)
+		return header;
+	free(header);
+	snprintf(why, 160, "no memory for the decoder of %s", protocol);
+	return NULL;
+}
+
+void field_decoder_close(void *decoder)
+{
+	if (decoder)
+		header_close(decoder);
+	free(decoder);
+}
 
 bool field_reject(struct decoded *ret, enum reject reason, const char *format, ...)
 {

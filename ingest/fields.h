@@ -7,6 +7,13 @@
 
 /* What decoders of JSON headers have in common. */
 
+/* Decoders of JSON headers begin with a struct header. Memory for one, zeroed but for that, which
+ * is open; NULL with a sentence that names the protocol. */
+void *field_decoder_open(size_t bytes, const char *protocol, char why[160]);
+
+/* Accepts NULL. */
+void field_decoder_close(void *decoder);
+
 /* Reject the message: one printable sentence. Always false, so that a step can end with it. */
 __attribute__((format(printf, 3, 4))) bool field_reject(struct decoded *ret, enum reject reason,
                                                         const char *format, ...);

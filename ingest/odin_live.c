@@ -6,12 +6,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 struct decoder {
-	struct header header;
+	struct header header; /* first: fields.h */
 	uint64_t frame_limit; /* bytes */
 	char dataset[256];    /* ours; "": the first that is taken */
 };
@@ -119,13 +118,10 @@ void odin_live_decode(struct decoder *d, const struct message *m, struct decoded
 
 int odin_live_open(struct decoder **ret, const struct config_ingest *c, char why[160])
 {
-	struct decoder *d = calloc(1, sizeof *d);
+	struct decoder *d = field_decoder_open(sizeof *d, "odin-live", why);
 
-	if (!d || header_open(&d->header, HEADER_ARENA) != 0) {
-		free(d);
-		snprintf(why, 160, "no memory for the decoder of odin-live");
+	if (!d)
 		return -ENOMEM;
-	}
 	d->frame_limit = c->frame_limit;
 	snprintf(d->dataset, sizeof d->dataset, "%s", c->channel);
 	*ret = d;
@@ -134,8 +130,5 @@ int odin_live_open(struct decoder **ret, const struct config_ingest *c, char why
 
 void odin_live_close(struct decoder *d)
 {
-	if (!d)
-		return;
-	header_close(&d->header);
-	free(d);
+	field_decoder_close(d);
 }

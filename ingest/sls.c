@@ -6,14 +6,13 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TEXT_MAX 8192 /* of a header that is mended; the vendor's has 1000 at most */
 #define TICK_NS  100
 
 struct decoder {
-	struct header header;
+	struct header header; /* first: fields.h */
 	uint64_t frame_limit; /* bytes */
 	char text[TEXT_MAX];
 };
@@ -257,13 +256,10 @@ void sls_decode(struct decoder *d, const struct message *m, struct decoded *ret)
 
 int sls_open(struct decoder **ret, const struct config_ingest *c, char why[160])
 {
-	struct decoder *d = calloc(1, sizeof *d);
+	struct decoder *d = field_decoder_open(sizeof *d, "sls", why);
 
-	if (!d || header_open(&d->header, HEADER_ARENA) != 0) {
-		free(d);
-		snprintf(why, 160, "no memory for the decoder of sls");
+	if (!d)
 		return -ENOMEM;
-	}
 	d->frame_limit = c->frame_limit;
 	*ret = d;
 	return 0;
@@ -271,8 +267,5 @@ int sls_open(struct decoder **ret, const struct config_ingest *c, char why[160])
 
 void sls_close(struct decoder *d)
 {
-	if (!d)
-		return;
-	header_close(&d->header);
-	free(d);
+	field_decoder_close(d);
 }

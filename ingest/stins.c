@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct decoder {
-	struct header header;
+	struct header header; /* first: fields.h */
 	uint64_t frame_limit; /* bytes */
 };
 
@@ -73,13 +73,10 @@ void stins_decode(struct decoder *d, const struct message *m, struct decoded *re
 
 int stins_open(struct decoder **ret, const struct config_ingest *c, char why[160])
 {
-	struct decoder *d = calloc(1, sizeof *d);
+	struct decoder *d = field_decoder_open(sizeof *d, "stins", why);
 
-	if (!d || header_open(&d->header, HEADER_ARENA) != 0) {
-		free(d);
-		snprintf(why, 160, "no memory for the decoder of stins");
+	if (!d)
 		return -ENOMEM;
-	}
 	d->frame_limit = c->frame_limit;
 	*ret = d;
 	return 0;
@@ -87,8 +84,5 @@ int stins_open(struct decoder **ret, const struct config_ingest *c, char why[160
 
 void stins_close(struct decoder *d)
 {
-	if (!d)
-		return;
-	header_close(&d->header);
-	free(d);
+	field_decoder_close(d);
 }
