@@ -50,7 +50,7 @@ static void check_start(const struct decoded *d)
 	if (!detector->mask)
 		return;
 	CHECK(detector->width > 0 && detector->height > 0);
-	check_bytes(detector->mask, (size_t)detector->width * detector->height * sizeof(uint32_t));
+	check_bytes(detector->mask, (size_t)detector->width * detector->height);
 }
 
 /* Of a frame or a piece, without its length. */

@@ -47,6 +47,15 @@ bool fuzz_next_message(struct fuzz_reader *r, struct message *ret)
 		return false;
 	ret->endpoint = 0;
 	for (unsigned i = 0; i < ret->part_count; i++) {
+		/* Nothing is left: this part and all behind it are empty. */
+		if (r->at == r->end) {
+			unsigned kept = ret->part_count < MESSAGE_PARTS_MAX ? ret->part_count
+			                                                    : MESSAGE_PARTS_MAX;
+
+			if (i < kept)
+				memset(&ret->parts[i], 0, (kept - i) * sizeof ret->parts[0]);
+			break;
+		}
 		struct part p = fuzz_next_part(r);
 		void *copy = NULL;
 
