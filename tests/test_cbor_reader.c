@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/cbor_reader.h"
-#include "tests/cbor_writer.h"
+#include "tests/cbor_message.h"
 #include "tests/fenced.h"
 
 #include <criterion/criterion.h>

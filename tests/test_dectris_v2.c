@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/dectris_v2.h"
-#include "tests/cbor_writer.h"
+#include "tests/cbor_message.h"
 #include "tests/messages.h"
 
 #include <time.h>

@@ -5,7 +5,7 @@
 #include "ingest/protocol.h"
 #include "ingest/shm_map.h"
 #include "ingest/shm_ring.h"
-#include "tests/cbor_writer.h"
+#include "tests/cbor_message.h"
 #include "tests/messages.h"
 
 #include <fcntl.h>

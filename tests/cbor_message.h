@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef TESTS_CBOR_WRITER_H
-#define TESTS_CBOR_WRITER_H
+#ifndef TESTS_CBOR_MESSAGE_H
+#define TESTS_CBOR_MESSAGE_H
 
 #include <stdint.h>
 #include <stdlib.h>
