@@ -80,7 +80,7 @@ const struct encoder encoders[] = {
 	},
 	{
 		.name = "dectris-v1",
-		.summary = "EIGER, PILATUS: JSON and blobs",
+		.summary = "EIGER, EIGER2: JSON and blobs",
 		.framings = { FRAMING_PLAIN, FRAMING_LZ4_BLOCK, FRAMING_BSLZ4 },
 		.usual = COMPRESSION_BSLZ4,
 		.details = true,

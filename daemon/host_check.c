@@ -95,7 +95,7 @@ static void check_layout(struct check *k)
 {
 	struct layout_needs needs = { .config = k->config,
 		                      .planes = &k->planes,
-		                      .receivers = k->config->ingest.endpoints.count,
+		                      .receivers = pipeline_receivers(k->config),
 		                      .workers = pipeline_workers(k->config),
 		                      .cpu = k->cpu };
 	struct frame_shape shape;
@@ -117,7 +117,7 @@ static void check_layout(struct check *k)
 
 static void check_cores(struct check *k)
 {
-	unsigned threads = k->config->ingest.endpoints.count;
+	unsigned threads = pipeline_receivers(k->config);
 	cpu_set_t set;
 
 	if (sched_getaffinity(0, sizeof set, &set) != 0)

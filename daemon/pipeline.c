@@ -22,16 +22,22 @@ unsigned pipeline_workers(const struct config *c)
 	return cpus < 1 ? 1 : cpus > WORKERS_MOST ? WORKERS_MOST : (unsigned)cpus;
 }
 
+/* One thread polls all ports of a detector, each of whose frames needs all of them. */
+unsigned pipeline_receivers(const struct config *c)
+{
+	const struct protocol *protocol = protocol_find(c->ingest.protocol);
+
+	return protocol && protocol->in_pieces ? 1 : c->ingest.endpoints.count;
+}
+
 static int open_receivers(struct pipeline *p, const struct feed *feed, char why[400],
                           int *ret_status)
 {
 	const struct config_list *endpoints = &p->config->ingest.endpoints;
-	const struct protocol *protocol = protocol_find(p->config->ingest.protocol);
-	/* One thread polls all ports of a detector, each of whose frames needs all of them. */
-	unsigned each = protocol && protocol->in_pieces ? endpoints->count : 1;
+	unsigned each = endpoints->count / pipeline_receivers(p->config);
 	int err = 0;
 
-	p->receiver_count = endpoints->count / each;
+	p->receiver_count = pipeline_receivers(p->config);
 	p->receivers = aligned_alloc(64, p->receiver_count * sizeof *p->receivers);
 	if (!p->receivers)
 		return -ENOMEM;

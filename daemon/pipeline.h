@@ -80,6 +80,9 @@ bool pipeline_join(struct pipeline *p, unsigned timeout_ms);
 /* Accepts a half-open one. Threads must have ended. */
 void pipeline_close(struct pipeline *p);
 
+/* How many receivers the endpoints have: one each, or one for all ports of a detector. */
+unsigned pipeline_receivers(const struct config *c);
+
 /* How many workers daemon.workers means here. */
 unsigned pipeline_workers(const struct config *c);
 

@@ -38,7 +38,7 @@ const struct protocol protocols[] = {
 	},
 	{
 		.name = "dectris-v1",
-		.summary = "DECTRIS stream V1: JSON and blobs (EIGER, EIGER2, PILATUS4)",
+		.summary = "DECTRIS stream V1: JSON and blobs (EIGER, EIGER2)",
 		.counts_from_zero = true,
 		.has_start_message = true,
 		.has_end_message = true,
