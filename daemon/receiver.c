@@ -5,7 +5,7 @@
  * frame of another geometry or a series that begins (its bell), for another endpoint's start
  * message, and while `pause` is set.
  * It ends when the phase says so: draining takes what has arrived, for a bounded time. */
-#include "daemon/receiver.h"
+#include "daemon/receiver_parts.h"
 #include "daemon/detectors.h"
 #include "daemon/pipeline.h"
 #include "ingest/shm_map.h"
@@ -24,268 +24,9 @@
 #define WATCH_EVERY    256u /* messages */
 #define PIECES_MS      20   /* while frames lack pieces */
 
-static enum phase phase_of(const struct receiver *r)
-{
-	/* seq_cst pairs with pipeline_phase(), after our word that we sleep. */
-	return (enum phase)atomic_load(&r->pipeline->phase);
-}
+/* ---- what becomes of messages ---- */
 
-/* ---- room ---- */
-
-static bool payload_room(struct receiver *r, const struct layout *l)
-{
-	/* seq_cst pairs with the worker's addition, after our word that we sleep. */
-	return r->payloads_taken - atomic_load(&r->payloads_freed) < l->budget.payloads;
-}
-
-/* Is there a slot for one more frame? True while no layout says how large they are. */
-static bool has_room(struct receiver *r)
-{
-	const struct layout *l = atomic_load_explicit(&r->pipeline->layout, memory_order_acquire);
-
-	return !l || (payload_room(r, l) &&
-	              atomic_load(&r->spare.tail) !=
-	                      atomic_load_explicit(&r->spare.head, memory_order_relaxed));
-}
-
-static struct slot *take_slot(struct receiver *r, const struct layout *l)
-{
-	return payload_room(r, l) ? spare_pop(&r->spare) : NULL;
-}
-
-static bool paused(const struct receiver *r)
-{
-	return atomic_load(&r->pipeline->pause); /* seq_cst: see park() */
-}
-
-static void watch_peers(struct receiver *r);
-
-/* Stand still while the layout changes. Whoever says `parked` looks at `pause` again after taking
- * it back, and the collector sets `pause` before it looks at `parked`: one of them sees. */
-static void park(struct receiver *r)
-{
-	while (paused(r)) {
-		atomic_store(&r->parked, true);
-		bell_prepare(&r->bell);
-		if (paused(r))
-			bell_sleep(&r->bell, SLEEP_MS);
-		bell_leave(&r->bell);
-		atomic_store(&r->parked, false);
-		watch_peers(r);
-		stage_turn(&r->stage);
-	}
-}
-
-static void wait_for_room(struct receiver *r)
-{
-	r->was_full = true;
-	/* relaxed: the collector's idle clock may lag. */
-	atomic_store_explicit(&r->quiet, false, memory_order_relaxed);
-	for (unsigned round = 0; idle_spin(round); round++)
-		if (has_room(r))
-			return;
-	watch_peers(r); /* who shakes hands meanwhile is answered in time */
-	bell_prepare(&r->bell);
-	if (!has_room(r) && !paused(r) && phase_of(r) != PHASE_ABORT)
-		bell_sleep(&r->bell, SLEEP_MS);
-	bell_leave(&r->bell);
-}
-
-/* ---- publishing ---- */
-
-/* The next entry; waits while the collector is behind by a whole ring. */
-static struct entry *wait_for_entry(struct receiver *r)
-{
-	struct entry *e;
-
-	while (!(e = sequence_next(&r->ring))) {
-		stage_turn(&r->stage);
-		bell_prepare(&r->bell);
-		if (!sequence_next(&r->ring))
-			bell_sleep(&r->bell, 1);
-		bell_leave(&r->bell);
-	}
-	return e;
-}
-
-static void publish(struct receiver *r, const struct entry *content)
-{
-	*wait_for_entry(r) = *content;
-	sequence_publish(&r->ring);
-	gate_notify(&r->pipeline->work, 1);
-}
-
-/* Publish something that the collector may want to lay out anew for, and wait for its answer. */
-static enum ask_answer publish_and_wait(struct receiver *r, const struct entry *content)
-{
-	int answer;
-
-	/* relaxed: published with the entry. */
-	atomic_store_explicit(&r->answer, ASK_OPEN, memory_order_relaxed);
-	publish(r, content);
-	atomic_store(&r->parked, true);
-	/* seq_cst pairs with the collector's answer, after our word that we sleep. */
-	while ((answer = atomic_load(&r->answer)) == ASK_OPEN) {
-		bell_prepare(&r->bell);
-		if (atomic_load(&r->answer) == ASK_OPEN)
-			bell_sleep(&r->bell, SLEEP_MS);
-		bell_leave(&r->bell);
-		watch_peers(r);
-		stage_turn(&r->stage);
-	}
-	atomic_store(&r->parked, false);
-	park(r);
-	return (enum ask_answer)answer;
-}
-
-/* Ask the collector about a frame of another geometry. True when the layout is now made for it. */
-static bool ask(struct receiver *r, const struct frame *frame)
-{
-	struct entry content = { .kind = ENTRY_ASK, .number_known = true, .frame = *frame };
-
-	return publish_and_wait(r, &content) == ASK_ACCEPTED;
-}
-
-/* Where the pixels of a frame are until it has a slot. */
-struct bundle {
-	zmq_msg_t *parts;
-	unsigned count;
-	struct shm_lease *lease;
-};
-
-/* Move the pixels to the slot. */
-static void hold_bundle(struct slot *s, const struct bundle *b, const struct frame *frame)
-{
-	s->raw = frame->pixels;
-	s->hold.lease = b->lease;
-	if (frame->ports.columns) {
-		for (unsigned i = 0; i < b->count; i++)
-			hold_take(&s->hold, i, &b->parts[i]);
-		return;
-	}
-	if (b->count > 0) {
-		ptrdiff_t offset =
-			(const char *)frame->pixels - (const char *)zmq_msg_data(b->parts);
-
-		s->raw = (const char *)hold_take(&s->hold, 0, b->parts) + offset;
-	}
-}
-
-static void publish_frame(struct receiver *r, struct slot *s, const struct bundle *b,
-                          const struct frame *frame)
-{
-	struct entry content = {
-		.kind = ENTRY_FRAME,
-		.number_known = true,
-		.gap_at_sender = r->was_full && r->pipeline->config->ingest.socket == SOCKET_SUB,
-		.frame = *frame,
-		.slot = s,
-	};
-
-	hold_bundle(s, b, frame);
-	s->frame = *frame;
-	s->why = NULL;
-	r->payloads_taken++;
-	r->was_full = false;
-	publish(r, &content);
-}
-
-static void give_up_lease(struct receiver *r, struct shm_lease *lease)
-{
-	if (!lease)
-		return;
-	shm_lease_return(lease);
-	r->protocol->tend(r->decoder);
-}
-
-static void drop_frame(struct receiver *r, const struct bundle *b, const struct frame *frame)
-{
-	struct entry content = { .kind = ENTRY_DROPPED, .number_known = true, .frame = *frame };
-
-	give_up_lease(r, b->lease);
-	publish(r, &content);
-}
-
-/* ZeroMQ may queue as many messages as the budget says for frames of this size. */
-static void adopt_queue(struct receiver *r, const struct layout *l)
-{
-	if (r->feed || r->queue_messages == l->budget.queue_messages)
-		return;
-	r->queue_messages = l->budget.queue_messages;
-	for (unsigned i = 0; i < r->source_count; i++)
-		source_set_queue(&r->sources[i], r->queue_messages);
-}
-
-static bool is_known_series(const struct pipeline *p, uint64_t series)
-{
-	for (unsigned i = 0; i < KNOWN_SERIES; i++)
-		/* seq_cst (an acquire) pairs with the collector's store: what it laid out for the
-		 * series is visible; ordered after our word that we sleep. */
-		if (atomic_load(&p->known_series[i]) == series)
-			return true;
-	return false;
-}
-
-/* Start messages reach one of several endpoints only, and images may be faster. What the start
- * message says of the detector is wanted for all of them. */
-static void await_start(struct receiver *r, uint64_t series)
-{
-	const struct pipeline *p = r->pipeline;
-	uint64_t until_ns = clock_monotonic_ns() + p->config->series.end_grace_ns;
-
-	if (series == 0 || series == r->awaited || p->receiver_count == 1 ||
-	    !r->protocol->has_start_message)
-		return;
-	r->awaited = series; /* once: it may never come, and others wait behind its frames */
-	while (!is_known_series(p, series) && clock_monotonic_ns() < until_ns &&
-	       phase_of(r) == PHASE_RUN) {
-		/* relaxed: so that the collector does not wait for us with the start message. */
-		atomic_store_explicit(&r->quiet, true, memory_order_relaxed);
-		bell_prepare(&r->bell);
-		if (!is_known_series(p, series) && !paused(r))
-			bell_sleep(&r->bell, 5);
-		bell_leave(&r->bell);
-		park(r);
-		stage_turn(&r->stage);
-	}
-	atomic_store_explicit(&r->quiet, false, memory_order_relaxed);
-}
-
-static void take_frame(struct receiver *r, const struct bundle *b, const struct frame *frame)
-{
-	struct frame_shape shape = shape_of_frame(frame);
-	bool drop = r->pipeline->config->ingest.overload == OVERLOAD_DROP;
-
-	await_start(r, frame->series);
-	for (;;) {
-		const struct layout *l =
-			atomic_load_explicit(&r->pipeline->layout, memory_order_acquire);
-
-		if (!l || !shape_fits(&l->shape, &shape)) {
-			if (ask(r, frame))
-				continue;
-			give_up_lease(r, b->lease);
-			return;
-		}
-		adopt_queue(r, l);
-		struct slot *s = take_slot(r, l);
-		if (s) {
-			publish_frame(r, s, b, frame);
-			return;
-		}
-		if (drop || phase_of(r) == PHASE_ABORT) {
-			drop_frame(r, b, frame);
-			return;
-		}
-		wait_for_room(r);
-		park(r);
-		stage_turn(&r->stage);
-	}
-}
-
-/* ---- messages ---- */
-
-static void tell_rejection(struct receiver *r, const struct decoded *d)
+void receiver_tell_rejection(struct receiver *r, const struct decoded *d)
 {
 	char text[256];
 	uint64_t now = clock_monotonic_ns();
@@ -300,7 +41,7 @@ static void tell_rejection(struct receiver *r, const struct decoded *d)
 		log_line(LOG_WARNING, r->stage.name, "%s", text);
 }
 
-static void publish_verdict(struct receiver *r, const struct decoded *d)
+void receiver_publish_verdict(struct receiver *r, const struct decoded *d)
 {
 	static const enum entry_kind kinds[VERDICT_COUNT] = {
 		[VERDICT_DUMMY] = ENTRY_DUMMY,
@@ -316,7 +57,7 @@ static void publish_verdict(struct receiver *r, const struct decoded *d)
 		           .received_ns = d->frame.received_ns },
 	};
 
-	publish(r, &content);
+	receiver_publish(r, &content);
 }
 
 /* A series begins: the collector gets a copy of what is known of the detector. */
@@ -334,7 +75,7 @@ static void publish_start(struct receiver *r, const struct decoded *d)
 	if (!content.detector)
 		log_line(LOG_ERROR, r->stage.name,
 		         "no memory for the detector's pixel mask: its bad pixels are not marked");
-	publish_and_wait(r, &content);
+	receiver_publish_and_wait(r, &content);
 }
 
 static uint64_t message_bytes(const struct message *m)
@@ -344,95 +85,6 @@ static uint64_t message_bytes(const struct message *m)
 	for (unsigned i = 0; i < m->part_count && i < MESSAGE_PARTS_MAX; i++)
 		bytes += m->parts[i].size;
 	return bytes;
-}
-
-/* ---- frames in pieces ---- */
-
-static void give_gathered(struct receiver *r, struct gathered *g)
-{
-	struct bundle bundle = { .parts = g->parts, .count = g->ports };
-
-	take_frame(r, &bundle, &g->frame);
-	assembly_done(&r->assembly, g);
-}
-
-static void give_all_gathered(struct receiver *r, bool all)
-{
-	struct gathered *g;
-
-	while ((g = assembly_next(&r->assembly, clock_monotonic_ns(), all)))
-		give_gathered(r, g);
-}
-
-/* The series is over once every endpoint has said so, or has had time to. */
-static void end_pieces(struct receiver *r)
-{
-	struct decoded end = { .verdict = VERDICT_END, .frame.received_ns = clock_real_ns() };
-
-	give_all_gathered(r, true);
-	assembly_restart(&r->assembly);
-	r->ended = 0;
-	publish_verdict(r, &end);
-}
-
-static void note_end(struct receiver *r, unsigned endpoint)
-{
-	if (r->ended == 0)
-		r->ended_ns = clock_monotonic_ns();
-	r->ended |= (uint64_t)1 << endpoint;
-	if (r->ended == UINT64_MAX >> (64 - r->source_count))
-		end_pieces(r);
-}
-
-/* What waits for nothing but time. */
-static void tend_pieces(struct receiver *r)
-{
-	if (!r->protocol->in_pieces)
-		return;
-	give_all_gathered(r, false);
-	if (r->ended && clock_monotonic_ns() - r->ended_ns > r->assembly.timeout_ns)
-		end_pieces(r);
-}
-
-static void refuse_piece(struct receiver *r, struct decoded *d, enum reject reason, const char *why)
-{
-	d->verdict = VERDICT_REJECTED;
-	d->reason = reason;
-	snprintf(d->why, sizeof d->why, "port %u: %s", d->port, why);
-	tell_rejection(r, d);
-	publish_verdict(r, d);
-}
-
-static void take_piece(struct receiver *r, struct decoded *d, unsigned endpoint)
-{
-	struct entry duplicate = { .kind = ENTRY_DUPLICATE,
-		                   .number_known = true,
-		                   .frame = d->frame };
-
-	/* A port that has ended begins anew: the others' words were lost. */
-	if (r->ended >> endpoint & 1)
-		end_pieces(r);
-	give_all_gathered(r, false);
-	struct gathered *other = assembly_in_the_way(&r->assembly, d->frame.number);
-	if (other) {
-		other->frame.flags |= FRAME_INCOMPLETE;
-		give_gathered(r, other);
-	}
-	switch (assembly_add(&r->assembly, d, &r->payload.parts[d->pixel_part],
-	                     clock_monotonic_ns())) {
-	case ASSEMBLY_DUPLICATE:
-		publish(r, &duplicate);
-		break;
-	case ASSEMBLY_LATE:
-		refuse_piece(r, d, REJECT_LATE, "its frame was given up for lack of it");
-		break;
-	case ASSEMBLY_OTHER:
-		refuse_piece(r, d, REJECT_SHAPE, "it is of another geometry than the other ports");
-		break;
-	case ASSEMBLY_TAKEN:
-		break;
-	}
-	give_all_gathered(r, false);
 }
 
 /* ---- any message ---- */
@@ -445,10 +97,10 @@ static void take_decoded(struct receiver *r, struct decoded *d, const struct mes
 	case VERDICT_FRAME:
 		if (d->lease)
 			bundle = (struct bundle){ .lease = d->lease };
-		take_frame(r, &bundle, &d->frame);
+		receiver_take_frame(r, &bundle, &d->frame);
 		return;
 	case VERDICT_PIECE:
-		take_piece(r, d, m->endpoint);
+		pieces_take(r, d, m->endpoint);
 		return;
 	case VERDICT_START:
 		publish_start(r, d);
@@ -461,18 +113,18 @@ static void take_decoded(struct receiver *r, struct decoded *d, const struct mes
 		return;
 	case VERDICT_END:
 		if (r->protocol->in_pieces) {
-			note_end(r, m->endpoint);
+			pieces_end_of(r, m->endpoint);
 			return;
 		}
 		break;
 	case VERDICT_REJECTED:
-		give_up_lease(r, d->lease);
-		tell_rejection(r, d);
+		receiver_give_up_lease(r, d->lease);
+		receiver_tell_rejection(r, d);
 		break;
 	default:
 		break;
 	}
-	publish_verdict(r, d);
+	receiver_publish_verdict(r, d);
 }
 
 /* A slot that was filled anew before we came to it. */
@@ -499,7 +151,7 @@ static void take_message(struct receiver *r)
 	if (is_gone(d)) {
 		struct bundle bundle = { .lease = d->lease };
 
-		drop_frame(r, &bundle, &d->frame);
+		receiver_drop_frame(r, &bundle, &d->frame);
 	} else {
 		take_decoded(r, d, &r->message);
 	}
@@ -508,7 +160,7 @@ static void take_message(struct receiver *r)
 
 /* ---- the loop ---- */
 
-static void watch_peers(struct receiver *r)
+void receiver_watch_peers(struct receiver *r)
 {
 	uint64_t now = clock_monotonic_ns();
 
@@ -540,9 +192,9 @@ static bool wait_for_message(struct receiver *r)
 
 	/* relaxed: the collector's idle clock may lag. */
 	atomic_store_explicit(&r->quiet, true, memory_order_relaxed);
-	watch_peers(r);
+	receiver_watch_peers(r);
 	bell_prepare(&r->bell);
-	if (!paused(r) && phase_of(r) == PHASE_RUN)
+	if (!receiver_paused(r) && receiver_phase(r) == PHASE_RUN)
 		err = source_wait_any(r->sources, r->source_count, r->bell.fd, wait_ms(r));
 	bell_leave(&r->bell);
 	if (err < 0)
@@ -573,7 +225,7 @@ static bool reopen(struct receiver *r)
 /* True while the receiver shall go on, as far as the phase is concerned. */
 static bool may_go_on(struct receiver *r)
 {
-	enum phase phase = phase_of(r);
+	enum phase phase = receiver_phase(r);
 
 	if (phase == PHASE_RUN)
 		return true;
@@ -602,7 +254,7 @@ static bool take_fed(struct receiver *r)
 	/* relaxed: only we write them; figures for people. */
 	atomic_fetch_add_explicit(&r->messages, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&r->bytes, frame.bytes, memory_order_relaxed);
-	take_frame(r, &nothing, &frame);
+	receiver_take_frame(r, &nothing, &frame);
 	return true;
 }
 
@@ -632,13 +284,13 @@ static bool turn(struct receiver *r, unsigned *idle_rounds)
 {
 	if (!may_go_on(r))
 		return false;
-	park(r);
+	receiver_park(r);
 	if (r->protocol->tend)
 		r->protocol->tend(r->decoder);
 	if (atomic_load_explicit(&r->reopen, memory_order_relaxed) && !reopen(r))
 		return false;
-	if (r->pipeline->config->ingest.overload == OVERLOAD_BLOCK && !has_room(r)) {
-		wait_for_room(r);
+	if (r->pipeline->config->ingest.overload == OVERLOAD_BLOCK && !receiver_has_room(r)) {
+		receiver_wait_for_room(r);
 		return true;
 	}
 	if (r->feed)
@@ -649,17 +301,17 @@ static bool turn(struct receiver *r, unsigned *idle_rounds)
 	if (got > 0) {
 		take_message(r);
 		*idle_rounds = 0;
-		tend_pieces(r);
+		pieces_tend(r);
 		if (atomic_load_explicit(&r->messages, memory_order_relaxed) % WATCH_EVERY == 0)
-			watch_peers(r);
+			receiver_watch_peers(r);
 		return true;
 	}
-	tend_pieces(r);
-	if (phase_of(r) == PHASE_DRAIN && r->ended) {
-		end_pieces(r);
+	pieces_tend(r);
+	if (receiver_phase(r) == PHASE_DRAIN && r->ended) {
+		pieces_end(r);
 		return true;
 	}
-	if (phase_of(r) == PHASE_DRAIN)
+	if (receiver_phase(r) == PHASE_DRAIN)
 		return false;
 	if (idle_spin((*idle_rounds)++))
 		return true;
@@ -675,8 +327,8 @@ void *receiver_run(void *argument)
 	while (turn(r, &idle_rounds))
 		stage_turn(&r->stage);
 	if (r->protocol->in_pieces)
-		give_all_gathered(r, true);
-	watch_peers(r);
+		pieces_give(r, true);
+	receiver_watch_peers(r);
 	atomic_store_explicit(&r->quiet, true, memory_order_relaxed);
 	/* seq_cst (a release) pairs with the collector's load: everything was published before;
 	 * ordered before the look whether it sleeps. */
