@@ -276,7 +276,9 @@ const struct option options[] = {
 	  .low = KiB,
 	  .high = 4 * GiB,
 	  .fallback = "64MiB",
-	  .help = "The largest part of a message accepted. A larger one ends the connection." },
+	  .help = "The largest frame accepted, uncompressed, and the largest part of a message: a "
+	          "larger one ends the connection. Parts of dectris-v1 may be 4 times as large, "
+	          "those of dectris-v2 8 times: they hold masks and several channels." },
 	{ .path = "ingest.buffer",
 	  .kind = OPTION_SIZE,
 	  MEMBER(ingest.buffer),
