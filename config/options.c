@@ -421,7 +421,8 @@ const struct option options[] = {
 	  .low = SECOND / 1000,
 	  .high = 86400 * SECOND,
 	  .fallback = "60s",
-	  .help = "Silence that ends a series of a protocol whose end message never came." },
+	  .help = "Silence that ends a series of a protocol whose end message never came. A series "
+	          "that was announced waits for its first frame as long as it takes." },
 
 	{ .path = "calibration.dark",
 	  .kind = OPTION_TEXT,
