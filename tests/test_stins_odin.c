@@ -205,8 +205,7 @@ Test(odin_live, passes_over_datasets_that_it_could_not_take)
 	static const char *const others[] = {
 		"\"dtype\":\"uint64\",\"shape\":[\"2\",\"3\"],\"dataset\":\"sum\"",
 		"\"dtype\":\"uint16\",\"shape\":[\"12\"],\"dataset\":\"spectrum\"",
-		"\"dtype\":\"uint8\",\"compression\":\"blosc\",\"shape\":[\"2\",\"3\"],"
-		"\"dataset\":\"packed\"",
+		"\"dtype\":\"uint8\",\"compression\":\"blosc\",\"shape\":[\"2\"],\"dataset\":\"b\"",
 	};
 	struct decoder *named = messages_open("odin-live", "raw");
 	struct decoder *first = messages_open("odin-live", "");
