@@ -319,17 +319,17 @@ Test(reduce_ports, have_their_places)
 	job.flipped = 4; /* the lower left one */
 	reduce_hand(&p, scratch, &job, 1);
 	for (unsigned i = 0; i < 16; i++)
-		cr_expect_eq(out[i], whole[i], "pixel %u: %f", i, (double)out[i]);
-	cr_expect(got[0].result.good == 16 && got[0].result.bad == 0);
+		cr_assert_eq(out[i], whole[i], "pixel %u: %f", i, (double)out[i]);
+	cr_assert(got[0].result.good == 16 && got[0].result.bad == 0);
 	job.pieces = three;
 	reduce_hand(&p, scratch, &job, 1);
 	for (unsigned i = 0; i < 16; i++) {
 		bool missing = i < 8 && i % 4 >= 2;
 
-		cr_expect(missing ? isnan(out[i]) : out[i] == whole[i], "pixel %u", i);
+		cr_assert(missing ? isnan(out[i]) : out[i] == whole[i], "pixel %u", i);
 	}
-	cr_expect(got[0].result.good == 12 && got[0].result.bad == 4);
-	cr_expect_eq(got[0].result.saturated, 0, "missing pixels are not saturated");
+	cr_assert(got[0].result.good == 12 && got[0].result.bad == 4);
+	cr_assert_eq(got[0].result.saturated, 0, "missing pixels are not saturated");
 	free(scratch);
 }
 
@@ -340,17 +340,17 @@ Test(reduce_ports, of_plans_that_make_no_sense_are_refused)
 
 	cr_assert(reduce_plan_init(&p));
 	p = good, p.port_rows = 0;
-	cr_expect_not(reduce_plan_init(&p));
+	cr_assert_not(reduce_plan_init(&p));
 	p = good, p.port_columns = 3;
-	cr_expect_not(reduce_plan_init(&p));
+	cr_assert_not(reduce_plan_init(&p));
 	p = good, p.port_rows = 5;
-	cr_expect_not(reduce_plan_init(&p));
+	cr_assert_not(reduce_plan_init(&p));
 	p = good, p.payload_height = 0;
-	cr_expect_not(reduce_plan_init(&p), "ports without rows");
+	cr_assert_not(reduce_plan_init(&p), "ports without rows");
 	p = good, p.top = 1;
-	cr_expect_not(reduce_plan_init(&p), "the region leaves the lowest ports");
+	cr_assert_not(reduce_plan_init(&p), "the region leaves the lowest ports");
 	p = good, p.top = UINT32_MAX;
-	cr_expect_not(reduce_plan_init(&p));
+	cr_assert_not(reduce_plan_init(&p));
 	p = good, p.height = UINT32_MAX;
-	cr_expect_not(reduce_plan_init(&p));
+	cr_assert_not(reduce_plan_init(&p));
 }

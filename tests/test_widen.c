@@ -94,7 +94,7 @@ Test(widen, rounds_to_the_nearest_even)
 
 	widen_signed(out, raw, 4, false, WIDEN_NO_VALUE, 6);
 	for (unsigned i = 0; i < 6; i++)
-		cr_expect_eq(out[i], expected[i], "%f", (double)out[i]);
+		cr_assert_eq(out[i], expected[i], "%f", (double)out[i]);
 }
 
 Test(widen, marks_exactly_the_value_that_stands_for_none)
@@ -106,7 +106,7 @@ Test(widen, marks_exactly_the_value_that_stands_for_none)
 	for (unsigned v = 0; v < 8; v++) {
 		widen_signed(out, raw, 1, false, none[v], 5);
 		for (unsigned i = 0; i < 5; i++)
-			cr_expect_eq(isnan(out[i]) != 0, raw[i] == none[v], "%d as %lld", raw[i],
+			cr_assert_eq(isnan(out[i]) != 0, raw[i] == none[v], "%d as %lld", raw[i],
 			             (long long)none[v]);
 	}
 }
