@@ -11,24 +11,21 @@ static size_t round_up(size_t bytes)
 	return (bytes + LINE - 1) / LINE * LINE;
 }
 
-/* A worker's memory, from layout.decompress_from in its scratch on. */
-struct memory {
-	struct decompress decompress;
-};
-
+/* A worker's memory, from layout.decompress_from in its scratch on: the decompressor, its scratch,
+ * the frames. */
 static size_t head_bytes(void)
 {
-	return round_up(sizeof(struct memory)) + round_up(decompress_scratch_bytes());
+	return round_up(sizeof(struct decompress)) + round_up(decompress_scratch_bytes());
 }
 
-static struct memory *memory_of(const struct layout *l, void *scratch)
+static struct decompress *decompress_of(const struct layout *l, void *scratch)
 {
-	return (struct memory *)(void *)((char *)scratch + l->decompress_from);
+	return (struct decompress *)(void *)((char *)scratch + l->decompress_from);
 }
 
 bool expand_needed(const struct frame_shape *s)
 {
-	return s->compressed || s->stored != SIGNED_NONE;
+	return s->compressed || s->stored != STORED_PLAIN;
 }
 
 size_t expand_bytes(const struct layout *l, unsigned frames)
@@ -38,9 +35,9 @@ size_t expand_bytes(const struct layout *l, unsigned frames)
 
 void expand_init(const struct layout *l, void *scratch, unsigned cpu)
 {
-	struct memory *m = memory_of(l, scratch);
+	struct decompress *d = decompress_of(l, scratch);
 
-	decompress_init(&m->decompress, (char *)m + round_up(sizeof *m), cpu);
+	decompress_init(d, (char *)d + round_up(sizeof *d), cpu);
 }
 
 static bool damaged(struct slot *s, const char *why)
@@ -50,46 +47,36 @@ static bool damaged(struct slot *s, const char *why)
 	return false;
 }
 
-static unsigned stored_bytes(const struct frame *f)
-{
-	static const unsigned bytes[SIGNED_TYPE_COUNT] = {
-		[SIGNED_INT8] = 1, [SIGNED_INT16] = 2, [SIGNED_INT32] = 4
-	};
-
-	return bytes[f->stored];
-}
-
 /* Decompress `plain` bytes to `out`. */
-static bool decompress_to(const struct memory *m, struct slot *s, void *out, size_t plain)
+static bool decompress_to(const struct decompress *d, struct slot *s, void *out, size_t plain)
 {
 	const struct frame *f = &s->frame;
-	const char *why = decompress(&m->decompress, f->codec, f->codec_element, out, plain, s->raw,
-	                             f->bytes);
+	const char *why = decompress(d, f->codec, f->codec_element, out, plain, s->raw, f->bytes);
 
 	return !why || damaged(s, why);
 }
 
 const void *expand(const struct layout *l, void *scratch, unsigned frame, struct slot *s)
 {
-	struct memory *m = memory_of(l, scratch);
-	char *out = (char *)m + head_bytes() + frame * round_up(l->expanded_bytes);
+	struct decompress *d = decompress_of(l, scratch);
+	char *out = (char *)d + head_bytes() + frame * round_up(l->expanded_bytes);
 	const struct frame *f = &s->frame;
-	size_t pixels = (size_t)f->width * f->height;
-	unsigned bytes = stored_bytes(f);
+	size_t pixels = (size_t)f->width * f->height, bytes = stored_bytes(f->stored);
 	const void *from = s->raw;
 
 	if (f->codec == CODEC_NONE && !f->stored)
 		return s->raw;
 	if (!f->stored)
-		return decompress_to(m, s, out, l->expanded_bytes) ? out : NULL;
+		return decompress_to(d, s, out, l->expanded_bytes) ? out : NULL;
 	if (f->codec != CODEC_NONE) {
-		char *tail = out + pixels * (sizeof(float) - bytes);
+		/* Where widening them in place does not write over what is still to be read. */
+		char *at = bytes < sizeof(float) ? out + pixels * (sizeof(float) - bytes) : out;
 
-		if (!decompress_to(m, s, tail, pixels * bytes))
+		if (!decompress_to(d, s, at, pixels * bytes))
 			return NULL;
-		from = tail;
+		from = at;
 	}
-	widen_signed(out, from, bytes, f->big_endian,
-	             f->has_no_value ? f->no_value : WIDEN_NO_VALUE, pixels);
+	widen(out, from, f->stored, f->big_endian, f->has_no_value ? f->no_value : WIDEN_NO_VALUE,
+	      pixels);
 	return out;
 }

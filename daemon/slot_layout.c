@@ -239,6 +239,15 @@ static bool has_mask(const struct layout_needs *n, const struct frame_shape *s)
 	return d && d->mask && d->width == s->width && d->height == s->height;
 }
 
+/* Of a frame's pixels, as they come or as they are widened to. */
+static size_t largest_bytes(const struct reduce_plan *p, const struct frame_shape *s)
+{
+	size_t pixels = (size_t)s->width * s->height, plain = raw_layout_bytes(p->layout, pixels);
+	size_t stored = pixels * stored_bytes(s->stored);
+
+	return stored > plain ? stored : plain;
+}
+
 static size_t source_bytes(const struct reduce_plan *p)
 {
 	return p->keep_source
@@ -286,7 +295,7 @@ static int share_out(struct layout *l, const struct layout_needs *n, char why[32
 	uint64_t buffer = n->config->ingest.buffer, receivers = n->receivers;
 	uint64_t hands = (uint64_t)PAYLOADS_PER_HAND * l->plan.hand * n->workers / receivers;
 
-	b->frame_bytes = raw_layout_bytes(l->plan.layout, (size_t)l->shape.width * l->shape.height);
+	b->frame_bytes = largest_bytes(&l->plan, &l->shape);
 	b->slot_bytes = slot_bytes_of(l);
 	b->sinks_bytes = sinks_memory_bytes(n->config, &l->geometry);
 	uint64_t worker_bytes = 0, piece_bytes = 0;
@@ -352,7 +361,7 @@ int layout_plan(struct layout *l, const struct layout_needs *needs, const struct
 		return -EINVAL;
 	}
 	l->geometry = geometry_of(&l->plan, wants_source(needs->config));
-	l->expanded_bytes = raw_layout_bytes(l->plan.layout, (size_t)shape->width * shape->height);
+	l->expanded_bytes = largest_bytes(&l->plan, shape);
 	if (has_mask(needs, shape)) {
 		l->mask = needs->detector->mask;
 		l->gain_bytes = (size_t)region.width * region.height * sizeof *l->gain;

@@ -21,7 +21,7 @@ struct frame_shape {
 	uint8_t bits; /* significant, 0: the type's */
 	bool has_no_value;
 	int64_t no_value;
-	enum signed_type stored;
+	enum stored_type stored;
 	bool compressed; /* in any way */
 	uint8_t port_columns, port_rows;
 };

@@ -78,9 +78,7 @@ static void read_channel(const json_t *object, struct channel *ret)
 		return;
 	}
 	ret->sized = f->codec == CODEC_LZ4;
-	f->codec_element = f->stored == SIGNED_INT8    ? 1
-	                   : f->stored == SIGNED_INT16 ? 2
-	                                               : (uint8_t)pixel_bytes(f->type);
+	f->codec_element = frame_element_bytes(f);
 }
 
 static bool is_taken(const struct decoder *d, const json_t *object)

@@ -460,18 +460,22 @@ static void read_time(const struct message_fields *f, struct frame *frame)
 struct typed_row {
 	uint64_t tag;
 	enum pixel_type type;
-	enum signed_type stored;
+	enum stored_type stored;
 	bool big_endian;
 };
 
 static const struct typed_row typed_rows[] = {
-	{ 64, PIXEL_UINT8, SIGNED_NONE, false },    { 65, PIXEL_UINT16, SIGNED_NONE, true },
-	{ 66, PIXEL_UINT32, SIGNED_NONE, true },    { 68, PIXEL_UINT8, SIGNED_NONE, false },
-	{ 69, PIXEL_UINT16, SIGNED_NONE, false },   { 70, PIXEL_UINT32, SIGNED_NONE, false },
-	{ 72, PIXEL_FLOAT32, SIGNED_INT8, false },  { 73, PIXEL_FLOAT32, SIGNED_INT16, true },
-	{ 74, PIXEL_FLOAT32, SIGNED_INT32, true },  { 77, PIXEL_FLOAT32, SIGNED_INT16, false },
-	{ 78, PIXEL_FLOAT32, SIGNED_INT32, false }, { 81, PIXEL_FLOAT32, SIGNED_NONE, true },
-	{ 85, PIXEL_FLOAT32, SIGNED_NONE, false },  { 0 },
+	{ 64, PIXEL_UINT8, STORED_PLAIN, false },     { 65, PIXEL_UINT16, STORED_PLAIN, true },
+	{ 66, PIXEL_UINT32, STORED_PLAIN, true },     { 67, PIXEL_FLOAT32, STORED_UINT64, true },
+	{ 68, PIXEL_UINT8, STORED_PLAIN, false },     { 69, PIXEL_UINT16, STORED_PLAIN, false },
+	{ 70, PIXEL_UINT32, STORED_PLAIN, false },    { 71, PIXEL_FLOAT32, STORED_UINT64, false },
+	{ 72, PIXEL_FLOAT32, STORED_INT8, false },    { 73, PIXEL_FLOAT32, STORED_INT16, true },
+	{ 74, PIXEL_FLOAT32, STORED_INT32, true },    { 75, PIXEL_FLOAT32, STORED_INT64, true },
+	{ 77, PIXEL_FLOAT32, STORED_INT16, false },   { 78, PIXEL_FLOAT32, STORED_INT32, false },
+	{ 79, PIXEL_FLOAT32, STORED_INT64, false },   { 80, PIXEL_FLOAT32, STORED_FLOAT16, true },
+	{ 81, PIXEL_FLOAT32, STORED_PLAIN, true },    { 82, PIXEL_FLOAT32, STORED_FLOAT64, true },
+	{ 84, PIXEL_FLOAT32, STORED_FLOAT16, false }, { 85, PIXEL_FLOAT32, STORED_PLAIN, false },
+	{ 86, PIXEL_FLOAT32, STORED_FLOAT64, false }, { 0 },
 };
 
 static bool take_grid(const struct grid *grid, struct decoded *ret)
@@ -483,8 +487,8 @@ static bool take_grid(const struct grid *grid, struct decoded *ret)
 		row++;
 	if (!row->tag)
 		return field_reject(ret, REJECT_TYPE,
-		                    "pixels are a typed array of tag %llu; integers "
-		                    "of 8, 16 and 32 bits and float32 are taken",
+		                    "pixels are a typed array of tag %llu; integers of 8 to 64 "
+		                    "bits and floats of 16 to 64 are taken",
 		                    (unsigned long long)grid->tag);
 	f->width = grid->columns;
 	f->height = grid->rows;
@@ -512,6 +516,12 @@ static void explain_no_data(struct reading *g)
 		             g->d->channel);
 	else
 		field_reject(g->ret, REJECT_HEADER, "the image has no data");
+}
+
+static bool has_integers(const struct frame *f)
+{
+	return f->stored ? f->stored != STORED_FLOAT16 && f->stored != STORED_FLOAT64
+	                 : f->type != PIXEL_FLOAT32;
 }
 
 static void decode_image(struct reading *g)
@@ -542,7 +552,7 @@ static void decode_image(struct reading *g)
 	if (!field_size(d->frame_limit, g->f.data.size, ret) || !framing_check(f->pixels, ret))
 		return;
 	framing_no_value(f);
-	if (d->has_error_value && (f->type != PIXEL_FLOAT32 || f->stored)) {
+	if (d->has_error_value && has_integers(f)) {
 		f->has_no_value = true;
 		f->no_value = d->error_value;
 	}

@@ -15,10 +15,11 @@
  *   type "end"    series_id, series_unique_id
  *
  * An array is tag 40 [[rows, columns], typed array], the typed array tag 64 to 86 of bytes or of
- * tag 56500 [algorithm, element size, bytes]. Taken: unsigned and signed integers of 8, 16 and 32
- * bits of either byte order (signed ones as float32), float32; bslz4, bszstd, lz4 or none. Keys,
- * tags and types that are not named here are passed over: user_data may hold anything, and messages
- * of other types (calibration, metadata) are legal.
+ * tag 56500 [algorithm, element size, bytes]. Taken: integers of 8 to 64 bits and floats of 16 to
+ * 64, of either byte order (signed integers and what is not of 8, 16 or 32 bits as float32); bslz4
+ * and bszstd of elements up to 4 bytes, lz4 or none. Keys, tags and types that are not named here
+ * are passed over: user_data may hold anything, and messages of other types (calibration, metadata)
+ * are legal.
  *
  * Of several channels, the one that ingest.channel names, else the first in the message. All bits
  * set mean no value, or error_value where the start message has it. A pixel of the mask with any

@@ -9,14 +9,16 @@
 struct type_row {
 	const char *name;
 	enum pixel_type type;
-	enum signed_type stored;
+	enum stored_type stored;
 };
 
 static const struct type_row types[] = {
-	{ "uint8", PIXEL_UINT8, SIGNED_NONE },    { "uint16", PIXEL_UINT16, SIGNED_NONE },
-	{ "uint32", PIXEL_UINT32, SIGNED_NONE },  { "float32", PIXEL_FLOAT32, SIGNED_NONE },
-	{ "int8", PIXEL_FLOAT32, SIGNED_INT8 },   { "int16", PIXEL_FLOAT32, SIGNED_INT16 },
-	{ "int32", PIXEL_FLOAT32, SIGNED_INT32 }, { 0 },
+	{ "uint8", PIXEL_UINT8, STORED_PLAIN },       { "uint16", PIXEL_UINT16, STORED_PLAIN },
+	{ "uint32", PIXEL_UINT32, STORED_PLAIN },     { "float32", PIXEL_FLOAT32, STORED_PLAIN },
+	{ "int8", PIXEL_FLOAT32, STORED_INT8 },       { "int16", PIXEL_FLOAT32, STORED_INT16 },
+	{ "int32", PIXEL_FLOAT32, STORED_INT32 },     { "int64", PIXEL_FLOAT32, STORED_INT64 },
+	{ "uint64", PIXEL_FLOAT32, STORED_UINT64 },   { "float16", PIXEL_FLOAT32, STORED_FLOAT16 },
+	{ "float64", PIXEL_FLOAT32, STORED_FLOAT64 }, { 0 },
 };
 
 void *field_decoder_open(size_t bytes, const char *protocol, char why[160])
@@ -112,26 +114,36 @@ bool field_lengths(const json_t *array, uint32_t *ret_first, uint32_t *ret_secon
 	return true;
 }
 
-bool field_type(const char *name, bool take_signed, struct decoded *ret)
+bool field_type(const char *name, bool take_stored, struct decoded *ret)
 {
 	if (!name)
 		return field_reject(ret, REJECT_HEADER, "the header has no pixel type (key type)");
 	for (const struct type_row *t = types; t->name; t++)
-		if (strcmp(t->name, name) == 0 && (take_signed || !t->stored)) {
+		if (strcmp(t->name, name) == 0 && (take_stored || !t->stored)) {
 			ret->frame.type = t->type;
 			ret->frame.stored = t->stored;
 			return true;
 		}
-	return field_reject(ret, REJECT_TYPE,
-	                    "type is \"%.40s\", uint8, uint16, uint32 or float32 is "
-	                    "taken%s",
-	                    name, take_signed ? ", int8, int16 and int32 as float32" : "");
+	return field_reject(
+		ret, REJECT_TYPE,
+		"type is \"%.40s\", uint8, uint16, uint32 or float32 is "
+		"taken%s",
+		name, take_stored ? "; int8 to int64, uint64, float16 and float64 as float32" : "");
+}
+
+/* As the message calls the type of its pixels. */
+static const char *sent_name(const struct frame *f)
+{
+	for (const struct type_row *t = types; t->name; t++)
+		if (f->stored && t->stored == f->stored)
+			return t->name;
+	return wire_name(f->type, f->packing);
 }
 
 bool field_size(uint64_t frame_limit, size_t bytes, struct decoded *ret)
 {
 	struct frame *f = &ret->frame;
-	const char *name = wire_name(f->type, f->packing);
+	const char *name = sent_name(f);
 	uint64_t plain, expanded;
 
 	if (!frame_plain_bytes(f, &plain) ||

@@ -35,8 +35,8 @@ bool field_number(const json_t *object, const char *key, struct decoded *ret);
 bool field_lengths(const json_t *array, uint32_t *ret_first, uint32_t *ret_second);
 
 /* Pixel types by their names in headers. False after rejecting the message: `name` is NULL, not
- * known, or not taken. Signed ones are taken as the frame's `stored`. */
-bool field_type(const char *name, bool take_signed, struct decoded *ret);
+ * known, or not taken. With take_stored those that become float32 are, as the frame's `stored`. */
+bool field_type(const char *name, bool take_stored, struct decoded *ret);
 
 /* Hold the frame's size against ingest.frame_limit and, uncompressed, against the bytes there
  * are; set frame.bytes. False after rejecting the message. */

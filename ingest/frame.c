@@ -60,12 +60,8 @@ const char *reject_name(enum reject r)
 
 bool frame_plain_bytes(const struct frame *f, uint64_t *ret)
 {
-	static const enum pixel_type sizes[SIGNED_TYPE_COUNT] = {
-		[SIGNED_INT8] = PIXEL_UINT8,
-		[SIGNED_INT16] = PIXEL_UINT16,
-		[SIGNED_INT32] = PIXEL_UINT32,
-	};
-
-	return wire_bytes(f->width, f->height, f->stored ? sizes[f->stored] : f->type, f->packing,
-	                  ret);
+	if (f->stored)
+		return !__builtin_mul_overflow((uint64_t)f->width * f->height,
+		                               (uint64_t)stored_bytes(f->stored), ret);
+	return wire_bytes(f->width, f->height, f->type, f->packing, ret);
 }

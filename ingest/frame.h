@@ -3,6 +3,7 @@
 #define INGEST_FRAME_H
 
 #include "kernels/decompress.h"
+#include "kernels/widen.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,9 +42,6 @@ static inline bool packing_fits(enum pixel_packing p, enum pixel_type t)
 {
 	return p == PACKING_NONE || t == (p == PACKING_NIBBLES ? PIXEL_UINT8 : PIXEL_UINT16);
 }
-
-/* Signed integers on the wire become PIXEL_FLOAT32 before anything is made of them. */
-enum signed_type { SIGNED_NONE, SIGNED_INT8, SIGNED_INT16, SIGNED_INT32, SIGNED_TYPE_COUNT };
 
 /* A frame whose pixels come as one piece from each port of the detector, of equal size, in a grid
  * of columns x rows. */
@@ -100,7 +98,7 @@ struct frame {
 	uint8_t bits;               /* significant bits; 0: not said, the type's */
 	bool has_no_value;       /* a raw value says that a pixel has none: bad, never saturated */
 	int64_t no_value;        /* with has_no_value, */
-	enum signed_type stored; /* other than SIGNED_NONE: what the message has, */
+	enum stored_type stored; /* other than STORED_PLAIN: what becomes `type`, float32, */
 	enum codec codec;        /* and how it is compressed */
 	uint8_t codec_element;   /* bytes of an element that bitshuffle took apart */
 	uint32_t flags;          /* enum frame_flag */
@@ -109,6 +107,12 @@ struct frame {
 	const void *pixels;      /* row-major [height][width], any alignment; the message owns it */
 	size_t bytes;            /* of them in the message */
 };
+
+/* Of a pixel of no packing, as the message has it. */
+static inline uint8_t frame_element_bytes(const struct frame *f)
+{
+	return (uint8_t)(f->stored ? stored_bytes(f->stored) : pixel_bytes(f->type));
+}
 
 /* Bytes of the pixels before compression, of the type in the message. False as wire_bytes(). */
 bool frame_plain_bytes(const struct frame *f, uint64_t *ret);

@@ -40,8 +40,8 @@ uint8_t *framing_mask(const void *words, size_t pixels)
 
 void framing_no_value(struct frame *f)
 {
-	if (f->type == PIXEL_FLOAT32)
+	if (f->type == PIXEL_FLOAT32 && f->stored != STORED_UINT64)
 		return;
 	f->has_no_value = true;
-	f->no_value = (int64_t)(UINT64_MAX >> (64 - 8 * pixel_bytes(f->type)));
+	f->no_value = f->stored ? -1 : (int64_t)(UINT64_MAX >> (64 - 8 * pixel_bytes(f->type)));
 }

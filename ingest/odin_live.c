@@ -58,7 +58,7 @@ static bool read_compression(const char *name, struct decoded *ret)
 		return field_reject(ret, REJECT_ENCODING,
 		                    "compression is \"%.40s\"; none, LZ4 or BSLZ4 is expected",
 		                    name);
-	ret->frame.codec_element = (uint8_t)pixel_bytes(ret->frame.type);
+	ret->frame.codec_element = frame_element_bytes(&ret->frame);
 	return true;
 }
 
@@ -69,7 +69,7 @@ static bool read_pixels(const struct decoder *d, const json_t *root, size_t byte
 	uint64_t size;
 
 	if (!read_shape(field_of(root, "shape"), ret) ||
-	    !field_type(type && strcmp(type, "float") == 0 ? "float32" : type, false, ret) ||
+	    !field_type(type && strcmp(type, "float") == 0 ? "float32" : type, true, ret) ||
 	    !read_compression(field_text(root, "compression"), ret))
 		return false;
 	if (header_integer(field_of(root, "dsize"), &size) && size != bytes)

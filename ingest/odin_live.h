@@ -9,7 +9,7 @@
  *   {"frame_num": 2, "acquisition_id": "", "dtype": "uint16", "dsize": 12, "dataset": "data",
  *    "compression": "none", "shape": ["2", "3"]}
  *
- * dtype        uint8 uint16 uint32 float (32 bit)
+ * dtype        uint8 uint16 uint32 uint64 (as float32) float (32 bit)
  * shape        texts; [y, x], with a leading "1" or not
  * compression  none, LZ4 (one bare block), BSLZ4 (with its head), in upper or lower case
  * dataset      several can share one socket: ingest.channel names ours, else the first that is

@@ -420,7 +420,8 @@ def announcing_a_million_million_frames_does_not_hang(bench):
 
 def typed(pixels, compression=None):
     import bitshuffle
-    tag = {"uint8": 64, "uint16": 69, "uint32": 70, "int16": 77, "int32": 78, "float32": 85}
+    tag = {"uint8": 64, "uint16": 69, "uint32": 70, "uint64": 71, "int16": 77, "int32": 78,
+           "int64": 79, "float16": 84, "float32": 85, "float64": 86}
     data = pixels.tobytes()
     if compression == "bslz4":
         packed = bitshuffle.compress_lz4(pixels.reshape(-1)).tobytes()
@@ -439,13 +440,14 @@ def v2_image(number, pixels, compression=None, channel="threshold_1", **more):
 
 
 @case
-def v2_series_with_mask_and_signed_pixels_decode(bench):
+def v2_series_with_mask_decode_whatever_the_type(bench):
     shape = (10, 27)
     mask = numpy.zeros(shape, "uint32")
     mask[2, 3] = 1
-    for dtype in ("uint8", "uint16", "uint32", "int16", "int32", "float32"):
+    for dtype in ("uint8", "uint16", "uint32", "int16", "int32", "float32", "int64", "uint64",
+                  "float16", "float64"):
         for compression in (None, "bslz4"):
-            if dtype == "float32" and compression:
+            if compression and (dtype == "float32" or dtype.endswith("64")):
                 continue
             pixels = image(3, shape, dtype, 100)
             if dtype.startswith("int"):

@@ -61,7 +61,7 @@ static void check_form(const struct frame *f)
 	CHECK(f->number != UINT64_MAX);
 	CHECK(f->width > 0 && f->height > 0 && f->bytes > 0);
 	CHECK(f->type < PIXEL_TYPE_COUNT && f->packing < PACKING_COUNT);
-	CHECK(f->stored < SIGNED_TYPE_COUNT && f->codec < CODEC_COUNT);
+	CHECK(f->stored < STORED_TYPE_COUNT && f->codec < CODEC_COUNT);
 	CHECK(packing_fits(f->packing, f->type));
 	CHECK(!f->big_endian || f->packing == PACKING_NONE);
 	CHECK(!f->stored || f->type == PIXEL_FLOAT32);
@@ -158,38 +158,34 @@ static const struct decompress *decompressor(void)
 	return &d;
 }
 
-static unsigned stored_bytes(const struct frame *f)
-{
-	return f->stored == SIGNED_INT8 ? 1 : f->stored == SIGNED_INT16 ? 2 : 4;
-}
-
 void fuzz_expand(const struct frame *f)
 {
 	size_t pixels = (size_t)f->width * f->height;
 	uint64_t plain = 0, all = 0;
 	const char *why = NULL;
 	const void *from = f->pixels;
-	char *out;
+	char *out, *at;
 
 	if (f->codec == CODEC_NONE && !f->stored)
 		return;
 	frame_plain_bytes(f, &plain);
 	wire_bytes(f->width, f->height, f->type, f->packing, &all);
-	out = malloc(all);
+	out = malloc(plain > all ? plain : all);
 	if (!out)
 		abort();
+	at = plain < all ? out + (all - plain) : out;
 	if (f->codec != CODEC_NONE) {
-		why = decompress(decompressor(), f->codec, f->codec_element, out + (all - plain),
-		                 plain, f->pixels, f->bytes);
-		from = out + (all - plain);
+		why = decompress(decompressor(), f->codec, f->codec_element, at, plain, f->pixels,
+		                 f->bytes);
+		from = at;
 		fuzz_expanded += !why;
 		fuzz_damaged += why != NULL;
 	}
 	if (why)
 		CHECK(why[0]);
 	else if (f->stored)
-		widen_signed(out, from, stored_bytes(f), f->big_endian,
-		             f->has_no_value ? f->no_value : WIDEN_NO_VALUE, pixels);
+		widen(out, from, f->stored, f->big_endian,
+		      f->has_no_value ? f->no_value : WIDEN_NO_VALUE, pixels);
 	if (!why)
 		check_bytes(out, all);
 	free(out);

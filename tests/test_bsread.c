@@ -94,17 +94,21 @@ Test(bsread, reads_every_type_it_takes)
 		const char *type;
 		size_t bytes;
 		enum pixel_type pixel;
-		enum signed_type stored;
+		enum stored_type stored;
 	} rows[] = {
-		{ "uint8", 6, PIXEL_UINT8, SIGNED_NONE },
-		{ "uint16", 12, PIXEL_UINT16, SIGNED_NONE },
-		{ "uint32", 24, PIXEL_UINT32, SIGNED_NONE },
-		{ "float32", 24, PIXEL_FLOAT32, SIGNED_NONE },
-		{ "int8", 6, PIXEL_FLOAT32, SIGNED_INT8 },
-		{ "int16", 12, PIXEL_FLOAT32, SIGNED_INT16 },
-		{ "int32", 24, PIXEL_FLOAT32, SIGNED_INT32 },
+		{ "uint8", 6, PIXEL_UINT8, STORED_PLAIN },
+		{ "uint16", 12, PIXEL_UINT16, STORED_PLAIN },
+		{ "uint32", 24, PIXEL_UINT32, STORED_PLAIN },
+		{ "float32", 24, PIXEL_FLOAT32, STORED_PLAIN },
+		{ "int8", 6, PIXEL_FLOAT32, STORED_INT8 },
+		{ "int16", 12, PIXEL_FLOAT32, STORED_INT16 },
+		{ "int32", 24, PIXEL_FLOAT32, STORED_INT32 },
+		{ "int64", 48, PIXEL_FLOAT32, STORED_INT64 },
+		{ "uint64", 48, PIXEL_FLOAT32, STORED_UINT64 },
+		{ "float64", 48, PIXEL_FLOAT32, STORED_FLOAT64 },
 	};
-	static const char *const others[] = { "float64", "int64", "string", "bool", "" };
+	static const char *const others[] = { "complex64", "string", "bool", "" };
+	struct decoded plain;
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char keys[128];
@@ -123,7 +127,9 @@ Test(bsread, reads_every_type_it_takes)
 		snprintf(keys, sizeof keys, "\"shape\":[3,2],\"type\":\"%s\"", others[i]);
 		EXPECT_REJECTED(decode_once(main_header, data_header(keys), 12), "type");
 	}
-	EXPECT_REJECTED(decode_once(main_header, data_header("\"shape\":[3,2]"), 48), "type");
+	plain = decode_once(main_header, data_header("\"shape\":[3,2]"), 48);
+	cr_expect_eq(plain.verdict, VERDICT_FRAME, "%s", plain.why);
+	cr_expect_eq(plain.frame.stored, STORED_FLOAT64, "float64 is the default");
 }
 
 Test(bsread, refuses_channels_that_are_no_image)

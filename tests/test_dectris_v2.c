@@ -155,26 +155,32 @@ Test(dectris_v2, reads_every_type_it_takes)
 		uint64_t tag;
 		size_t bytes;
 		enum pixel_type type;
-		enum signed_type stored;
+		enum stored_type stored;
 		bool big_endian;
 	} rows[] = {
-		{ 64, 6, PIXEL_UINT8, SIGNED_NONE, false },
-		{ 65, 12, PIXEL_UINT16, SIGNED_NONE, true },
-		{ 66, 24, PIXEL_UINT32, SIGNED_NONE, true },
-		{ 68, 6, PIXEL_UINT8, SIGNED_NONE, false },
-		{ 69, 12, PIXEL_UINT16, SIGNED_NONE, false },
-		{ 70, 24, PIXEL_UINT32, SIGNED_NONE, false },
-		{ 72, 6, PIXEL_FLOAT32, SIGNED_INT8, false },
-		{ 73, 12, PIXEL_FLOAT32, SIGNED_INT16, true },
-		{ 74, 24, PIXEL_FLOAT32, SIGNED_INT32, true },
-		{ 77, 12, PIXEL_FLOAT32, SIGNED_INT16, false },
-		{ 78, 24, PIXEL_FLOAT32, SIGNED_INT32, false },
-		{ 81, 24, PIXEL_FLOAT32, SIGNED_NONE, true },
-		{ 85, 24, PIXEL_FLOAT32, SIGNED_NONE, false },
+		{ 64, 6, PIXEL_UINT8, STORED_PLAIN, false },
+		{ 65, 12, PIXEL_UINT16, STORED_PLAIN, true },
+		{ 66, 24, PIXEL_UINT32, STORED_PLAIN, true },
+		{ 68, 6, PIXEL_UINT8, STORED_PLAIN, false },
+		{ 69, 12, PIXEL_UINT16, STORED_PLAIN, false },
+		{ 70, 24, PIXEL_UINT32, STORED_PLAIN, false },
+		{ 67, 48, PIXEL_FLOAT32, STORED_UINT64, true },
+		{ 71, 48, PIXEL_FLOAT32, STORED_UINT64, false },
+		{ 72, 6, PIXEL_FLOAT32, STORED_INT8, false },
+		{ 73, 12, PIXEL_FLOAT32, STORED_INT16, true },
+		{ 74, 24, PIXEL_FLOAT32, STORED_INT32, true },
+		{ 75, 48, PIXEL_FLOAT32, STORED_INT64, true },
+		{ 77, 12, PIXEL_FLOAT32, STORED_INT16, false },
+		{ 78, 24, PIXEL_FLOAT32, STORED_INT32, false },
+		{ 79, 48, PIXEL_FLOAT32, STORED_INT64, false },
+		{ 80, 12, PIXEL_FLOAT32, STORED_FLOAT16, true },
+		{ 81, 24, PIXEL_FLOAT32, STORED_PLAIN, true },
+		{ 82, 48, PIXEL_FLOAT32, STORED_FLOAT64, true },
+		{ 84, 12, PIXEL_FLOAT32, STORED_FLOAT16, false },
+		{ 85, 24, PIXEL_FLOAT32, STORED_PLAIN, false },
+		{ 86, 48, PIXEL_FLOAT32, STORED_FLOAT64, false },
 	};
-	static const uint64_t others[] = {
-		0, 67, 71, 75, 79, 80, 82, 84, 86, 87, 1000, UINT64_MAX
-	};
+	static const uint64_t others[] = { 0, 63, 76, 83, 87, 1000, UINT64_MAX };
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct decoded d = decode_typed(rows[i].tag, rows[i].bytes);
@@ -184,7 +190,8 @@ Test(dectris_v2, reads_every_type_it_takes)
 		cr_expect_eq(d.frame.type, rows[i].type);
 		cr_expect_eq(d.frame.stored, rows[i].stored);
 		cr_expect_eq(d.frame.big_endian, rows[i].big_endian);
-		cr_expect_eq(d.frame.has_no_value, rows[i].type != PIXEL_FLOAT32);
+		cr_expect_eq(d.frame.has_no_value,
+		             rows[i].type != PIXEL_FLOAT32 || rows[i].stored == STORED_UINT64);
 		EXPECT_REJECTED(decode_typed(rows[i].tag, rows[i].bytes - 1), "length");
 	}
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)

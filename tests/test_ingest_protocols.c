@@ -180,7 +180,7 @@ static void add_bsread(void)
 	                  "abcdefghijkl",
 	                  4 + LZ4_BLOCK_BYTES, PART_OPEN);
 	s->frame.type = PIXEL_FLOAT32;
-	s->frame.stored = SIGNED_INT16;
+	s->frame.stored = STORED_INT16;
 	s->frame.codec = CODEC_LZ4;
 	s->frame.codec_element = 2;
 	s->frame.bytes = LZ4_BLOCK_BYTES;
@@ -306,7 +306,7 @@ static void add_v2(void)
 	cbor_compressed(w, "bslz4", 2, bslz4, BSLZ4_BYTES);
 	s->frame.width = 5;
 	s->frame.type = PIXEL_FLOAT32;
-	s->frame.stored = SIGNED_INT16;
+	s->frame.stored = STORED_INT16;
 	s->frame.has_no_value = false;
 	s->frame.no_value = 0;
 	s->frame.codec = CODEC_BSLZ4;
@@ -401,7 +401,7 @@ static void add_others(void)
 	s->legal_counts[2] = true;
 	s->frame = narrow(0, 3, 2, 12);
 	s->frame.type = PIXEL_FLOAT32;
-	s->frame.stored = SIGNED_INT16;
+	s->frame.stored = STORED_INT16;
 	s->pixel_part = 1;
 
 	s = add("odin-live", VERDICT_FRAME);
@@ -570,7 +570,7 @@ static void expect_sane_frame(const struct message *m, const struct decoded *d)
 	cr_assert_neq(f->number, UINT64_MAX);
 	cr_assert(f->width > 0 && f->height > 0 && f->bytes > 0);
 	cr_assert(f->type < PIXEL_TYPE_COUNT && f->codec < CODEC_COUNT &&
-	          f->packing < PACKING_COUNT && f->stored < SIGNED_TYPE_COUNT);
+	          f->packing < PACKING_COUNT && f->stored < STORED_TYPE_COUNT);
 	cr_assert(packing_fits(f->packing, f->type));
 	cr_assert(!(f->big_endian && f->packing));
 	cr_assert(!f->stored || f->type == PIXEL_FLOAT32);

@@ -44,7 +44,7 @@ Test(stins, takes_images)
 	cr_expect_eq(d.pixel_part, 1);
 	d = stins("\"frame\":4,\"shape\":[2,3],\"type\":\"int8\",\"compression\":null", 6);
 	cr_expect_eq(d.verdict, VERDICT_FRAME, "%s", d.why);
-	cr_expect_eq(d.frame.stored, SIGNED_INT8);
+	cr_expect_eq(d.frame.stored, STORED_INT8);
 }
 
 Test(stins, refuses_what_it_does_not_take)
@@ -56,7 +56,7 @@ Test(stins, refuses_what_it_does_not_take)
 	EXPECT_REJECTED(
 		stins("\"frame\":4,\"shape\":[4294967295,4294967295],\"type\":\"uint8\"", 6),
 		"shape");
-	EXPECT_REJECTED(stins("\"frame\":4,\"shape\":[2,3],\"type\":\"float64\"", 48), "type");
+	EXPECT_REJECTED(stins("\"frame\":4,\"shape\":[2,3],\"type\":\"complex64\"", 48), "type");
 	EXPECT_REJECTED(stins("\"frame\":4,\"shape\":[2,3]", 6), "header");
 	EXPECT_REJECTED(stins("\"frame\":-4,\"shape\":[2,3],\"type\":\"uint8\"", 6), "header");
 	EXPECT_REJECTED(
@@ -127,6 +127,21 @@ static struct decoded odin(const char *keys, size_t bytes)
 	return decode_once("odin-live", odin_header(keys), bytes);
 }
 
+Test(odin_live, takes_64_bits_as_float32_and_their_bitshuffle_not)
+{
+	struct decoded plain = odin("\"dtype\":\"uint64\",\"shape\":[\"2\",\"3\"]", 48);
+	struct decoded packed = odin("\"dtype\":\"uint64\",\"compression\":\"BSLZ4\","
+	                             "\"shape\":[\"2\",\"3\"]",
+	                             48);
+
+	cr_assert_eq(plain.verdict, VERDICT_FRAME, "%s", plain.why);
+	cr_expect_eq(plain.frame.type, PIXEL_FLOAT32);
+	cr_expect_eq(plain.frame.stored, STORED_UINT64);
+	cr_assert_eq(packed.verdict, VERDICT_REJECTED);
+	cr_expect(strstr(packed.why, "bitshuffle of elements other than 1, 2 and 4 bytes"), "%s",
+	          packed.why);
+}
+
 Test(odin_live, takes_images)
 {
 	struct decoded d = odin("\"dtype\":\"uint16\",\"dsize\":12,\"shape\":[\"2\",\"3\"]", 12);
@@ -167,7 +182,7 @@ Test(odin_live, refuses_what_it_does_not_take)
 		snprintf(keys, sizeof keys, "\"dtype\":\"uint16\",\"shape\":%s", shapes[i]);
 		EXPECT_REJECTED(odin(keys, 12), "shape");
 	}
-	EXPECT_REJECTED(odin("\"dtype\":\"uint64\",\"shape\":[\"2\",\"3\"]", 48), "type");
+	EXPECT_REJECTED(odin("\"dtype\":\"complex64\",\"shape\":[\"2\",\"3\"]", 48), "type");
 	EXPECT_REJECTED(odin("\"dtype\":\"unknown\",\"shape\":[\"2\",\"3\"]", 48), "type");
 	EXPECT_REJECTED(odin("\"shape\":[\"2\",\"3\"]", 48), "header");
 	EXPECT_REJECTED(odin("\"dtype\":\"uint16\",\"dsize\":13,\"shape\":[\"2\",\"3\"]", 12),
@@ -227,7 +242,7 @@ Test(odin_live, takes_no_dataset_for_its_own_that_is_refused)
 	struct decoder *d = messages_open("odin-live", "");
 
 	EXPECT_REJECTED(decode_two("odin-live", d,
-	                           odin_header("\"dtype\":\"uint64\",\"shape\":[\"2\",\"3\"],"
+	                           odin_header("\"dtype\":\"unknown\",\"shape\":[\"2\",\"3\"],"
 	                                       "\"dataset\":\"sum\""),
 	                           48),
 	                "type");
