@@ -1,36 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/cbor_walk.h"
 
-#include <cbor.h>
+#include "ingest/cbor_reader.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #define TAG_SELF_DESCRIBED 55799
 
-enum head_kind {
-	HEAD_SCALAR,
-	HEAD_BYTES,
-	HEAD_TEXT,
-	HEAD_ARRAY,
-	HEAD_MAP,
-	HEAD_TAG,
-	HEAD_BREAK,
-};
-
-/* What libcbor found next: for strings of known length with their bytes. */
-struct head {
-	enum head_kind kind;
-	bool endless;          /* a string, array or map that a break ends */
-	uint64_t count;        /* of the elements or pairs; the tag */
-	const uint8_t *string; /* [string_bytes] */
-	size_t string_bytes;
-	size_t size; /* bytes of all that */
-};
-
 /* An array, map or string of pieces whose end was not seen yet. */
 struct level {
-	enum head_kind kind;
+	enum cbor_kind kind;
 	bool endless;
 	uint64_t due; /* items to come; of an endless one: items that came */
 };
@@ -41,86 +22,26 @@ struct walk {
 	bool tagged; /* the item of a tag is to come */
 };
 
-static void see_bytes(void *user, cbor_data string, size_t bytes)
+static bool is_string(const struct cbor_item *item)
 {
-	*(struct head *)user =
-		(struct head){ .kind = HEAD_BYTES, .string = string, .string_bytes = bytes };
+	return item->kind == CBOR_BYTES || item->kind == CBOR_TEXT;
 }
 
-static void see_text(void *user, cbor_data string, size_t bytes)
+static bool is_container(const struct cbor_item *item)
 {
-	*(struct head *)user =
-		(struct head){ .kind = HEAD_TEXT, .string = string, .string_bytes = bytes };
+	return item->kind == CBOR_ARRAY || item->kind == CBOR_MAP;
 }
 
-static void see_endless_bytes(void *user)
+/* 0, or -EINVAL with why. */
+static int read_item(struct cbor_reader *r, struct cbor_item *ret, char *why)
 {
-	*(struct head *)user = (struct head){ .kind = HEAD_BYTES, .endless = true };
-}
-
-static void see_endless_text(void *user)
-{
-	*(struct head *)user = (struct head){ .kind = HEAD_TEXT, .endless = true };
-}
-
-static void see_array(void *user, size_t count)
-{
-	*(struct head *)user = (struct head){ .kind = HEAD_ARRAY, .count = count };
-}
-
-static void see_endless_array(void *user)
-{
-	*(struct head *)user = (struct head){ .kind = HEAD_ARRAY, .endless = true };
-}
-
-static void see_map(void *user, size_t count)
-{
-	*(struct head *)user = (struct head){ .kind = HEAD_MAP, .count = count };
-}
-
-static void see_endless_map(void *user)
-{
-	*(struct head *)user = (struct head){ .kind = HEAD_MAP, .endless = true };
-}
-
-static void see_tag(void *user, uint64_t tag)
-{
-	*(struct head *)user = (struct head){ .kind = HEAD_TAG, .count = tag };
-}
-
-static void see_break(void *user)
-{
-	*(struct head *)user = (struct head){ .kind = HEAD_BREAK };
-}
-
-static int read_head(const uint8_t *data, size_t size, struct head *ret, char *why)
-{
-	struct cbor_callbacks see = cbor_empty_callbacks; /* the others leave a scalar */
-	struct head head = { .kind = HEAD_SCALAR };
-	struct cbor_decoder_result result;
-
-	see.byte_string = see_bytes;
-	see.byte_string_start = see_endless_bytes;
-	see.string = see_text;
-	see.string_start = see_endless_text;
-	see.array_start = see_array;
-	see.indef_array_start = see_endless_array;
-	see.map_start = see_map;
-	see.indef_map_start = see_endless_map;
-	see.tag = see_tag;
-	see.indef_break = see_break;
-	result = cbor_stream_decode(data, size, &see, &head);
-	if (result.status == CBOR_DECODER_NEDATA) {
-		snprintf(why, CBOR_WALK_WHY, "it ends inside a CBOR data item");
-		return -EINVAL;
-	}
-	if (result.status != CBOR_DECODER_FINISHED || result.read == 0) {
-		snprintf(why, CBOR_WALK_WHY, "byte 0x%02x begins no CBOR data item", data[0]);
-		return -EINVAL;
-	}
-	head.size = result.read;
-	*ret = head;
-	return 0;
+	if (cbor_next(r, ret))
+		return 0;
+	if (r->at < r->end)
+		snprintf(why, CBOR_WALK_WHY, "%s (0x%02x)", r->why, r->at[0]);
+	else
+		snprintf(why, CBOR_WALK_WHY, "%s", r->why);
+	return -EINVAL;
 }
 
 /* An item is complete, and with it the arrays and maps that it was the last of. */
@@ -144,7 +65,7 @@ static int end_level(struct walk *w, char *why)
 	const struct level *level = w->depth > 0 ? &w->levels[w->depth - 1] : NULL;
 
 	if (!level || !level->endless || w->tagged ||
-	    (level->kind == HEAD_MAP && level->due % 2 != 0)) {
+	    (level->kind == CBOR_MAP && level->due % 2 != 0)) {
 		snprintf(why, CBOR_WALK_WHY, "a CBOR break has nothing to end");
 		return -EINVAL;
 	}
@@ -153,14 +74,14 @@ static int end_level(struct walk *w, char *why)
 	return 0;
 }
 
-/* left: bytes behind the head. Every item needs at least one. */
-static int begin_level(struct walk *w, const struct head *head, size_t left, char *why)
+/* left: bytes behind its head. Every item needs at least one. */
+static int begin_level(struct walk *w, const struct cbor_item *item, size_t left, char *why)
 {
-	uint64_t most = head->kind == HEAD_MAP ? left / 2 : left;
+	uint64_t most = item->kind == CBOR_MAP ? left / 2 : left;
 
-	if (head->count > most) {
+	if (item->value > most) {
 		snprintf(why, CBOR_WALK_WHY, "a CBOR %s promises %" PRIu64 " elements in %zu bytes",
-		         head->kind == HEAD_MAP ? "map" : "array", head->count, left);
+		         item->kind == CBOR_MAP ? "map" : "array", item->value, left);
 		return -EINVAL;
 	}
 	if (w->depth == CBOR_WALK_DEPTH_MAX) {
@@ -168,37 +89,37 @@ static int begin_level(struct walk *w, const struct head *head, size_t left, cha
 		         CBOR_WALK_DEPTH_MAX);
 		return -EINVAL;
 	}
-	w->levels[w->depth++] = (struct level){ .kind = head->kind,
-		                                .endless = head->endless,
-		                                .due = head->endless            ? 0
-		                                       : head->kind == HEAD_MAP ? 2 * head->count
-		                                                                : head->count };
+	w->levels[w->depth++] = (struct level){ .kind = item->kind,
+		                                .endless = item->endless,
+		                                .due = item->endless            ? 0
+		                                       : item->kind == CBOR_MAP ? 2 * item->value
+		                                                                : item->value };
 	return 0;
 }
 
-/* Whether the head may stand here: in a string of pieces only pieces of known length may. */
-static bool fits(const struct walk *w, const struct head *head)
+/* Whether the item may stand here: in a string of pieces only pieces of known length may. */
+static bool fits(const struct walk *w, const struct cbor_item *item)
 {
 	const struct level *level = w->depth > 0 ? &w->levels[w->depth - 1] : NULL;
 
-	if (!level || level->kind == HEAD_ARRAY || level->kind == HEAD_MAP)
+	if (!level || (level->kind != CBOR_BYTES && level->kind != CBOR_TEXT))
 		return true;
-	return head->kind == level->kind && !head->endless;
+	return item->kind == level->kind && !item->endless;
 }
 
-static int take_head(struct walk *w, const struct head *head, size_t left, char *why)
+static int take_item(struct walk *w, const struct cbor_item *item, size_t left, char *why)
 {
-	if (head->kind == HEAD_BREAK)
+	if (item->kind == CBOR_BREAK)
 		return end_level(w, why);
-	if (!fits(w, head)) {
+	if (!fits(w, item)) {
 		snprintf(why, CBOR_WALK_WHY, "a CBOR string has a piece that is no string");
 		return -EINVAL;
 	}
-	w->tagged = head->kind == HEAD_TAG;
+	w->tagged = item->kind == CBOR_TAG;
 	if (w->tagged)
 		return 0;
-	if (head->endless || ((head->kind == HEAD_ARRAY || head->kind == HEAD_MAP) && head->count))
-		return begin_level(w, head, left, why);
+	if (item->endless || (is_container(item) && item->value))
+		return begin_level(w, item, left, why);
 	end_item(w);
 	return 0;
 }
@@ -206,76 +127,72 @@ static int take_head(struct walk *w, const struct head *head, size_t left, char 
 int cbor_walk_item(const uint8_t *data, size_t size, size_t *ret_bytes, char why[CBOR_WALK_WHY])
 {
 	struct walk w = { 0 };
-	size_t at = 0;
+	struct cbor_reader r;
+	int err;
 
+	cbor_begin(&r, data, size);
 	do {
-		struct head head;
-		int err = read_head(data + at, size - at, &head, why);
+		struct cbor_item item;
 
-		if (!err) {
-			at += head.size;
-			err = take_head(&w, &head, size - at, why);
-		}
+		err = read_item(&r, &item, why);
+		if (!err)
+			err = take_item(&w, &item, (size_t)(r.end - r.at), why);
 		if (err)
 			return err;
 	} while (w.depth > 0 || w.tagged);
-	*ret_bytes = at;
+	*ret_bytes = (size_t)(r.at - data);
 	return 0;
 }
 
 int cbor_strings_begin(struct cbor_strings *s, const uint8_t *data, size_t size,
                        char why[CBOR_WALK_WHY])
 {
-	struct head head;
-	size_t at;
-	int err = read_head(data, size, &head, why);
+	struct cbor_item item;
+	struct cbor_reader r;
+	size_t left;
+	int err;
 
+	cbor_begin(&r, data, size);
+	err = read_item(&r, &item, why);
+	if (!err && item.kind == CBOR_TAG && item.value == TAG_SELF_DESCRIBED)
+		err = read_item(&r, &item, why);
 	if (err)
 		return err;
-	at = head.size;
-	if (head.kind == HEAD_TAG && head.count == TAG_SELF_DESCRIBED) {
-		err = read_head(data + at, size - at, &head, why);
-		if (err)
-			return err;
-		at += head.size;
-	}
-	if (head.kind != HEAD_ARRAY) {
+	if (item.kind != CBOR_ARRAY) {
 		snprintf(why, CBOR_WALK_WHY, "a data item is not an array of byte strings");
 		return -EINVAL;
 	}
-	if (head.count > size - at) {
+	left = (size_t)(r.end - r.at);
+	if (item.value > left) {
 		snprintf(why, CBOR_WALK_WHY,
-		         "a CBOR array promises %" PRIu64 " elements in %zu bytes", head.count,
-		         size - at);
+		         "a CBOR array promises %" PRIu64 " elements in %zu bytes", item.value,
+		         left);
 		return -EINVAL;
 	}
-	*s = (struct cbor_strings){ data, size, at, head.endless, head.count };
+	*s = (struct cbor_strings){ r, item.endless, item.value };
 	return 0;
 }
 
 int cbor_strings_next(struct cbor_strings *s, const uint8_t **ret_string, size_t *ret_bytes,
                       char why[CBOR_WALK_WHY])
 {
-	struct head head;
+	struct cbor_item item;
 	int err;
 
 	if (!s->endless && s->due == 0)
 		return 0;
-	err = read_head(s->data + s->at, s->size - s->at, &head, why);
+	err = read_item(&s->reader, &item, why);
 	if (err)
 		return err;
-	if (head.kind == HEAD_BREAK && s->endless) {
-		s->at += head.size;
+	if (item.kind == CBOR_BREAK && s->endless)
 		return 0;
-	}
-	if ((head.kind != HEAD_BYTES && head.kind != HEAD_TEXT) || head.endless) {
+	if (!is_string(&item) || item.endless) {
 		snprintf(why, CBOR_WALK_WHY,
 		         "an array has an element that is not a string of known length");
 		return -EINVAL;
 	}
-	s->at += head.size;
 	s->due -= s->endless ? 0 : 1;
-	*ret_string = head.string;
-	*ret_bytes = head.string_bytes;
+	*ret_string = item.data;
+	*ret_bytes = item.value;
 	return 1;
 }

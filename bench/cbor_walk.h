@@ -2,6 +2,8 @@
 #ifndef BENCH_CBOR_WALK_H
 #define BENCH_CBOR_WALK_H
 
+#include "ingest/cbor_reader.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,10 +20,9 @@ int cbor_walk_item(const uint8_t *data, size_t size, size_t *ret_bytes, char why
 
 /* An array of byte or text strings being read, string by string. */
 struct cbor_strings {
-	const uint8_t *data;
-	size_t size, at; /* bytes; of them read */
-	bool endless;    /* ended by a break */
-	uint64_t due;    /* strings to come, unless endless */
+	struct cbor_reader reader; /* at the next string or, at the end, behind the array */
+	bool endless;              /* ended by a break */
+	uint64_t due;              /* strings to come, unless endless */
 };
 
 /* Begin to read the array at the start of data, behind a self-described CBOR tag or not.
@@ -29,8 +30,8 @@ struct cbor_strings {
 int cbor_strings_begin(struct cbor_strings *s, const uint8_t *data, size_t size,
                        char why[CBOR_WALK_WHY]);
 
-/* The next string, in data. 1: there is one; 0: the array ended, s->at bytes from its start;
- * -EINVAL with why: no array of strings of known length. */
+/* The next string, in data. 1: there is one; 0: the array ended, where s->reader is; -EINVAL with
+ * why: no array of strings of known length. */
 int cbor_strings_next(struct cbor_strings *s, const uint8_t **ret_string, size_t *ret_bytes,
                       char why[CBOR_WALK_WHY]);
 

@@ -271,7 +271,7 @@ static int assemble_cbors_message(struct loading *l, const struct recorded_file 
 	if (l->r->messages[l->r->count - 1].part_count == 0)
 		return refuse(l->r, -EINVAL, "%.200s, from byte %zu: a message of no parts",
 		              f->name, at);
-	*ret_next = at + s.at;
+	*ret_next = (size_t)(s.reader.at - f->data);
 	return 0;
 }
 

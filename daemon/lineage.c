@@ -21,8 +21,8 @@ static void publish_known(struct collector *k, uint64_t token)
 
 	if (token == 0)
 		return;
-	/* seq_cst (a release) pairs with is_known_series() in receiver.c: what was laid out for it;
-	 * ordered before the looks whether receivers sleep. */
+	/* seq_cst (a release) pairs with is_known_series() in receiver_place.c: what was laid out
+	 * for it; ordered before the looks whether receivers sleep. */
 	atomic_store(&p->known_series[k->lineage.known_count++ % KNOWN_SERIES], token);
 	for (unsigned i = 0; i < p->receiver_count; i++)
 		bell_ring(&p->receivers[i].bell);

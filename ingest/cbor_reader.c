@@ -177,14 +177,14 @@ bool cbor_next(struct cbor_reader *r, struct cbor_item *ret)
 	if (r->why)
 		return false;
 	if (r->at == r->end)
-		return fail(r, "the CBOR ends too early");
+		return fail(r, "the CBOR ends inside a data item");
 	ret->kind = CBOR_KIND_COUNT;
 	result = cbor_stream_decode(r->at, (size_t)(r->end - r->at), &callbacks, ret);
 	if (result.status == CBOR_DECODER_NEDATA)
-		return fail(r, "the CBOR ends too early");
+		return fail(r, "the CBOR ends inside a data item");
 	if (result.status != CBOR_DECODER_FINISHED || ret->kind == CBOR_KIND_COUNT ||
 	    result.read == 0)
-		return fail(r, "the CBOR is damaged");
+		return fail(r, "a byte begins no CBOR data item");
 	r->at += result.read;
 	return true;
 }
@@ -236,7 +236,7 @@ bool cbor_skip_rest(struct cbor_reader *r, const struct cbor_item *item)
 
 		if (top->map && !top->endless) {
 			if (top->left > (uint64_t)(r->end - r->at))
-				return fail(r, "the CBOR ends too early");
+				return fail(r, "the CBOR ends inside a data item");
 			top->left *= 2;
 			top->map = false;
 		}
@@ -254,7 +254,7 @@ bool cbor_skip_rest(struct cbor_reader *r, const struct cbor_item *item)
 		}
 		if (top->chunks &&
 		    ((next.kind != CBOR_BYTES && next.kind != CBOR_TEXT) || next.endless))
-			return fail(r, "the CBOR is damaged");
+			return fail(r, "a CBOR string has a piece that is no string");
 		top->left -= !top->endless;
 		if (!opens(&next, &inner))
 			continue;

@@ -18,11 +18,10 @@ typedef int family_fn(unsigned which, unsigned impl, struct kernel_bench *ret);
 static const struct bins raw_bins = { 4096, 0, 65536 };
 static const struct bins flat_bins = { 256, 0.0, 1.5 };
 
-#define BENCH_BLOCK                                                                                \
-	8192 /* bytes that bitshuffle transposes at once where nobody says otherwise               \
-	      */
+#define BENCH_BLOCK 8192 /* bytes: bitshuffle's where nobody says otherwise */
 
-static void run_unshuffle(const struct kernel_bench *self, const struct kernel_bench_args *a,
+/* Of either direction: both functions have the same type. */
+static void run_transpose(const struct kernel_bench *self, const struct kernel_bench_args *a,
                           size_t n)
 {
 	size_t elem_bytes = (size_t)self->bytes_per_pixel / 2;
@@ -50,7 +49,7 @@ static int unshuffle_family(unsigned which, unsigned impl, struct kernel_bench *
 		.isa = row->name,
 		.needs = row->needs,
 		.bytes_per_pixel = 2u << which,
-		.run = run_unshuffle,
+		.run = run_transpose,
 		.fn = (void (*)(void))row->fn[which],
 	};
 	return FOUND;
@@ -501,19 +500,6 @@ static int crc32c_family(unsigned which, unsigned impl, struct kernel_bench *ret
 	return FOUND;
 }
 
-static void run_shuffle(const struct kernel_bench *self, const struct kernel_bench_args *a,
-                        size_t n)
-{
-	size_t elem_bytes = (size_t)self->bytes_per_pixel / 2;
-
-	for (size_t i = 0; i < n * elem_bytes; i += BENCH_BLOCK) {
-		size_t left = n * elem_bytes - i, bytes = left < BENCH_BLOCK ? left : BENCH_BLOCK;
-
-		((shuffle_fn *)self->fn)((char *)a->out + i, (const char *)a->raw + i,
-		                         bytes / elem_bytes);
-	}
-}
-
 static int shuffle_family(unsigned which, unsigned impl, struct kernel_bench *ret)
 {
 	static const char *const names[] = { "shuffle uint8", "shuffle uint16", "shuffle uint32" };
@@ -528,7 +514,7 @@ static int shuffle_family(unsigned which, unsigned impl, struct kernel_bench *re
 		.isa = row->name,
 		.needs = row->needs,
 		.bytes_per_pixel = 2u << which,
-		.run = run_shuffle,
+		.run = run_transpose,
 		.fn = (void (*)(void))row->fn[which],
 	};
 	return FOUND;
