@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-static const char pixels[] = "abcdefghijklmnopqrstuvwx";
+static const char pixels[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwx";
 
 /* ---- messages ---- */
 
