@@ -72,12 +72,12 @@ static void start_entry_sync(struct datafile *d)
 {
 	d->entry_syncing = true;
 	d->entry_op = (struct writer_op){
-		.kind = WRITER_SYNC, .fd = d->stack.directory, .done = entry_done, .user = d
+		.kind = DISK_SYNC, .fd = d->stack.directory, .done = entry_done, .user = d
 	};
 	writer_start(d->writer, &d->entry_op);
 }
 
-static void start_sync(struct datafile *d, enum writer_kind kind)
+static void start_sync(struct datafile *d, enum disk_kind kind)
 {
 	d->syncing = true;
 	d->covered = d->landed;
@@ -137,7 +137,7 @@ static void step_sync(struct datafile *d)
 		return;
 	d->sync_target = 0;
 	d->sync_wanted = false;
-	start_sync(d, WRITER_SYNC_DATA);
+	start_sync(d, DISK_SYNC_DATA);
 }
 
 /* Cutting. */
@@ -189,7 +189,7 @@ static void remove_or_leave(struct datafile *d, bool worthless)
 
 	datafile_name(d, part);
 	if (worthless)
-		unlinkat(d->stack.directory, part, 0);
+		(void)disk_remove(writer_disk(d->writer), d->stack.directory, part);
 	free_file(d, !worthless);
 }
 
@@ -203,7 +203,7 @@ static void give_up_name(struct datafile *d)
 	}
 	(void)stack_truncate(&d->stack);
 	d->state = DATAFILE_CLOSING;
-	start_sync(d, WRITER_SYNC);
+	start_sync(d, DISK_SYNC);
 }
 
 static void step_cutting(struct datafile *d)
@@ -292,7 +292,7 @@ static int start_head(struct datafile *d)
 	d->format->tail_head(d->tail, d->head);
 	close_tail(d);
 	d->ending_write = true;
-	d->head_op = (struct writer_op){ .kind = WRITER_WRITE,
+	d->head_op = (struct writer_op){ .kind = DISK_WRITE,
 		                         .fd = d->stack.fd,
 		                         .direct = d->stack.direct,
 		                         .data = d->head,
@@ -328,12 +328,12 @@ static void step_head(struct datafile *d)
 		return;
 	}
 	d->state = DATAFILE_CLOSING;
-	start_sync(d, WRITER_SYNC);
+	start_sync(d, DISK_SYNC);
 }
 
 static void name_it(struct datafile *d)
 {
-	int err = part_rename(d->stack.directory, d->stack.name);
+	int err = part_rename(writer_disk(d->writer), d->stack.directory, d->stack.name);
 	char text[PART_NAME_MAX + 128];
 
 	if (err) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/folder.h"
 
+#include "sinks/writer.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,53 +41,46 @@ static int refuse(char why[256], const char *path, const char *what, int error)
 	return error;
 }
 
-static int write_block(int fd)
+static int write_block(const struct disk_io *io, int fd)
 {
 	void *block = aligned_alloc(WRITER_ALIGN, WRITER_ALIGN);
-	ssize_t n;
-	int err = 0;
+	int err;
 
 	if (!block)
 		return -ENOMEM;
 	memset(block, 0, WRITER_ALIGN);
-	n = pwrite(fd, block, WRITER_ALIGN, 0);
-	if (n < 0)
-		err = -errno;
-	else if (n < WRITER_ALIGN)
-		err = -ENOSPC;
+	err = disk_write(io, fd, block, WRITER_ALIGN, 0);
 	free(block);
 	return err;
 }
 
 /* Make a file, write one block, remove it again. */
-static int probe(struct writer *w, int directory, int flags)
+static int probe(const struct disk_io *io, int directory, int flags)
 {
 	char name[64];
-	int fd, err;
+	int fd, err, removed;
 
 	snprintf(name, sizeof name, ".openbeam-probe-%ld", (long)getpid());
-	fd = writer_open_file(w, directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | flags,
-	                      0600);
+	fd = disk_open(io, directory, name, O_WRONLY | O_CREAT | O_EXCL | flags, 0600);
 	if (fd == -EEXIST) { /* of a process that died there and had our number */
-		unlinkat(directory, name, 0);
-		fd = writer_open_file(w, directory, name,
-		                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | flags, 0600);
+		(void)disk_remove(io, directory, name);
+		fd = disk_open(io, directory, name, O_WRONLY | O_CREAT | O_EXCL | flags, 0600);
 	}
 	if (fd < 0) {
-		unlinkat(directory, name, 0); /* an open refused for its flags leaves the file */
+		/* An open that is refused for its flags leaves the file. */
+		(void)disk_remove(io, directory, name);
 		return fd;
 	}
-	err = write_block(fd);
+	err = write_block(io, fd);
 	close(fd);
-	if (unlinkat(directory, name, 0) < 0 && !err)
-		err = -errno;
-	return err;
+	removed = disk_remove(io, directory, name);
+	return err ? err : removed;
 }
 
-static int prove_direct(struct writer *w, int directory, const char *path, enum direct_mode mode,
-                        bool *ret_direct, char why[256])
+static int prove_direct(const struct disk_io *io, int directory, const char *path,
+                        enum direct_mode mode, bool *ret_direct, char why[256])
 {
-	int err = mode == DIRECT_NO ? 0 : probe(w, directory, O_DIRECT);
+	int err = mode == DIRECT_NO ? 0 : probe(io, directory, O_DIRECT);
 
 	*ret_direct = mode != DIRECT_NO && !err;
 	why[0] = '\0';
@@ -100,19 +95,19 @@ static int prove_direct(struct writer *w, int directory, const char *path, enum 
 	return 0;
 }
 
-int folder_prove(struct writer *w, const char *path, enum direct_mode mode, int *ret_directory,
-                 bool *ret_direct, char why[256])
+int folder_prove(const struct disk_io *io, const char *path, enum direct_mode mode,
+                 int *ret_directory, bool *ret_direct, char why[256])
 {
 	int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int err;
 
 	if (directory < 0)
 		return refuse(why, path, "cannot open the directory", -errno);
-	err = probe(w, directory, 0);
+	err = probe(io, directory, 0);
 	if (err)
 		refuse(why, path, "cannot write there", err);
 	else
-		err = prove_direct(w, directory, path, mode, ret_direct, why);
+		err = prove_direct(io, directory, path, mode, ret_direct, why);
 	if (err) {
 		close(directory);
 		return err;
@@ -176,45 +171,46 @@ bool folder_clean_name(char ret[FOLDER_NAME_MAX], const char *name)
 }
 
 /* Take back what was made in the first so many parents. */
-static void unmake(struct folder_parent *parents, unsigned count, const char *name)
+static void unmake(const struct disk_io *io, struct folder_parent *parents, unsigned count,
+                   const char *name)
 {
 	for (unsigned i = 0; i < count; i++) {
 		if (parents[i].error == 0)
-			unlinkat(parents[i].directory, name, AT_REMOVEDIR);
+			(void)disk_remove_folder(io, parents[i].directory, name);
 		parents[i].error = 0;
 	}
 }
 
 /* True unless the name is taken in one of them. */
-static bool try_number(struct folder_parent *parents, unsigned count, const char *name)
+static bool try_number(const struct disk_io *io, struct folder_parent *parents, unsigned count,
+                       const char *name)
 {
 	for (unsigned i = 0; i < count; i++) {
-		parents[i].error = mkdirat(parents[i].directory, name, 0777) < 0 ? -errno : 0;
+		parents[i].error = disk_make_folder(io, parents[i].directory, name);
 		if (parents[i].error != -EEXIST)
 			continue;
-		unmake(parents, i, name);
+		unmake(io, parents, i, name);
 		return false;
 	}
 	return true;
 }
 
-static void enter(struct folder_parent *p, const char *name)
+static void enter(const struct disk_io *io, struct folder_parent *p, const char *name)
 {
 	p->series = -1;
 	snprintf(p->series_path, sizeof p->series_path, "%s/%s", p->path, name);
 	if (p->error)
 		return;
-	p->series = openat(p->directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (p->series < 0 || fsync(p->directory) < 0)
-		p->error = -errno;
+	p->series = disk_open(io, p->directory, name, O_RDONLY | O_DIRECTORY, 0);
+	p->error = p->series < 0 ? p->series : disk_sync(io, p->directory);
 	if (p->error && p->series >= 0) {
 		close(p->series);
 		p->series = -1;
 	}
 }
 
-int folder_make(struct folder_parent *parents, unsigned count, const char *name,
-                char ret_name[FOLDER_NAME_MAX], uint32_t *ret_number)
+int folder_make(const struct disk_io *io, struct folder_parent *parents, unsigned count,
+                const char *name, char ret_name[FOLDER_NAME_MAX], uint32_t *ret_number)
 {
 	uint32_t number = 0;
 	int error = -ENOENT;
@@ -223,10 +219,10 @@ int folder_make(struct folder_parent *parents, unsigned count, const char *name,
 	do
 		snprintf(ret_name, FOLDER_NAME_MAX, "%.*s-%04" PRIu32, NAME_BYTES_MAX, name,
 		         ++number);
-	while (!try_number(parents, count, ret_name));
+	while (!try_number(io, parents, count, ret_name));
 	*ret_number = number;
 	for (unsigned i = count; i-- > 0;) {
-		enter(&parents[i], ret_name);
+		enter(io, &parents[i], ret_name);
 		error = parents[i].error && error ? parents[i].error : 0;
 	}
 	return error;

@@ -3,7 +3,9 @@
 #define SINKS_FOLDER_H
 
 #include "config/config.h"
-#include "sinks/writer.h"
+#include "sinks/disk.h"
+
+#include <stdbool.h>
 
 #define FOLDER_NAME_MAX 140 /* bytes of "<name>-<number>" with the final 0 */
 
@@ -19,8 +21,8 @@ struct folder_parent {
 /* Open a directory and prove that files can be made, written (with O_DIRECT unless DIRECT_NO)
  * and removed in it. 0 with an open *ret_directory and whether O_DIRECT works; why[] then says
  * why not, or is "". Negative errno with why[] naming the directory and what to do. */
-int folder_prove(struct writer *w, const char *path, enum direct_mode mode, int *ret_directory,
-                 bool *ret_direct, char why[256]);
+int folder_prove(const struct disk_io *io, const char *path, enum direct_mode mode,
+                 int *ret_directory, bool *ret_direct, char why[256]);
 
 /* Whether two open directories are the same one. */
 bool folder_is_same(int a, int b);
@@ -33,7 +35,7 @@ bool folder_clean_name(char ret[FOLDER_NAME_MAX], const char *name);
 /* Make "<name>-<number>" in every parent, number (at least four digits) being the first from 1
  * that is free in all of them. Parents in which it cannot be made have series -1 and error.
  * Returns 0 when at least one could, else the first error. */
-int folder_make(struct folder_parent *parents, unsigned count, const char *name,
-                char ret_name[FOLDER_NAME_MAX], uint32_t *ret_number);
+int folder_make(const struct disk_io *io, struct folder_parent *parents, unsigned count,
+                const char *name, char ret_name[FOLDER_NAME_MAX], uint32_t *ret_number);
 
 #endif

@@ -16,28 +16,15 @@
 #define STEP_FIRST        (512u << 10)
 #define STEP_MAX          (64u << 20)
 
-static int write_all(int fd, const unsigned char *bytes, size_t n)
-{
-	for (size_t at = 0; at < n;) {
-		ssize_t result = pwrite(fd, bytes + at, n - at, (off_t)at);
-
-		if (result < 0 && errno != EINTR)
-			return -errno;
-		at += result > 0 ? (size_t)result : 0;
-	}
-	return 0;
-}
-
 static int allocate_first(struct journal *j)
 {
-	if (fallocate(j->fd, FALLOC_FL_KEEP_SIZE, 0, STEP_FIRST) == 0) {
+	int err = disk_allocate(writer_disk(j->writer), j->fd, 0, STEP_FIRST);
+
+	if (!err)
 		j->allocated = STEP_FIRST;
-		return 0;
-	}
-	if (errno == ENOSPC || errno == EDQUOT)
-		return -errno;
-	j->can_allocate = false;
-	return 0;
+	else if (err != -ENOSPC && err != -EDQUOT && err != -EIO)
+		j->can_allocate = false;
+	return j->can_allocate ? err : 0;
 }
 
 static int write_header(struct journal *j, const struct journal_header *header)
@@ -46,10 +33,8 @@ static int write_header(struct journal *j, const struct journal_header *header)
 	int err;
 
 	journal_encode_header(bytes, header);
-	err = write_all(j->fd, bytes, sizeof bytes);
-	if (!err && fsync(j->fd) < 0)
-		err = -errno;
-	return err;
+	err = disk_write(writer_disk(j->writer), j->fd, bytes, sizeof bytes, 0);
+	return err ? err : disk_sync(writer_disk(j->writer), j->fd);
 }
 
 static void allocate_done(struct writer_op *op)
@@ -64,8 +49,7 @@ static void allocate_done(struct writer_op *op)
 		j->full = j->step == STEP_MIN;
 		j->step = STEP_MIN;
 		/* ext4 may have taken blocks all the same, which the pixels could use. */
-		(void)fallocate(j->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		                (off_t)op->offset, (off_t)op->length);
+		(void)disk_punch(writer_disk(j->writer), j->fd, op->offset, op->length);
 	} else {
 		j->can_allocate = false;
 	}
@@ -74,7 +58,7 @@ static void allocate_done(struct writer_op *op)
 static void allocate_more(struct journal *j)
 {
 	j->allocating = true;
-	j->allocate_op = (struct writer_op){ .kind = WRITER_ALLOCATE,
+	j->allocate_op = (struct writer_op){ .kind = DISK_ALLOCATE,
 		                             .fd = j->fd,
 		                             .offset = j->allocated,
 		                             .length = j->step,
@@ -92,7 +76,7 @@ static void end_batch(struct journal *j, int error)
 	j->done(j->user, error);
 }
 
-static void start(struct journal *j, enum writer_kind kind, uint64_t length,
+static void start(struct journal *j, enum disk_kind kind, uint64_t length,
                   void (*done)(struct writer_op *op))
 {
 	j->op = (struct writer_op){ .kind = kind,
@@ -118,9 +102,9 @@ static void erase_synced(struct writer_op *op)
 
 static void erase_by_size(struct journal *j)
 {
-	if (ftruncate(j->fd, (off_t)j->length) < 0)
+	if (disk_truncate(writer_disk(j->writer), j->fd, j->length) < 0)
 		j->stale = true;
-	start(j, WRITER_SYNC, 0, erase_synced);
+	start(j, DISK_SYNC, 0, erase_synced);
 }
 
 static void zeros_written(struct writer_op *op)
@@ -128,7 +112,7 @@ static void zeros_written(struct writer_op *op)
 	struct journal *j = op->user;
 
 	if (!op->error) {
-		start(j, WRITER_SYNC, 0, erase_synced);
+		start(j, DISK_SYNC, 0, erase_synced);
 		return;
 	}
 	j->error = op->error;
@@ -146,7 +130,7 @@ static void erase_batch(struct journal *j, int error)
 		erase_by_size(j);
 	} else if (j->batch_written > 0) {
 		memset(j->batch, 0, j->batch_written);
-		start(j, WRITER_WRITE, j->batch_written, zeros_written);
+		start(j, DISK_WRITE, j->batch_written, zeros_written);
 	} else {
 		end_batch(j, error);
 	}
@@ -173,13 +157,13 @@ static void write_done(struct writer_op *op)
 	if (op->error)
 		erase_batch(j, op->error);
 	else
-		start(j, WRITER_SYNC_DATA, 0, sync_done);
+		start(j, DISK_SYNC_DATA, 0, sync_done);
 }
 
 int journal_open(struct journal *j, struct writer *w, int directory, const char *name,
                  const struct journal_header *header)
 {
-	int fd = writer_open_file(w, directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	int fd = disk_open(writer_disk(w), directory, name, O_RDWR | O_CREAT | O_EXCL, 0666);
 	int err;
 
 	*j = (struct journal){ .fd = -1 };
@@ -192,11 +176,11 @@ int journal_open(struct journal *j, struct writer *w, int directory, const char 
 	err = allocate_first(j);
 	if (!err)
 		err = write_header(j, header);
-	if (!err && fsync(directory) < 0)
-		err = -errno;
+	if (!err)
+		err = disk_sync(writer_disk(w), directory);
 	if (err) {
 		journal_close(j);
-		unlinkat(directory, name, 0);
+		(void)disk_remove(writer_disk(w), directory, name);
 		return err;
 	}
 	j->length = JOURNAL_HEADER_BYTES;
@@ -208,7 +192,7 @@ void journal_close(struct journal *j)
 {
 	if (j->fd >= 0) {
 		/* Gives back what was allocated and not used. */
-		(void)!ftruncate(j->fd, (off_t)j->length);
+		(void)disk_truncate(writer_disk(j->writer), j->fd, j->length);
 		close(j->fd);
 	}
 	free(j->batch);
@@ -260,7 +244,7 @@ void journal_commit(struct journal *j, void (*done)(void *user, int error), void
 	j->busy = true;
 	j->done = done;
 	j->user = user;
-	start(j, WRITER_WRITE, j->batch_fill, write_done);
+	start(j, DISK_WRITE, j->batch_fill, write_done);
 }
 
 bool journal_idle(const struct journal *j)

@@ -255,22 +255,22 @@ static json_t *compose(const struct manifest *m)
 	return o;
 }
 
-int manifest_write(int folder, const struct manifest *m)
+int manifest_write(const struct disk_io *io, int folder, const struct manifest *m)
 {
 	json_t *o = compose(m);
-	FILE *f;
+	struct part p;
 	int err;
 
 	if (!o)
 		return -ENOMEM;
-	err = part_open(&f, folder, "manifest.json");
+	err = part_open(&p, io, folder, "manifest.json");
 	if (err) {
 		json_decref(o);
 		return err;
 	}
 	/* What cannot be written shows in the stream's state, which part_commit() checks. */
-	(void)json_dumpf(o, f, JSON_INDENT(2));
-	fputc('\n', f);
+	(void)json_dumpf(o, p.text, JSON_INDENT(2));
+	fputc('\n', p.text);
 	json_decref(o);
-	return part_commit(f, folder, "manifest.json", true);
+	return part_commit(&p, true);
 }

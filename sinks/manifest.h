@@ -28,6 +28,6 @@ struct manifest {
 
 /* Write manifest.json into `folder` (file descriptor): as .part, synced, renamed over the one
  * before. 0 or negative errno. */
-int manifest_write(int folder, const struct manifest *m);
+int manifest_write(const struct disk_io *io, int folder, const struct manifest *m);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static int part_name(char ret[PART_NAME_MAX], const char *name)
@@ -13,77 +12,84 @@ static int part_name(char ret[PART_NAME_MAX], const char *name)
 	return n < 0 || n >= PART_NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* For file systems without RENAME_NOREPLACE: a link fails where a name is taken. */
-static int link_then_unlink(int directory, const char *from, const char *to)
-{
-	if (linkat(directory, from, directory, to, 0) < 0)
-		return -errno;
-	return unlinkat(directory, from, 0) < 0 ? -errno : 0;
-}
-
-int part_rename(int directory, const char *name)
+int part_rename(const struct disk_io *io, int directory, const char *name)
 {
 	char from[PART_NAME_MAX];
 	int err = part_name(from, name);
 
-	if (err)
-		return err;
-	if (renameat2(directory, from, directory, name, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno == EINVAL || errno == ENOSYS)
-		return link_then_unlink(directory, from, name);
-	return -errno;
+	return err ? err : disk_rename(io, directory, from, name);
 }
 
-int part_open(FILE **ret, int directory, const char *name)
+/* A file descriptor of `name`.part, or negative errno. */
+static int create(const struct disk_io *io, int directory, const char *name)
 {
 	char part[PART_NAME_MAX];
 	int err = part_name(part, name);
-	FILE *f;
-	int fd;
 
 	if (err)
 		return err;
-	fd = openat(directory, part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return -errno;
-	f = fdopen(fd, "w");
-	if (!f) {
-		err = -errno;
-		close(fd);
-		unlinkat(directory, part, 0);
-		return err;
-	}
-	*ret = f;
-	return 0;
+	return disk_open(io, directory, part, O_WRONLY | O_CREAT | O_TRUNC, 0666);
 }
 
-static int flush_and_close(FILE *f)
-{
-	int err = 0;
-
-	errno = 0;
-	if (fflush(f) || fsync(fileno(f)))
-		err = -errno;
-	else if (ferror(f)) /* an earlier write failed, its errno is gone */
-		err = -EIO;
-	if (fclose(f) && !err)
-		err = -errno;
-	return err;
-}
-
-int part_commit(FILE *f, int directory, const char *name, bool replace)
+/* Name a closed file that was written with `err`, or remove it. */
+static int settle(const struct disk_io *io, int directory, const char *name, bool replace, int err)
 {
 	char part[PART_NAME_MAX];
-	int err = flush_and_close(f);
 
 	if (part_name(part, name))
 		return -ENAMETOOLONG;
 	if (!err && replace)
-		err = renameat(directory, part, directory, name) < 0 ? -errno : 0;
+		err = disk_replace(io, directory, part, name);
 	else if (!err)
-		err = part_rename(directory, name);
+		err = disk_rename(io, directory, part, name);
 	if (err)
-		unlinkat(directory, part, 0);
+		(void)disk_remove(io, directory, part);
 	return err;
+}
+
+int part_open(struct part *ret, const struct disk_io *io, int directory, const char *name)
+{
+	struct part p = { .io = io, .directory = directory, .name = name };
+
+	p.fd = create(io, directory, name);
+	if (p.fd < 0)
+		return p.fd;
+	p.text = disk_stream(io, p.fd);
+	if (!p.text) {
+		close(p.fd);
+		return settle(io, directory, name, false, -ENOMEM);
+	}
+	*ret = p;
+	return 0;
+}
+
+int part_commit(struct part *p, bool replace)
+{
+	int err = 0;
+
+	errno = 0;
+	if (fflush(p->text))
+		err = errno ? -errno : -EIO;
+	else if (ferror(p->text)) /* an earlier write failed, its errno is gone */
+		err = -EIO;
+	if (!err)
+		err = disk_sync(p->io, p->fd);
+	if (fclose(p->text) && !err)
+		err = -errno;
+	return settle(p->io, p->directory, p->name, replace, err);
+}
+
+int part_write(const struct disk_io *io, int directory, const char *name, const void *bytes,
+               size_t n, bool replace)
+{
+	int fd = create(io, directory, name), err;
+
+	if (fd < 0)
+		return fd;
+	err = disk_write(io, fd, bytes, n, 0);
+	if (!err)
+		err = disk_sync(io, fd);
+	if (close(fd) < 0 && !err)
+		err = -errno;
+	return settle(io, directory, name, replace, err);
 }

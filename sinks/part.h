@@ -2,6 +2,8 @@
 #ifndef SINKS_PART_H
 #define SINKS_PART_H
 
+#include "sinks/disk.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -12,13 +14,26 @@
 #define PART_NAME_MAX 256 /* bytes of a name with its suffix and the final 0 */
 
 /* Give `name`.part its final name; never over an existing file. 0, -EEXIST or another errno. */
-int part_rename(int directory, const char *name);
+int part_rename(const struct disk_io *io, int directory, const char *name);
 
-/* Create `name`.part in `directory` for text. 0 or negative errno. */
-int part_open(FILE **ret, int directory, const char *name);
+/* A text file being written. */
+struct part {
+	FILE *text;
+	const struct disk_io *io;
+	int directory;
+	const char *name; /* the final one; borrowed until part_commit() */
+	int fd;           /* of `text` */
+};
 
-/* Flush, sync, close, and give it its final name; with `replace` over an older one. On failure
+/* Create `name`.part in `directory`, over an older one of that name. 0 or negative errno. */
+int part_open(struct part *ret, const struct disk_io *io, int directory, const char *name);
+
+/* Flush, sync, close, and give it its final name; with `replace` over an older file. On failure
  * the .part is removed. 0 or the first error as negative errno. */
-int part_commit(FILE *f, int directory, const char *name, bool replace);
+int part_commit(struct part *p, bool replace);
+
+/* The same for a file whose bytes are all there. */
+int part_write(const struct disk_io *io, int directory, const char *name, const void *bytes,
+               size_t n, bool replace);
 
 #endif

@@ -157,25 +157,25 @@ static int write_lines(const struct report_source *s, const struct journal_view 
 {
 	size_t count = v->records + s->lost->count;
 	struct line *lines = sorted_lines(s, v, count);
-	FILE *f;
+	struct part p;
 	int err;
 
 	if (!lines)
 		return -ENOMEM;
-	err = part_open(&f, s->folder, name);
+	err = part_open(&p, s->io, s->folder, name);
 	if (err) {
 		free(lines);
 		return err;
 	}
-	fputs(COLUMNS, f);
-	for (size_t i = 0; i < count && !ferror(f); i++) {
+	fputs(COLUMNS, p.text);
+	for (size_t i = 0; i < count && !ferror(p.text); i++) {
 		struct journal_record r;
 
 		read_record(s, v, lines[i].place, &r);
-		print_record(f, s, &r);
+		print_record(p.text, s, &r);
 	}
 	free(lines);
-	return part_commit(f, s->folder, name, false);
+	return part_commit(&p, false);
 }
 
 int report_frames(const struct report_source *s, const char *name)
@@ -209,16 +209,16 @@ static void print_bins(FILE *f, const char *kind, const struct bins *b, const ui
 	fprintf(f, "%s,nan,nan,%" PRIu64 "\n", kind, tails->nan);
 }
 
-int report_histogram(int folder, const struct sink_summary *summary)
+int report_histogram(const struct disk_io *io, int folder, const struct sink_summary *summary)
 {
-	FILE *f;
-	int err = part_open(&f, folder, "histogram.csv");
+	struct part p;
+	int err = part_open(&p, io, folder, "histogram.csv");
 
 	if (err)
 		return err;
-	fputs("kind,low,high,count\n", f);
-	print_bins(f, "raw", &summary->raw_bins, summary->raw_counts, &summary->raw_tails);
-	print_bins(f, "normalised", &summary->normalised_bins, summary->normalised_counts,
+	fputs("kind,low,high,count\n", p.text);
+	print_bins(p.text, "raw", &summary->raw_bins, summary->raw_counts, &summary->raw_tails);
+	print_bins(p.text, "normalised", &summary->normalised_bins, summary->normalised_counts,
 	           &summary->normalised_tails);
-	return part_commit(f, folder, "histogram.csv", false);
+	return part_commit(&p, false);
 }

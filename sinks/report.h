@@ -7,6 +7,7 @@
 /* The ledger as people read it. Every file is written as .part, synced and renamed. */
 
 struct report_source {
+	const struct disk_io *io;
 	int folder;                    /* of the ledger, file descriptor */
 	const char *journal;           /* file name in it */
 	uint64_t journal_bytes;        /* that count */
@@ -23,6 +24,6 @@ struct report_source {
 int report_frames(const struct report_source *s, const char *name);
 
 /* Write histogram.csv. 0 or negative errno. */
-int report_histogram(int folder, const struct sink_summary *summary);
+int report_histogram(const struct disk_io *io, int folder, const struct sink_summary *summary);
 
 #endif

@@ -163,7 +163,8 @@ static int open_lane(struct sinks *s, unsigned i, char why[256])
 		return -EINVAL;
 	}
 	if (needs_directory(s, i)) {
-		err = folder_prove(s->writer, c->directory, c->direct, &directory, &direct, why);
+		err = folder_prove(writer_disk(s->writer), c->directory, c->direct, &directory,
+		                   &direct, why);
 		if (err)
 			return err;
 		if (why[0] && keeps_pixels(c))
@@ -199,11 +200,11 @@ static void compose_summary(struct sinks *s)
 int sinks_open(struct sinks **ret, const struct config *c, const struct sink_program *program,
                const struct sink_callbacks *callbacks, int wake_fd, char why[256])
 {
-	return sinks_open_with(ret, c, program, callbacks, wake_fd, NULL, why);
+	return sinks_open_with(ret, c, program, callbacks, wake_fd, disk_io_default(), why);
 }
 
 int sinks_open_with(struct sinks **ret, const struct config *c, const struct sink_program *program,
-                    const struct sink_callbacks *callbacks, int wake_fd, const struct writer_io *io,
+                    const struct sink_callbacks *callbacks, int wake_fd, const struct disk_io *io,
                     char why[256])
 {
 	struct sinks *s = calloc(1, sizeof *s);

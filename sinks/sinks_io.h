@@ -7,7 +7,7 @@
 
 /* As sinks_open(), over an operating system that a test made: borrowed until sinks_close(). */
 int sinks_open_with(struct sinks **ret, const struct config *c, const struct sink_program *program,
-                    const struct sink_callbacks *callbacks, int wake_fd, const struct writer_io *io,
+                    const struct sink_callbacks *callbacks, int wake_fd, const struct disk_io *io,
                     char why[256]);
 
 #endif

@@ -26,7 +26,8 @@ struct reasons {
 
 static int make_folders(struct sinks *s)
 {
-	int err = folder_make(s->parents, s->parent_count, s->name, s->series, &s->number);
+	int err = folder_make(writer_disk(s->writer), s->parents, s->parent_count, s->name,
+	                      s->series, &s->number);
 
 	for (unsigned i = 0; i < s->parent_count; i++) {
 		char text[4352];
@@ -115,10 +116,8 @@ static int write_manifest(struct sinks *s, enum manifest_state state, uint64_t e
 
 	if (ledger->series < 0)
 		return ledger->error;
-	err = manifest_write(ledger->series, &m);
-	if (!err && fsync(ledger->series) < 0)
-		err = -errno;
-	return err;
+	err = manifest_write(writer_disk(s->writer), ledger->series, &m);
+	return err ? err : disk_sync(writer_disk(s->writer), ledger->series);
 }
 
 static void say_failed(struct sinks *s, const char *name, int error)
@@ -195,7 +194,8 @@ static int report_lane(struct sinks *s, unsigned i, uint64_t journal_bytes, char
 {
 	const struct lane *l = &s->lanes[i];
 	char journal[32];
-	struct report_source source = { .folder = s->parents[s->parent_of[s->primary]].series,
+	struct report_source source = { .io = writer_disk(s->writer),
+		                        .folder = s->parents[s->parent_of[s->primary]].series,
 		                        .journal = journal,
 		                        .journal_bytes = journal_bytes,
 		                        .lost = &l->lost,
@@ -243,7 +243,8 @@ static void write_reports(struct sinks *s, const struct sink_summary *summary, s
 			report_or_say(s, r, name, err);
 		}
 	}
-	report_or_say(s, r, "histogram.csv", report_histogram(ledger->series, summary));
+	report_or_say(s, r, "histogram.csv",
+	              report_histogram(writer_disk(s->writer), ledger->series, summary));
 }
 
 static void close_folders(struct sinks *s)

@@ -78,7 +78,7 @@ static void start_write(struct stack *s, struct stack_write *w, const void *data
 	w->stack = s;
 	w->next = NULL;
 	w->finished = false;
-	w->op.kind = WRITER_WRITE;
+	w->op.kind = DISK_WRITE;
 	w->op.fd = s->fd;
 	w->op.direct = s->direct;
 	w->op.data = data;
@@ -118,8 +118,8 @@ static int is_unsupported(int error)
  * the journal. No byte was placed there yet. */
 static void give_back(struct stack *s)
 {
-	(void)fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-	                (off_t)s->allocate_op.offset, (off_t)s->allocate_op.length);
+	(void)disk_punch(writer_disk(s->writer), s->fd, s->allocate_op.offset,
+	                 s->allocate_op.length);
 }
 
 static void allocate_done(struct writer_op *op)
@@ -149,7 +149,7 @@ static void start_allocate(struct stack *s, uint64_t end)
 	if (end <= s->allocated && ahead <= s->allocated)
 		return;
 	s->allocating = true;
-	s->allocate_op = (struct writer_op){ .kind = WRITER_ALLOCATE,
+	s->allocate_op = (struct writer_op){ .kind = DISK_ALLOCATE,
 		                             .fd = s->fd,
 		                             .offset = s->allocated,
 		                             .length = (end > ahead ? end : ahead) - s->allocated,
@@ -162,7 +162,7 @@ int stack_open(struct stack *s, struct writer *w, struct staging *staging,
                const struct stack_options *o)
 {
 	char part[PART_NAME_MAX + sizeof PART_SUFFIX];
-	int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | (o->direct ? O_DIRECT : 0);
+	int flags = O_RDWR | O_CREAT | O_EXCL | (o->direct ? O_DIRECT : 0);
 	int fd;
 
 	*s = (struct stack){ .fd = -1 };
@@ -171,7 +171,7 @@ int stack_open(struct stack *s, struct writer *w, struct staging *staging,
 	strcpy(s->name, o->name);
 	strcpy(part, o->name);
 	strcat(part, PART_SUFFIX);
-	fd = writer_open_file(w, o->directory, part, flags, 0666);
+	fd = disk_open(writer_disk(w), o->directory, part, flags, 0666);
 	if (fd < 0)
 		return fd;
 	s->writer = w;
@@ -311,10 +311,5 @@ int stack_cut(struct stack *s, uint64_t end)
 
 int stack_truncate(struct stack *s)
 {
-	int err;
-
-	do
-		err = ftruncate(s->fd, (off_t)s->placed) < 0 ? -errno : 0;
-	while (err == -EINTR);
-	return err;
+	return disk_truncate(writer_disk(s->writer), s->fd, s->placed);
 }

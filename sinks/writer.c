@@ -28,7 +28,7 @@ struct op_queue {
 };
 
 struct writer {
-	const struct writer_io *io;
+	const struct disk_io *io;
 	int wake_fd;
 	bool ring_open, deferred;
 	pid_t owner;
@@ -72,20 +72,20 @@ static struct writer_op *queue_pop(struct op_queue *q)
 
 static bool is_write(const struct writer_op *op)
 {
-	return op->kind == WRITER_WRITE;
+	return op->kind == DISK_WRITE;
 }
 
 static void figures_add(struct writer_figures *f, const struct writer_op *op)
 {
 	uint64_t took = op->started_ns ? monotonic_ns() - op->started_ns : 0;
 
-	if (op->error && op->kind != WRITER_ALLOCATE)
+	if (op->error && op->kind != DISK_ALLOCATE)
 		f->errors++;
 	if (is_write(op)) {
 		f->writes++;
 		f->written_bytes += op->finished;
 		f->write_ns_max = took > f->write_ns_max ? took : f->write_ns_max;
-	} else if (op->kind != WRITER_ALLOCATE) {
+	} else if (op->kind != DISK_ALLOCATE) {
 		f->syncs++;
 	}
 }
@@ -175,23 +175,42 @@ static uint64_t attempt_of(const struct writer_op *op)
 	return left < ATTEMPT_MAX ? left : ATTEMPT_MAX;
 }
 
+/* The attempt as the table sees it. */
+static struct disk_call call_of(const struct writer_op *op, uint64_t length)
+{
+	return (struct disk_call){ .kind = op->kind,
+		                   .queued = true,
+		                   .fd = op->fd,
+		                   .data = is_write(op) ? (const char *)op->data + op->finished
+		                                        : NULL,
+		                   .offset = op->offset + op->finished,
+		                   .length = length };
+}
+
 static int admit(struct writer *w, struct writer_op *op, uint64_t *attempt)
 {
 	uint64_t asked = attempt_of(op);
+	struct disk_call c = call_of(op, asked);
 	int err;
 
 	if (!op->started_ns)
 		op->started_ns = monotonic_ns();
-	*attempt = op->short_at = asked;
-	if (!w->io || !w->io->admit)
-		return 0;
-	err = w->io->admit(w->io->user, op, &op->short_at);
-	if (op->direct)
+	err = disk_before(w->io, &c, &op->short_at);
+	if (op->short_at < asked && op->direct)
 		asked = (op->short_at + WRITER_ALIGN - 1) / WRITER_ALIGN * WRITER_ALIGN;
-	else
+	else if (op->short_at < asked)
 		asked = op->short_at;
-	*attempt = asked < *attempt ? asked : *attempt;
+	*attempt = op->asked = asked;
 	return err;
+}
+
+/* An attempt that the kernel answered. */
+static bool answer(struct writer *w, struct writer_op *op, int64_t result)
+{
+	struct disk_call c = call_of(op, op->asked);
+
+	disk_after(w->io, &c, result);
+	return settle(w, op, result);
 }
 
 static void requeue_due(struct writer *w)
@@ -209,14 +228,14 @@ static int64_t call(const struct writer_op *op, uint64_t attempt)
 	int64_t result = -1;
 
 	switch (op->kind) {
-	case WRITER_WRITE:
+	case DISK_WRITE:
 		result = pwrite(op->fd, (const char *)op->data + op->finished, attempt,
 		                (off_t)(op->offset + op->finished));
 		break;
-	case WRITER_SYNC:
+	case DISK_SYNC:
 		result = fsync(op->fd);
 		break;
-	case WRITER_SYNC_DATA:
+	case DISK_SYNC_DATA:
 		result = fdatasync(op->fd);
 		break;
 	default:
@@ -237,7 +256,7 @@ static unsigned call_one(struct writer *w)
 	if (!op)
 		return 0;
 	refused = admit(w, op, &attempt);
-	return settle(w, op, refused ? refused : call(op, attempt));
+	return refused ? settle(w, op, refused) : answer(w, op, call(op, attempt));
 }
 
 static void wake(const struct writer *w)
@@ -268,13 +287,13 @@ static void prepare(struct writer *w, struct io_uring_sqe *sqe, struct writer_op
                     uint64_t attempt)
 {
 	switch (op->kind) {
-	case WRITER_WRITE:
+	case DISK_WRITE:
 		prepare_write(w, sqe, op, attempt);
 		break;
-	case WRITER_SYNC:
+	case DISK_SYNC:
 		io_uring_prep_fsync(sqe, op->fd, 0);
 		break;
-	case WRITER_SYNC_DATA:
+	case DISK_SYNC_DATA:
 		io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC);
 		break;
 	default:
@@ -372,11 +391,11 @@ static unsigned collect(struct writer *w)
 
 	while (io_uring_peek_cqe(&w->ring, &cqe) == 0) {
 		struct writer_op *op = io_uring_cqe_get_data(cqe);
-		int result = op->verdict ? op->verdict : cqe->res;
+		int result = cqe->res;
 
 		io_uring_cqe_seen(&w->ring, cqe);
 		w->under_way--;
-		finished += settle(w, op, result);
+		finished += op->verdict ? settle(w, op, op->verdict) : answer(w, op, result);
 	}
 	return finished;
 }
@@ -486,7 +505,7 @@ bool writer_is_full(int error)
 	return error == -ENOSPC || error == -EDQUOT || error == -EROFS;
 }
 
-int writer_open(struct writer **ret, const struct writer_io *io, int wake_fd)
+int writer_open(struct writer **ret, const struct disk_io *io, int wake_fd)
 {
 	struct writer *w = calloc(1, sizeof *w);
 
@@ -532,14 +551,9 @@ void writer_register(struct writer *w, const struct writer_memory *memory, unsig
 		registered_enable(&w->registered, &w->ring);
 }
 
-int writer_open_file(struct writer *w, int directory, const char *name, int flags, mode_t mode)
+const struct disk_io *writer_disk(const struct writer *w)
 {
-	int fd;
-
-	if (w->io && w->io->open)
-		return w->io->open(w->io->user, directory, name, flags, mode);
-	fd = openat(directory, name, flags, mode);
-	return fd < 0 ? -errno : fd;
+	return w->io;
 }
 
 void writer_start(struct writer *w, struct writer_op *op)

@@ -2,6 +2,8 @@
 #ifndef SINKS_WRITER_H
 #define SINKS_WRITER_H
 
+#include "sinks/disk.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,20 +22,12 @@
 
 #define WRITER_ALIGN 4096 /* of offset, length and memory with O_DIRECT */
 
-enum writer_kind {
-	WRITER_WRITE,
-	WRITER_SYNC,      /* fsync */
-	WRITER_SYNC_DATA, /* fdatasync: the pixels and what it takes to read them back */
-	WRITER_ALLOCATE,  /* fallocate beyond the size of the file, which stays as it is */
-	WRITER_KIND_COUNT
-};
-
 /* One operation, in the caller's memory; unmoved and untouched from writer_start() to done(). */
 struct writer_op {
-	enum writer_kind kind;
+	enum disk_kind kind;
 	int fd;
 	bool direct;      /* fd is open with O_DIRECT: go on only at aligned places */
-	const void *data; /* WRITER_WRITE */
+	const void *data; /* DISK_WRITE */
 	uint64_t offset;  /* bytes from the start of the file */
 	uint64_t length;  /* bytes */
 	int error;        /* the answer: 0 or negative errno */
@@ -48,24 +42,9 @@ struct writer_op {
 	uint64_t stalled_ns; /* at the first attempt that brought nothing, 0: none since it went on
 	                      */
 	uint64_t retry_ns;   /* when to try again, 0: now */
-	uint64_t short_at;   /* bytes of the attempt that count; of writer_io.admit */
-	int verdict;         /* of writer_io.admit */
-};
-
-/* What the operating system is asked for, so that tests can refuse it. All may be NULL. */
-struct writer_io {
-	void *user;
-	/* 0, or the negative errno with which io_uring is refused. */
-	int (*ring)(void *user);
-	/* Before entries are handed to the kernel: 0, or the negative errno that answers instead.
-	 */
-	int (*submit)(void *user);
-	/* Before each attempt of an operation; `attempt` is how many bytes it will ask for and
-	 * may be lowered: the write then ends short there. 0, or the negative errno it fails
-	 * with without being tried. */
-	int (*admit)(void *user, const struct writer_op *op, uint64_t *attempt);
-	/* As openat(); a file descriptor or negative errno. */
-	int (*open)(void *user, int directory, const char *name, int flags, mode_t mode);
+	uint64_t short_at;   /* bytes of the attempt that count; of disk_io.before */
+	uint64_t asked;      /* bytes of the attempt */
+	int verdict;         /* of disk_io.before */
 };
 
 /* Counted since writer_open(). */
@@ -85,7 +64,7 @@ bool writer_is_full(int error);
 
 /* io: NULL for the real system; borrowed. wake_fd: eventfd to signal, or -1.
  * The variable OPENBEAM_WRITER=pwrite in the environment does without io_uring. 0 or -ENOMEM. */
-int writer_open(struct writer **ret, const struct writer_io *io, int wake_fd);
+int writer_open(struct writer **ret, const struct disk_io *io, int wake_fd);
 
 /* Accepts NULL. Waits for what is under way; done() is no longer called. */
 void writer_close(struct writer *w);
@@ -102,8 +81,8 @@ struct writer_memory {
 };
 void writer_register(struct writer *w, const struct writer_memory *memory, unsigned count);
 
-/* As openat(), through writer_io; a file descriptor or negative errno. */
-int writer_open_file(struct writer *w, int directory, const char *name, int flags, mode_t mode);
+/* The table it was opened with, or NULL; for calls that wait. */
+const struct disk_io *writer_disk(const struct writer *w);
 
 /* Queue an operation. Never blocks, never calls done(). */
 void writer_start(struct writer *w, struct writer_op *op);

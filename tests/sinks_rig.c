@@ -41,45 +41,41 @@ static int rig_ring(void *user)
 	return r->refuse_ring ? -EPERM : 0;
 }
 
-static bool is_on(const struct writer_op *op, const char *on)
+static bool is_on(const struct disk_call *c, const char *on)
 {
 	char link[64], path[4096];
 	ssize_t n;
 
-	snprintf(link, sizeof link, "/proc/self/fd/%d", op->fd);
+	if (!on)
+		return true;
+	if (c->name)
+		return strstr(c->name, on) != NULL;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", c->fd);
 	n = readlink(link, path, sizeof path - 1);
 	path[n < 0 ? 0 : n] = '\0';
-	return !on || strstr(path, on);
+	return strstr(path, on) != NULL;
 }
 
-static int rig_admit(void *user, const struct writer_op *op, uint64_t *attempt)
+static int rig_before(void *user, const struct disk_call *c, uint64_t *length)
 {
 	struct rig *r = user;
 
+	if (r->refuse_direct && c->kind == DISK_OPEN && (c->flags & O_DIRECT))
+		return -EINVAL;
 	for (unsigned i = 0; i < sizeof r->faults / sizeof *r->faults; i++) {
 		struct rig_fault *f = &r->faults[i];
 
-		if (f->from == 0 || f->kind != op->kind || !is_on(op, f->on))
+		if (f->from == 0 || f->kind != c->kind || c->queued == f->waited ||
+		    !is_on(c, f->on))
 			continue;
 		f->counted++;
 		if (f->counted < f->from || f->counted >= f->to)
 			continue;
 		if (f->error)
 			return f->error;
-		*attempt = *attempt < f->short_bytes ? *attempt : f->short_bytes;
+		*length = *length < f->short_bytes ? *length : f->short_bytes;
 	}
 	return 0;
-}
-
-static int rig_open_file(void *user, int directory, const char *name, int flags, mode_t mode)
-{
-	struct rig *r = user;
-	int fd;
-
-	if (r->refuse_direct && (flags & O_DIRECT))
-		return -EINVAL;
-	fd = openat(directory, name, flags, mode);
-	return fd < 0 ? -errno : fd;
 }
 
 /* What is called back. */
@@ -207,9 +203,7 @@ int rig_open(struct rig *r)
 		                            .say = on_say };
 	int err;
 
-	r->io = (struct writer_io){
-		.user = r, .ring = rig_ring, .admit = rig_admit, .open = rig_open_file
-	};
+	r->io = (struct disk_io){ .user = r, .ring = rig_ring, .before = rig_before };
 	err = sinks_open_with(&r->sinks, &r->config, &program, &callbacks, r->wake_fd,
 	                      r->use_io ? &r->io : NULL, r->why);
 	if (err)

@@ -10,11 +10,12 @@
 /* A faulty operating system: which operation fails how. Counting is over all files whose name
  * contains `on`, from 1. */
 struct rig_fault {
-	enum writer_kind kind;
+	enum disk_kind kind;
 	const char *on;       /* part of the file's path; NULL: any */
 	unsigned from, to;    /* operations that fail: from <= n < to; 0: none */
 	int error;            /* negative errno; 0: end short instead */
 	uint64_t short_bytes; /* bytes a short write may take */
+	bool waited;          /* those that the caller waits for, instead of the writer's */
 	uint64_t counted;
 };
 
@@ -26,7 +27,7 @@ struct rig {
 	struct config config;
 	struct sink_geometry geometry;
 	struct sink_memory memory;
-	struct writer_io io;
+	struct disk_io io;
 	bool use_io;
 	bool refuse_ring, refuse_direct;
 	struct rig_fault faults[4];

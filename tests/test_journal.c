@@ -76,21 +76,21 @@ static struct faults {
 	int sync_error;               /* of the first sync */
 } faults;
 
-static int admit(void *user, const struct writer_op *op, uint64_t *attempt)
+static int before(void *user, const struct disk_call *c, uint64_t *length)
 {
 	struct faults *f = user;
 
-	if (op->kind == WRITER_SYNC_DATA)
+	if (c->kind == DISK_SYNC_DATA)
 		return f->syncs++ == 0 ? f->sync_error : 0;
-	if (op->kind != WRITER_WRITE)
+	if (c->kind != DISK_WRITE || !c->queued)
 		return 0;
 	f->writes++;
 	if (f->writes == 1 && f->short_bytes)
-		*attempt = f->short_bytes;
+		*length = f->short_bytes;
 	return f->writes == 2 ? f->write_error : f->writes == 3 ? f->zeros_error : 0;
 }
 
-static const struct writer_io faulty = { .user = &faults, .admit = admit };
+static const struct disk_io faulty = { .user = &faults, .before = before };
 
 static void on_done(void *user, int error)
 {

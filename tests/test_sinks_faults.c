@@ -54,7 +54,7 @@ Test(sinks_faults, short_writes_are_written_on)
 	{
 		make(kept[f], &layouts[l], plain);
 		rig.faults[0] = (struct rig_fault){
-			.kind = WRITER_WRITE, .from = 1, .to = FOREVER, .short_bytes = 70000
+			.kind = DISK_WRITE, .from = 1, .to = FOREVER, .short_bytes = 70000
 		};
 		run(30);
 		cr_assert(rig.complete, "%s", rig.said);
@@ -73,8 +73,7 @@ Test(sinks_faults, interruptions_and_lack_of_resources_are_tried_again)
 		for (unsigned i = 0; i < 2; i++)
 			for (unsigned k = 0; k < 2; k++)
 				rig.faults[2 * i + k] =
-					(struct rig_fault){ .kind = k ? WRITER_SYNC_DATA
-					                              : WRITER_WRITE,
+					(struct rig_fault){ .kind = k ? DISK_SYNC_DATA : DISK_WRITE,
 					                    .from = 1 + 2 * i,
 					                    .to = 3 + 2 * i,
 					                    .error = errors[i] };
@@ -93,7 +92,7 @@ Test(sinks_faults, a_failed_write_ends_the_file_and_not_the_series)
 			uint64_t lost;
 
 			make(kept[f], &layouts[l], plain);
-			rig.faults[0] = (struct rig_fault){ .kind = WRITER_WRITE,
+			rig.faults[0] = (struct rig_fault){ .kind = DISK_WRITE,
 				                            .on = "wood-0001_",
 				                            .from = nth,
 				                            .to = nth + 1,
@@ -123,7 +122,7 @@ Test(sinks_faults, a_failed_sync_takes_back_what_it_should_have_covered)
 
 		make(kept[f], &layouts[l], plain);
 		rig.config.sinks[0].sync_ns = 1000000;
-		rig.faults[0] = (struct rig_fault){ .kind = WRITER_SYNC_DATA,
+		rig.faults[0] = (struct rig_fault){ .kind = DISK_SYNC_DATA,
 			                            .on = "wood-0001_",
 			                            .from = 2,
 			                            .to = 3,
@@ -149,12 +148,12 @@ Test(sinks_faults, a_failed_sync_takes_back_what_it_should_have_covered)
 }
 
 /* A write fails while a sync is under way that fails too: nothing it covered may count. */
-static void fail_write_then(enum writer_kind sync)
+static void fail_write_then(enum disk_kind sync)
 {
 	make(SINK_TIFF, &layouts[0], false);
 	rig.config.sinks[0].sync_ns = 1000000;
 	rig.faults[0] = (struct rig_fault){
-		.kind = WRITER_WRITE, .on = "_000000", .from = 6, .to = 7, .error = -EIO
+		.kind = DISK_WRITE, .on = "_000000", .from = 6, .to = 7, .error = -EIO
 	};
 	rig.faults[1] =
 		(struct rig_fault){ .kind = sync, .from = 1, .to = FOREVER, .error = -EAGAIN };
@@ -180,8 +179,8 @@ static void fail_write_then(enum writer_kind sync)
 
 Test(sinks_faults, a_sync_that_fails_after_a_write_keeps_nothing_it_covered)
 {
-	fail_write_then(WRITER_SYNC_DATA);
-	fail_write_then(WRITER_SYNC); /* of the folder, where the file's entry is */
+	fail_write_then(DISK_SYNC_DATA);
+	fail_write_then(DISK_SYNC); /* of the folder, where the file's entry is */
 }
 
 Test(sinks_faults, the_last_sync_of_a_file_can_fail_too)
@@ -191,7 +190,7 @@ Test(sinks_faults, the_last_sync_of_a_file_can_fail_too)
 		make(kept[f], &layouts[l], plain);
 		rig.config.sinks[0].sync_ns = UINT64_C(3600000000000);
 		rig.faults[0] = (struct rig_fault){
-			.kind = WRITER_SYNC, .on = "wood-0001_", .from = 1, .to = 2, .error = -EIO
+			.kind = DISK_SYNC, .on = "wood-0001_", .from = 1, .to = 2, .error = -EIO
 		};
 		run(50);
 		cr_assert_not(rig.complete);
@@ -208,18 +207,18 @@ Test(sinks_faults, an_older_file_that_fails_leaves_the_current_one_whole)
 		make(kept[f], &layouts[1], false);
 		rig.config.sinks[0].frames_per_file = 60;
 		rig.config.sinks[0].sync_ns = UINT64_C(3600000000000);
-		rig.faults[0] = (struct rig_fault){ .kind = WRITER_WRITE,
+		rig.faults[0] = (struct rig_fault){ .kind = DISK_WRITE,
 			                            .on = "_000001",
 			                            .from = 1,
 			                            .to = FOREVER,
 			                            .error = -EAGAIN };
-		rig.faults[1] = (struct rig_fault){ .kind = WRITER_SYNC,
+		rig.faults[1] = (struct rig_fault){ .kind = DISK_SYNC,
 			                            .on = "_000000",
 			                            .from = 1,
 			                            .to = FOREVER,
 			                            .error = -EAGAIN };
 		rig.faults[2] = (struct rig_fault){
-			.kind = WRITER_SYNC, .on = "_000000", .from = 1, .to = 2, .error = -ENOSPC
+			.kind = DISK_SYNC, .on = "_000000", .from = 1, .to = 2, .error = -ENOSPC
 		};
 		cr_assert_eq(rig_open(&rig), 0);
 		rig_begin(&rig);
@@ -248,7 +247,7 @@ Test(sinks_faults, on_error_stop_drops_everything_after)
 		make(kept[f], &layouts[l], plain);
 		rig.config.sinks[0].on_error = ON_ERROR_STOP;
 		rig.config.sinks[0].sync_ns = 1000000;
-		rig.faults[0] = (struct rig_fault){ .kind = WRITER_WRITE,
+		rig.faults[0] = (struct rig_fault){ .kind = DISK_WRITE,
 			                            .on = "wood-0001_000001",
 			                            .from = 1,
 			                            .to = 2,
@@ -270,7 +269,7 @@ Test(sinks_faults, a_full_disk_is_named_and_tried_again)
 	{
 		make(kept[f], &layouts[l], plain);
 		/* Allocation answers first, where the file system has it. */
-		rig.faults[0] = (struct rig_fault){ .kind = WRITER_ALLOCATE,
+		rig.faults[0] = (struct rig_fault){ .kind = DISK_ALLOCATE,
 			                            .on = "wood-0001_",
 			                            .from = 2,
 			                            .to = 5,
@@ -301,9 +300,9 @@ Test(sinks_faults, a_full_disk_without_allocation_shows_in_writes)
 	{
 		make(kept[f], &layouts[l], plain);
 		rig.faults[0] = (struct rig_fault){
-			.kind = WRITER_ALLOCATE, .from = 1, .to = FOREVER, .error = -EOPNOTSUPP
+			.kind = DISK_ALLOCATE, .from = 1, .to = FOREVER, .error = -EOPNOTSUPP
 		};
-		rig.faults[1] = (struct rig_fault){ .kind = WRITER_WRITE,
+		rig.faults[1] = (struct rig_fault){ .kind = DISK_WRITE,
 			                            .on = "wood-0001_000001",
 			                            .from = 1,
 			                            .to = 2,
@@ -325,7 +324,7 @@ Test(sinks_faults, a_directory_that_cannot_be_written_leaves_the_part_and_the_fr
 	rig.config.sinks[0].frames_per_file = 10;
 	/* Ten frames, then the tail, which fails twice. */
 	rig.faults[0] = (struct rig_fault){
-		.kind = WRITER_WRITE, .on = "wood-0001_000000", .from = 11, .to = 13, .error = -EIO
+		.kind = DISK_WRITE, .on = "wood-0001_000000", .from = 11, .to = 13, .error = -EIO
 	};
 	run(15);
 	cr_assert_not(rig.complete);
@@ -337,7 +336,7 @@ Test(sinks_faults, a_directory_that_cannot_be_written_leaves_the_part_and_the_fr
 
 Test(sinks_faults, a_journal_that_fails_stops_the_series)
 {
-	static const enum writer_kind kinds[] = { WRITER_WRITE, WRITER_SYNC_DATA };
+	static const enum disk_kind kinds[] = { DISK_WRITE, DISK_SYNC_DATA };
 
 	FOR_EACH_CASE
 	{
@@ -375,13 +374,11 @@ Test(sinks_faults, a_journal_that_fails_stops_the_series)
 Test(sinks_faults, a_journal_that_fails_lets_a_sink_without_files_end, .timeout = 20)
 {
 	make(SINK_NULL, &layouts[2], false);
-	rig.faults[0] = (struct rig_fault){ .kind = WRITER_WRITE,
-		                            .on = "journal.bin",
-		                            .from = 1,
-		                            .to = FOREVER,
-		                            .error = -EAGAIN };
+	rig.faults[0] = (struct rig_fault){
+		.kind = DISK_WRITE, .on = "journal.bin", .from = 1, .to = FOREVER, .error = -EAGAIN
+	};
 	rig.faults[1] = (struct rig_fault){
-		.kind = WRITER_WRITE, .on = "journal.bin", .from = 1, .to = 2, .error = -EIO
+		.kind = DISK_WRITE, .on = "journal.bin", .from = 1, .to = 2, .error = -EIO
 	};
 	cr_assert_eq(rig_open(&rig), 0);
 	rig_begin(&rig);
@@ -405,7 +402,7 @@ Test(sinks_faults, a_journal_without_space_goes_on_when_there_is_some)
 	make(SINK_TIFF, &layouts[0], false);
 	rig.config.sinks[0].sync_ns = 1000000;
 	rig.faults[0] = (struct rig_fault){
-		.kind = WRITER_WRITE, .on = "journal.bin", .from = 2, .to = 3, .error = -ENOSPC
+		.kind = DISK_WRITE, .on = "journal.bin", .from = 2, .to = 3, .error = -ENOSPC
 	};
 	cr_assert_eq(rig_open(&rig), 0);
 	rig_begin(&rig);
@@ -430,7 +427,7 @@ Test(sinks_faults, a_further_sink_that_loses_frames_makes_the_series_incomplete)
 	rig.config.sinks[1].format = SINK_RAW;
 	rig.config.sinks[1].directory = rig.dirs[0];
 	rig.faults[0] = (struct rig_fault){
-		.kind = WRITER_WRITE, .on = ".raw", .from = 1, .to = FOREVER, .error = -EIO
+		.kind = DISK_WRITE, .on = ".raw", .from = 1, .to = FOREVER, .error = -EIO
 	};
 	run(10);
 	cr_assert_eq(rig_count(&rig, FRAME_WRITTEN, 0), 10);
@@ -443,7 +440,7 @@ Test(sinks_faults, everything_fails_and_the_ledger_still_closes)
 	FOR_EACH_CASE
 	{
 		make(kept[f], &layouts[l], plain);
-		rig.faults[0] = (struct rig_fault){ .kind = WRITER_WRITE,
+		rig.faults[0] = (struct rig_fault){ .kind = DISK_WRITE,
 			                            .on = "wood-0001_",
 			                            .from = 1,
 			                            .to = FOREVER,
@@ -473,7 +470,7 @@ Test(sinks_faults, random_faults_never_break_the_ledger)
 			unsigned from = 1 + (unsigned)(random() % 20);
 
 			rig.faults[i] = (struct rig_fault){
-				.kind = (enum writer_kind)(random() % WRITER_KIND_COUNT),
+				.kind = (enum disk_kind)(random() % DISK_KIND_COUNT),
 				.on = on[random() % 4],
 				.from = from,
 				.to = from + 1 + (unsigned)(random() % 3),

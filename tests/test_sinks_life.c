@@ -209,7 +209,7 @@ static void fail_often(void)
 	rig.config.sinks[0].frames_per_file = 1;
 	rig.config.sinks[0].sync_ns = 3600000000000;
 	rig.faults[0] = (struct rig_fault){
-		.kind = WRITER_SYNC, .on = "wood-0001_", .from = 1, .to = 31, .error = -EIO
+		.kind = DISK_SYNC, .on = "wood-0001_", .from = 1, .to = 31, .error = -EIO
 	};
 	cr_assert_eq(rig_open(&rig), 0);
 	rig_begin(&rig);

@@ -30,19 +30,19 @@ static int answer_submit(void *user)
 	return ((struct answers *)user)->submit_error;
 }
 
-static int answer_admit(void *user, const struct writer_op *op, uint64_t *attempt)
+static int answer_before(void *user, const struct disk_call *c, uint64_t *length)
 {
 	struct answers *a = user;
 
-	(void)op;
+	(void)c;
 	a->attempts++;
 	if ((a->attempts == 1 || a->short_always) && a->short_bytes)
-		*attempt = a->short_bytes;
+		*length = a->short_bytes;
 	return a->attempts > 1 && a->attempts <= 1 + a->refusals ? -EAGAIN : 0;
 }
 
-static const struct writer_io io = {
-	.user = &answers, .ring = answer_ring, .submit = answer_submit, .admit = answer_admit
+static const struct disk_io io = {
+	.user = &answers, .ring = answer_ring, .submit = answer_submit, .before = answer_before
 };
 
 static struct writer *writer;
@@ -67,11 +67,9 @@ static int make_file(const char *where)
 
 static struct writer_op write_op(int fd)
 {
-	return (struct writer_op){ .kind = WRITER_WRITE,
-		                   .fd = fd,
-		                   .data = bytes,
-		                   .length = sizeof bytes,
-		                   .done = on_done };
+	return (struct writer_op){
+		.kind = DISK_WRITE, .fd = fd, .data = bytes, .length = sizeof bytes, .done = on_done
+	};
 }
 
 static void finish(struct writer_op *op)
