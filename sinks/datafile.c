@@ -63,7 +63,7 @@ static void head_done(struct writer_op *op)
 {
 	struct datafile *d = op->user;
 
-	d->ending_write = false;
+	d->head_writing = false;
 	if (op->error)
 		fail(d, FAULT_WRITE, "write", op->error);
 }
@@ -88,7 +88,7 @@ static void start_sync(struct datafile *d, enum disk_kind kind)
 
 static bool is_idle(const struct datafile *d)
 {
-	return stack_idle(&d->stack) && !d->syncing && !d->entry_syncing && !d->ending_write;
+	return stack_idle(&d->stack) && !d->syncing && !d->entry_syncing && !d->head_writing;
 }
 
 static void close_tail(struct datafile *d)
@@ -117,6 +117,15 @@ static void note_landed(struct datafile *d)
 		f->landed = true;
 		d->events->landed(d->events->user, f);
 	}
+}
+
+/* Bytes of the file up to behind its first so many frames. */
+static uint64_t end_of(const struct datafile *d, uint64_t frames)
+{
+	if (frames == 0)
+		return d->format->head_bytes;
+	return d->places ? d->places[frames - 1].end
+	                 : d->format->head_bytes + frames * d->shape->bytes;
 }
 
 /* Filling: syncs. */
@@ -224,7 +233,7 @@ static void step_cutting(struct datafile *d)
 		remove_or_leave(d, landed == 0 || reason_of(d->error) == DROPPED_NO_SPACE);
 		return;
 	}
-	err = stack_cut(&d->stack, d->format->head_bytes + keep * d->shape->bytes);
+	err = stack_cut(&d->stack, end_of(d, keep));
 	if (err == -EAGAIN)
 		return; /* a staging block will come */
 	if (err || d->faults > 1)
@@ -240,7 +249,7 @@ static int open_tail(struct datafile *d)
 	if (!d->format->tail_open || d->tail)
 		return 0;
 	d->described.frames = d->placed;
-	d->described.large = d->plan.large;
+	d->described.places = d->places;
 	return d->format->tail_open(&d->tail, &d->described);
 }
 
@@ -256,7 +265,7 @@ static int append_tail(struct datafile *d)
 	if (d->piece_left == 0) {
 		err = d->format->tail_next(d->tail, &piece, &d->piece_left);
 		if (err)
-			return err;
+			return err < 0 ? err : 0;
 		d->piece = piece;
 		if (d->piece_left == 0)
 			return 1;
@@ -281,25 +290,35 @@ static void step_tail(struct datafile *d)
 	d->state = DATAFILE_LANDING;
 }
 
-static int start_head(struct datafile *d)
+static bool take_head_memory(struct datafile *d)
 {
-	if (!d->tail)
-		return 0;
 	if (!d->head)
-		d->head = aligned_alloc(WRITER_ALIGN, WRITER_ALIGN);
-	if (!d->head)
-		return -ENOMEM;
-	d->format->tail_head(d->tail, d->head);
-	close_tail(d);
-	d->ending_write = true;
+		d->head = aligned_alloc(WRITER_ALIGN, d->format->head_bytes);
+	return d->head != NULL;
+}
+
+static void write_head(struct datafile *d)
+{
+	d->head_writing = true;
 	d->head_op = (struct writer_op){ .kind = DISK_WRITE,
 		                         .fd = d->stack.fd,
 		                         .direct = d->stack.direct,
 		                         .data = d->head,
-		                         .length = WRITER_ALIGN,
+		                         .length = d->format->head_bytes,
 		                         .done = head_done,
 		                         .user = d };
 	writer_start(d->writer, &d->head_op);
+}
+
+static int start_head(struct datafile *d)
+{
+	if (!d->tail)
+		return 0;
+	if (!take_head_memory(d))
+		return -ENOMEM;
+	d->format->tail_head(d->tail, d->head);
+	close_tail(d);
+	write_head(d);
 	return 0;
 }
 
@@ -357,9 +376,35 @@ static void step_journal(struct datafile *d)
 		name_it(d);
 }
 
+static int start_first_head(struct datafile *d)
+{
+	int err;
+
+	if (!d->format->first_head)
+		return 0;
+	if (!take_head_memory(d))
+		return -ENOMEM;
+	d->described.frames = d->plan.frames;
+	err = d->format->first_head(d->head, &d->described);
+	if (!err)
+		write_head(d);
+	return err;
+}
+
+static void remove_new(struct datafile *d)
+{
+	char part[PART_NAME_MAX];
+
+	datafile_name(d, part);
+	(void)disk_remove(writer_disk(d->writer), d->stack.directory, part);
+	stack_close(&d->stack);
+}
+
 int datafile_open(struct datafile *d, const struct datafile_options *o)
 {
 	unsigned char *head = d->head;
+	struct format_place *places = d->places;
+	uint64_t places_capacity = d->places_capacity;
 	char name[PART_NAME_MAX];
 	struct stack_options so = { .directory = o->directory,
 		                    .name = name,
@@ -374,6 +419,8 @@ int datafile_open(struct datafile *d, const struct datafile_options *o)
 		return -ENAMETOOLONG;
 	so.size_max = o->format->head_bytes + o->plan.frames * o->shape->bytes +
 	              o->format->tail_bytes(o->plan.frames, o->plan.large);
+	if (o->plan.packed) /* what does not shrink grows by less */
+		so.size_max += o->plan.frames * (o->shape->bytes / 8 + WRITER_ALIGN);
 	*d = (struct datafile){ .format = o->format,
 		                .events = o->events,
 		                .shape = o->shape,
@@ -381,20 +428,49 @@ int datafile_open(struct datafile *d, const struct datafile_options *o)
 		                .plan = o->plan,
 		                .described = o->described,
 		                .index = o->index,
-		                .head = head };
+		                .head = head,
+		                .places = places,
+		                .places_capacity = places_capacity };
+	d->described.large = o->plan.large;
+	d->described.packed = o->plan.packed;
 	err = stack_open(&d->stack, o->writer, o->staging, &so);
 	if (err)
 		return err;
+	err = start_first_head(d);
+	if (err) {
+		remove_new(d);
+		return err;
+	}
 	d->state = DATAFILE_FILLING;
 	start_entry_sync(d);
 	return 0;
 }
 
-enum stack_room datafile_make_room(struct datafile *d)
+/* Memory to note one frame more. */
+static bool grow_places(struct datafile *d)
+{
+	uint64_t capacity = d->places_capacity ? d->places_capacity * 2 : 256;
+	struct format_place *places;
+
+	if (!d->format->tail_open || d->placed < d->places_capacity)
+		return true;
+	places = realloc(d->places, capacity * sizeof *places);
+	if (!places)
+		return false;
+	d->places = places;
+	d->places_capacity = capacity;
+	return true;
+}
+
+enum stack_room datafile_make_room(struct datafile *d, size_t bytes)
 {
 	uint64_t frames = d->placed + 1;
 
-	return stack_make_room(&d->stack, d->format->head_bytes + frames * d->shape->bytes +
+	if (!grow_places(d)) {
+		fail(d, FAULT_WRITE, "memory for the list of frames", -ENOMEM);
+		return STACK_WAIT;
+	}
+	return stack_make_room(&d->stack, end_of(d, d->placed) + bytes +
 	                                          d->format->tail_bytes(frames, d->plan.large));
 }
 
@@ -408,32 +484,31 @@ static void link_frame(struct datafile *d, struct datafile_frame *f)
 	d->newest = f;
 	if (!d->unlanded)
 		d->unlanded = f;
-	if (d->placed == 0)
-		d->described.first_number = f->record.number;
 	f->record.file = d->index;
 	f->record.index = (uint32_t)d->placed;
-	f->record.offset = d->format->head_bytes + d->placed * d->shape->bytes;
-	f->record.length = d->shape->bytes;
+	f->record.offset = end_of(d, d->placed);
+	f->record.length = f->bytes;
 	f->write.end = f->record.offset + f->record.length;
+	if (d->places)
+		d->places[d->placed] =
+			(struct format_place){ .number = f->record.number, .end = f->write.end };
 	d->placed++;
 }
 
 bool datafile_put(struct datafile *d, struct datafile_frame *f)
 {
-	size_t bytes = d->shape->bytes;
-
 	assert(d->state == DATAFILE_FILLING);
 	f->file = d;
 	if (d->stack.zero_copy) {
 		f->write.owner = f;
 		f->write.released = released;
 		link_frame(d, f);
-		stack_put(&d->stack, &f->write, f->pixels, bytes);
+		stack_put(&d->stack, &f->write, f->pixels, f->bytes);
 		return true;
 	}
 	f->copied +=
-		stack_append(&d->stack, (const char *)f->pixels + f->copied, bytes - f->copied);
-	if (f->copied < bytes)
+		stack_append(&d->stack, (const char *)f->pixels + f->copied, f->bytes - f->copied);
+	if (f->copied < f->bytes)
 		return false;
 	link_frame(d, f);
 	d->events->released(d->events->user, f);
@@ -571,5 +646,6 @@ void datafile_done(struct datafile *d)
 	if (d->format)
 		stack_close(&d->stack);
 	free(d->head);
+	free(d->places);
 	*d = (struct datafile){ 0 };
 }

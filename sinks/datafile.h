@@ -16,6 +16,7 @@
  * synced   a sync covered them          batched  their records are on the way to the journal
  * durable  the journal is synced too: forgotten here
  *
+ * Formats whose head comes first have it written when they open, so that its blocks are there.
  * A file ends well: tail, head, one sync for all, journal, final name, directory synced. A
  * failure cuts it: when nothing is under way any more, frames that are not good by the worst
  * fault until then are dropped, and it ends with the others. A failure after that leaves it as
@@ -31,7 +32,8 @@ struct datafile_frame {
 	struct datafile *file; /* NULL while it waits for one */
 	struct journal_record record;
 	const void *pixels;
-	size_t copied;           /* bytes in staging blocks */
+	size_t bytes;            /* of them */
+	size_t copied;           /* of those, in staging blocks */
 	struct frame_hold *hold; /* NULL: pixels no longer needed */
 	bool landed;
 	struct datafile_frame *members; /* frames averaged into it beside its own, by `next` */
@@ -78,8 +80,10 @@ struct datafile {
 	enum datafile_state state;
 	uint32_t index; /* in the series */
 	uint64_t placed, landed, covered, synced, batched, durable;
+	struct format_place *places; /* [placed], for formats with a tail */
+	uint64_t places_capacity;
 	struct datafile_frame *oldest, *newest, *unlanded;
-	bool sync_wanted, syncing, entry_syncing, ending_write;
+	bool sync_wanted, syncing, entry_syncing, head_writing;
 	uint64_t sync_target; /* stack bytes that must have landed first, 0: none */
 	enum datafile_fault fault;
 	int error; /* of the fault */
@@ -88,7 +92,7 @@ struct datafile {
 	struct tail *tail;
 	const unsigned char *piece; /* of the tail, not yet appended */
 	size_t piece_left;
-	unsigned char *head; /* WRITER_ALIGN bytes, aligned, for the head's write */
+	unsigned char *head; /* [head_bytes], aligned, for the head's write */
 	struct writer_op sync_op, entry_op, head_op;
 };
 
@@ -109,8 +113,9 @@ struct datafile_options {
 /* Create the file. 0 or negative errno. `d` must be zeroed or FREE. */
 int datafile_open(struct datafile *d, const struct datafile_options *o);
 
-/* Whether the file system has room for a further frame and the tail it makes longer. */
-enum stack_room datafile_make_room(struct datafile *d);
+/* Whether the file system has room for a further frame of so many bytes and the tail it makes
+ * longer. */
+enum stack_room datafile_make_room(struct datafile *d, size_t bytes);
 
 /* Hand over frames in order; only with room, and only while FILLING. False when staging memory
  * is short: call again with the same frame. */

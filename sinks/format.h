@@ -12,17 +12,24 @@
 struct format_plan {
 	uint64_t frames; /* at least 1 */
 	bool large;      /* BigTIFF */
+	bool packed;     /* each frame is compressed, and as long as it comes out */
+};
+
+/* A frame in a file. */
+struct format_place {
+	uint64_t number;
+	uint64_t end; /* bytes from the start of the file to behind it */
 };
 
 /* A file that ends. */
 struct format_file {
 	const struct sink_shape *shape;
 	uint64_t frames; /* at least 1 */
-	bool large;
-	const char *series;    /* "name-0001" */
-	uint64_t first_number; /* of its first frame */
-	bool window;           /* pixels are mapped from the window to the integer range */
-	bool display;          /* the window is what people want to see, unmapped */
+	bool large, packed;
+	const struct format_place *places; /* [frames], NULL: not placed yet */
+	const char *series;                /* "name-0001" */
+	bool window;  /* pixels are mapped from the window to the integer range */
+	bool display; /* the window is what people want to see, unmapped */
 	double window_low, window_high;
 	uint64_t made_ns; /* CLOCK_REALTIME */
 	const char *version;
@@ -42,14 +49,20 @@ struct format {
 	/* At least as many bytes as the tail of a file of so many frames takes. */
 	uint64_t (*tail_bytes)(uint64_t frames, bool large);
 
+	/* The head of a file that will have all its frames, to be written before them, so that
+	 * its blocks are there [head_bytes]. NULL: none before the file ends. 0, -ENOMEM or
+	 * -EFBIG. */
+	int (*first_head)(unsigned char *ret_head, const struct format_file *f);
+
 	/* Compose the tail piece by piece: tail_next gives the next bytes, none when it is
-	 * done. NULL: no head, no tail. Texts of `f` must stay until tail_close. 0, -ENOMEM,
-	 * or -EFBIG when the format cannot hold the file. Sink thread, a few milliseconds. */
+	 * done, or returns 1 to be called again. NULL: no head, no tail. Texts and places of `f`
+	 * must stay until tail_close. 0, -ENOMEM, or -EFBIG when the format cannot hold the
+	 * file. Sink thread, a few milliseconds. */
 	int (*tail_open)(struct tail **ret, const struct format_file *f);
 	int (*tail_next)(struct tail *t, const void **ret_bytes, size_t *ret_length);
 
-	/* The head, after the last tail_next. */
-	void (*tail_head)(const struct tail *t, unsigned char ret_head[WRITER_ALIGN]);
+	/* The head, after the last tail_next [head_bytes]. */
+	void (*tail_head)(const struct tail *t, unsigned char *ret_head);
 
 	/* Accepts NULL. */
 	void (*tail_close)(struct tail *t);
@@ -57,7 +70,7 @@ struct format {
 
 /* Every format of this version, in the order of sink_rows, ended by NULL. */
 extern const struct format *const formats[];
-extern const struct format format_raw, format_tiff, format_null;
+extern const struct format format_tiff, format_hdf5, format_raw, format_null;
 
 /* The row of `f`, or NULL. */
 const struct format *format_find(enum sink_format f);

@@ -131,13 +131,13 @@ static enum journal_room reserve(struct lane *l)
 static bool place_one(struct lane *l)
 {
 	struct datafile *d = l->current;
-	enum stack_room room = datafile_make_room(d);
+	enum stack_room room = datafile_make_room(d, l->first->bytes);
 	enum journal_room journal_room;
 	struct datafile_frame *behind;
 	uint64_t members;
 
-	if (room == STACK_WAIT)
-		return false;
+	if (room == STACK_WAIT) /* or the file has just failed */
+		return l->current != d;
 	if (room == STACK_FULL) {
 		note_full(l);
 		return true;
@@ -257,9 +257,9 @@ void lane_close(struct lane *l)
 	*l = (struct lane){ 0 };
 }
 
-static bool is_zero_copy(bool direct, size_t bytes)
+static bool is_zero_copy(bool direct, bool packed, size_t bytes)
 {
-	return bytes >= SMALL_FRAME && (!direct || bytes % WRITER_ALIGN == 0);
+	return !packed && bytes >= SMALL_FRAME && (!direct || bytes % WRITER_ALIGN == 0);
 }
 
 int lane_lay_out(struct lane *l, const struct sink_shape *shape)
@@ -271,7 +271,7 @@ int lane_lay_out(struct lane *l, const struct sink_shape *shape)
 	if (!l->format->suffix)
 		return 0;
 	l->plan = l->format->plan(l->config, shape);
-	l->zero_copy = is_zero_copy(l->direct, shape->bytes);
+	l->zero_copy = is_zero_copy(l->direct, l->plan.packed, shape->bytes);
 	return l->zero_copy ? staging_open(&l->staging, TAIL_BLOCKS, TAIL_BLOCK)
 	                    : staging_open(&l->staging, STAGED_BLOCKS, STAGED_BLOCK);
 }
@@ -284,9 +284,10 @@ uint64_t lane_memory_bytes(const struct config_sink *c, const struct sink_shape 
 
 	if (!format || !format->suffix)
 		return records;
-	return records + (is_zero_copy(c->direct != DIRECT_NO, shape->bytes)
-	                          ? (uint64_t)TAIL_BLOCKS * TAIL_BLOCK
-	                          : (uint64_t)STAGED_BLOCKS * STAGED_BLOCK);
+	return records +
+	       (is_zero_copy(c->direct != DIRECT_NO, format->plan(c, shape).packed, shape->bytes)
+	                ? (uint64_t)TAIL_BLOCKS * TAIL_BLOCK
+	                : (uint64_t)STAGED_BLOCKS * STAGED_BLOCK);
 }
 
 static void reset_series(struct lane *l)
@@ -325,7 +326,8 @@ static int open_journal(struct lane *l, const struct lane_series *s)
 		                    .head_bytes = l->format->head_bytes,
 		                    .started_ns = s->started_ns,
 		                    .step = s->step,
-		                    .large = l->plan.large };
+		                    .large = l->plan.large,
+		                    .packed = l->plan.packed };
 
 	snprintf(h.suffix, sizeof h.suffix, "%s", l->format->suffix ? l->format->suffix : "");
 	snprintf(h.folder, sizeof h.folder, "%s", s->name);
@@ -378,7 +380,7 @@ static void lose_joined(struct lane *l)
 	l->joined_last = NULL;
 }
 
-void lane_put(struct lane *l, const struct journal_record *record, const void *pixels,
+void lane_put(struct lane *l, const struct journal_record *record, const void *pixels, size_t bytes,
               struct frame_hold *hold)
 {
 	struct datafile_frame *f = frame_pool_pop(&l->pool);
@@ -388,9 +390,11 @@ void lane_put(struct lane *l, const struct journal_record *record, const void *p
 		lose_without_memory(l, record, hold);
 		return;
 	}
-	*f = (struct datafile_frame){
-		.record = *record, .pixels = pixels, .hold = hold, .members = l->joined
-	};
+	*f = (struct datafile_frame){ .record = *record,
+		                      .pixels = pixels,
+		                      .bytes = bytes,
+		                      .hold = hold,
+		                      .members = l->joined };
 	l->joined = l->joined_last = NULL;
 	if (l->last)
 		l->last->next = f;

@@ -119,8 +119,9 @@ int lane_begin(struct lane *l, const struct lane_series *s);
  * for that one's place. */
 void lane_join(struct lane *l, const struct journal_record *record);
 
-/* Take a frame. `record` is filled but for file and place; with hold NULL no pixels. */
-void lane_put(struct lane *l, const struct journal_record *record, const void *pixels,
+/* Take a frame. `record` is filled but for file and place; with hold NULL no pixels. `bytes` of
+ * them: the frame's, or what compression made of it. */
+void lane_put(struct lane *l, const struct journal_record *record, const void *pixels, size_t bytes,
               struct frame_hold *hold);
 
 /* Note a frame that never came here. */

@@ -90,6 +90,7 @@ void journal_encode_header(unsigned char ret[JOURNAL_HEADER_BYTES], const struct
 	put64(ret + 48, h->started_ns);
 	put64(ret + 56, h->step);
 	put32(ret + 64, h->large);
+	put32(ret + 68, h->packed);
 	memcpy(ret + 72, h->suffix, sizeof h->suffix);
 	memcpy(ret + 88, h->folder, sizeof h->folder);
 	seal(ret, JOURNAL_HEADER_BYTES);
@@ -112,6 +113,7 @@ bool journal_decode_header(struct journal_header *ret,
 	h.started_ns = get64(bytes + 48);
 	h.step = get64(bytes + 56);
 	h.large = get32(bytes + 64) != 0;
+	h.packed = get32(bytes + 68) != 0;
 	memcpy(h.suffix, bytes + 72, sizeof h.suffix);
 	memcpy(h.folder, bytes + 88, sizeof h.folder);
 	if (h.suffix[sizeof h.suffix - 1] || h.folder[sizeof h.folder - 1])

@@ -15,6 +15,7 @@
  *   16  u32 series number   20  u32 width             24  u32 height
  *   28  u32 product type    32  u64 frame bytes       40  u64 bytes before the first frame
  *   48  u64 started, ns     56  u64 step of numbers   64  u32 large files (BigTIFF)
+ *   68  u32 frames are compressed
  *   72  char[16] file name suffix, 0-ended            88  char[256] series folder's name
  *   508 u32 CRC
  * File i of the series is called <folder>_<i, six digits><suffix>.
@@ -39,7 +40,7 @@ struct journal_header {
 	uint32_t series_number, width, height, type;
 	uint64_t frame_bytes, head_bytes;
 	uint64_t started_ns, step;
-	bool large;
+	bool large, packed;
 	char suffix[16];
 	char folder[JOURNAL_FOLDER_BYTES];
 };

@@ -440,7 +440,8 @@ static void put(struct sinks *s, const struct sink_frame *f, bool join)
 		if (join && !source)
 			lane_join(&s->lanes[i], &r);
 		else
-			lane_put(&s->lanes[i], &r, source ? f->source : f->reduced, h);
+			lane_put(&s->lanes[i], &r, source ? f->source : f->reduced,
+			         s->lanes[i].shape.bytes, h);
 	}
 	step_lanes(s);
 	release(s, h);
@@ -520,10 +521,12 @@ bool sink_format_built(enum sink_format f)
 	return format_find(f) != NULL;
 }
 
-const struct format *const formats[] = { &format_tiff, &format_raw, &format_null, NULL };
+const struct format *const formats[] = { &format_tiff, &format_hdf5, &format_raw, &format_null,
+	                                 NULL };
 
 const struct sink_row sink_rows[] = {
 	{ "tiff", "multi-page TIFF, ImageJ-readable; BigTIFF when more than 4 GiB was asked for" },
+	{ "hdf5", "NeXus (NXtomo): data files and a master with all of them as one stack" },
 	{ "raw", "frames back to back, little-endian, no header" },
 	{ "null", "counts frames, keeps no pixels" },
 	{ 0 },

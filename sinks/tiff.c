@@ -177,6 +177,7 @@ static TIFF *client_open(struct tail *t)
 	return tiff;
 }
 
+/* Of the first page; each further one has its frame's number. */
 static void describe(const struct format_file *f, char text[DESCRIPTION_BYTES])
 {
 	int n = 0;
@@ -191,7 +192,8 @@ static void describe(const struct format_file *f, char text[DESCRIPTION_BYTES])
 		n += snprintf(text + n, DESCRIPTION_BYTES - (size_t)n, "min=%.9g\nmax=%.9g\n",
 		              f->window_low, f->window_high);
 	n += snprintf(text + n, DESCRIPTION_BYTES - (size_t)n,
-	              "series=%.200s\nfirst_frame=%" PRIu64 "\n", f->series, f->first_number);
+	              "series=%.200s\nfirst_frame=%" PRIu64 "\nframe=%" PRIu64 "\n", f->series,
+	              f->places[0].number, f->places[0].number);
 	if (f->window)
 		snprintf(text + n, DESCRIPTION_BYTES - (size_t)n, "window=%.9g,%.9g\n",
 		         f->window_low, f->window_high);
@@ -210,6 +212,14 @@ static void set_first_tags(TIFF *tiff, const struct format_file *f)
 	gmtime_r(&seconds, &utc);
 	if (strftime(date, sizeof date, "%Y:%m:%d %H:%M:%S", &utc) == 19)
 		TIFFSetField(tiff, TIFFTAG_DATETIME, date);
+}
+
+static void set_number(TIFF *tiff, uint64_t number)
+{
+	char text[40];
+
+	snprintf(text, sizeof text, "frame=%" PRIu64, number);
+	TIFFSetField(tiff, TIFFTAG_IMAGEDESCRIPTION, text);
 }
 
 static void set_tags(TIFF *tiff, const struct sink_shape *shape)
@@ -250,6 +260,8 @@ static bool compose_one(struct tail *t)
 	set_tags(t->tiff, t->file.shape);
 	if (t->composed == 0)
 		set_first_tags(t->tiff, &t->file);
+	else
+		set_number(t->tiff, t->file.places[t->composed].number);
 	if (!place_page(t, t->composed))
 		return false;
 	t->last_directory = (t->end + 1) & ~UINT64_C(1); /* libtiff aligns them so */
@@ -318,7 +330,7 @@ static int tail_next(struct tail *t, const void **ret_bytes, size_t *ret_length)
 	return 0;
 }
 
-static void tail_head(const struct tail *t, unsigned char ret_head[WRITER_ALIGN])
+static void tail_head(const struct tail *t, unsigned char *ret_head)
 {
 	memset(ret_head, 0, WRITER_ALIGN);
 	memcpy(ret_head, t->header, HEADER_BYTES);

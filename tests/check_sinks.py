@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Read what sinks_write wrote with numpy and tifffile: check_sinks.py SINKS_WRITE."""
+"""Read what sinks_write wrote with numpy, tifffile and h5py: check_sinks.py SINKS_WRITE."""
 import csv
 import json
 import os
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+import h5py
 import numpy as np
 import tifffile
 
@@ -38,12 +39,25 @@ def frame(number, width, height, kind):
 def read_file(path, width, height, kind):
     if path.endswith(".raw"):
         return np.fromfile(path, TYPES[kind]).reshape(-1, height, width)
+    if path.endswith(".h5"):
+        with h5py.File(path, "r") as f:
+            data = f["/entry1/data/data"]
+            assert data.shape[1:] == (height, width) and data.dtype == TYPES[kind]
+            assert data.chunks is None and data.id.get_offset() % 4096 == 0
+            assert f.attrs["default"] == b"entry1"
+            numbers = f["/entry1/data/frame"][:]
+            assert len(numbers) == len(data)
+            assert np.array_equal(numbers, np.arange(len(data)) + numbers[0])
+            return data[:]
     with tifffile.TiffFile(path) as t:
         assert t.byteorder == "<"
         pages = np.stack([p.asarray() for p in t.pages])
         whole = t.asarray().reshape(pages.shape)
         assert np.array_equal(pages, whole), path
         assert t.is_imagej == (not t.is_bigtiff), path
+        numbers = [int(line.split("=")[1]) for p in t.pages
+                   for line in p.tags[270].value.split("\n") if line.startswith("frame=")]
+        assert numbers == list(range(numbers[0], numbers[0] + len(pages))), numbers
         if t.is_imagej:
             assert t.imagej_metadata["images"] == len(pages)
             first = t.pages[0].dataoffsets[0]
@@ -124,7 +138,7 @@ def check(program, kind_name, width, height, kind, frames, per_file, file_size=0
 
 def main():
     program = sys.argv[1]
-    for name in ("tiff", "raw"):
+    for name in ("tiff", "raw", "hdf5"):
         for kind in range(4):
             check(program, name, 64, 48, kind, 5, -1)
         check(program, name, 897, 604, 3, 7, 3)

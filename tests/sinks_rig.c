@@ -3,7 +3,7 @@
 
 #include "kernels/cpu.h"
 #include "kernels/crc32c.h"
-#include "sinks/format.h"
+#include "sinks/hdf5_space.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -394,7 +394,9 @@ static void split(struct csv_line *l)
 
 static void read_raw(const char *path, uint64_t index, unsigned char *pixels, size_t bytes)
 {
-	uint64_t head = strstr(path, ".tif") ? WRITER_ALIGN : 0;
+	uint64_t head = strstr(path, ".tif")  ? WRITER_ALIGN
+	                : strstr(path, ".h5") ? HDF5_HEAD_BYTES
+	                                      : 0;
 	int fd = open(path, O_RDONLY);
 
 	cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
@@ -425,6 +427,47 @@ static void read_tiff(const char *path, uint64_t index, unsigned char *pixels,
 	TIFFClose(t);
 }
 
+static void read_hdf5(const char *path, uint64_t index, unsigned char *pixels,
+                      const struct sink_shape *shape)
+{
+	hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), data, space, memory, type;
+	hsize_t size[3], start[3] = { index, 0, 0 }, count[3] = { 1, shape->height, shape->width };
+
+	cr_assert_geq(file, 0, "%s", path);
+	data = H5Dopen2(file, "/entry1/data/data", H5P_DEFAULT);
+	cr_assert_geq(data, 0, "%s", path);
+	space = H5Dget_space(data);
+	type = H5Dget_type(data);
+	cr_assert_eq(H5Sget_simple_extent_ndims(space), 3);
+	H5Sget_simple_extent_dims(space, size, NULL);
+	cr_assert(size[0] > index && size[1] == shape->height && size[2] == shape->width);
+	cr_assert_eq(H5Tget_size(type), product_bytes(shape->type));
+	cr_assert_eq(H5Tget_class(type), shape->type == PRODUCT_FLOAT32 ? H5T_FLOAT : H5T_INTEGER);
+	memory = H5Screate_simple(3, count, NULL);
+	H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL);
+	cr_assert_geq(H5Dread(data, type, memory, space, H5P_DEFAULT, pixels), 0, "%s", path);
+	H5Sclose(memory);
+	H5Sclose(space);
+	H5Tclose(type);
+	H5Dclose(data);
+	H5Fclose(file);
+}
+
+static uint64_t frames_in_hdf5(const char *path)
+{
+	hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), data, space;
+	hsize_t size[3];
+
+	cr_assert_geq(file, 0, "%s", path);
+	data = H5Dopen2(file, "/entry1/data/data", H5P_DEFAULT);
+	space = H5Dget_space(data);
+	H5Sget_simple_extent_dims(space, size, NULL);
+	H5Sclose(space);
+	H5Dclose(data);
+	H5Fclose(file);
+	return size[0];
+}
+
 static void check_pixels(const struct rig *r, const struct csv_line *l, uint64_t number)
 {
 	const struct sink_shape *shape = &r->geometry.reduced;
@@ -437,6 +480,8 @@ static void check_pixels(const struct rig *r, const struct csv_line *l, uint64_t
 	memset(found, 0, shape->bytes);
 	if (strstr(path, ".part") || strstr(path, ".raw"))
 		read_raw(path, index, found, shape->bytes);
+	else if (strstr(path, ".h5"))
+		read_hdf5(path, index, found, shape);
 	else
 		read_tiff(path, index, found, shape);
 	cr_assert_eq(memcmp(expected, found, shape->bytes), 0, "frame %" PRIu64 " in %s", number,
@@ -483,6 +528,8 @@ static uint64_t frames_in_files(const struct rig *r)
 			cr_assert_eq((uint64_t)st.st_size % r->geometry.reduced.bytes, 0);
 			frames += (uint64_t)st.st_size / r->geometry.reduced.bytes;
 		}
+		if (strstr(e->d_name, ".h5") && strstr(e->d_name, "_0"))
+			frames += frames_in_hdf5(path);
 		if (!strstr(path, ".tif"))
 			continue;
 		t = TIFFOpen(path, "r");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sinks/sinks.h"
+#include "sinks/format.h"
 
 #include "kernels/cpu.h"
 #include "kernels/crc32c.h"
@@ -11,7 +11,7 @@
 
 /* A series through the sinks, for check_sinks.py to read with other programs' libraries.
  *
- *   sinks_write DIRECTORY tiff|raw WIDTH HEIGHT TYPE FRAMES PER_FILE FILE_SIZE
+ *   sinks_write DIRECTORY tiff|raw|hdf5 WIDTH HEIGHT TYPE FRAMES PER_FILE FILE_SIZE
  *
  * Pixel i of frame n is (n * 7919 + i) modulo 251, for float32 divided by 7. TYPE is an enum
  * product_type, PER_FILE -1 is auto, FILE_SIZE 0 is none. */
@@ -103,6 +103,14 @@ static void end(struct sinks *s, uint64_t frames, const uint64_t *durable)
 		exit(1);
 }
 
+static enum sink_format format_named(const char *name)
+{
+	for (const struct format *const *f = formats; *f; f++)
+		if (strcmp((*f)->name, name) == 0)
+			return (*f)->id;
+	exit(2);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct sink_program program = { .version = "1.2.3",
@@ -124,7 +132,7 @@ int main(int argc, char **argv)
 	if (argc != 9)
 		return 2;
 	c.sinks[0] = (struct config_sink){ .directory = argv[1],
-		                           .format = strcmp(argv[2], "raw") ? SINK_TIFF : SINK_RAW,
+		                           .format = format_named(argv[2]),
 		                           .frames_per_file = atoi(argv[7]),
 		                           .file_size = strtoull(argv[8], NULL, 10),
 		                           .sync_ns = 1000000000 };

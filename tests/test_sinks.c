@@ -82,7 +82,6 @@ Test(sinks, rows_and_formats_have_the_same_names)
 		cr_assert_str_eq(formats[n]->name, sink_rows[n].name);
 	cr_assert_null(sink_rows[n].name);
 	cr_assert(sink_format_built(SINK_TIFF) && sink_format_built(SINK_NULL));
-	cr_assert_not(sink_format_built(SINK_HDF5));
 }
 
 Test(sinks, buffered_files_hold_the_same)

@@ -23,10 +23,10 @@ struct layout {
 	uint32_t width, height;
 };
 static const struct layout layouts[] = { { 512, 256 }, { 897, 604 }, { 40, 30 } };
-static const enum sink_format kept[] = { SINK_TIFF, SINK_RAW };
+static const enum sink_format kept[] = { SINK_TIFF, SINK_RAW, SINK_HDF5 };
 
 #define FOR_EACH_CASE                                                                              \
-	for (unsigned f = 0; f < 2; f++)                                                           \
+	for (unsigned f = 0; f < 3; f++)                                                           \
 		for (unsigned l = 0; l < 3; l++)                                                   \
 			for (unsigned plain = 0; plain < 2; plain++)
 
@@ -203,7 +203,7 @@ Test(sinks_faults, the_last_sync_of_a_file_can_fail_too)
 /* A frame is half in the staging blocks of one file when the file before it fails. */
 Test(sinks_faults, an_older_file_that_fails_leaves_the_current_one_whole)
 {
-	for (unsigned f = 0; f < 2; f++) {
+	for (unsigned f = 0; f < 3; f++) {
 		make(kept[f], &layouts[1], false);
 		rig.config.sinks[0].frames_per_file = 60;
 		rig.config.sinks[0].sync_ns = UINT64_C(3600000000000);
@@ -550,7 +550,7 @@ static void fill_up(enum sink_format format, const struct layout *l, const char 
 
 Test(sinks_faults, a_disk_that_is_really_full_keeps_the_ledger_and_the_files)
 {
-	for (unsigned f = 0; f < 2; f++)
+	for (unsigned f = 0; f < 3; f++)
 		for (unsigned l = 0; l < 3; l++)
 			fill_up(kept[f], &layouts[l], "10m");
 }

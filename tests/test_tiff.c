@@ -52,11 +52,16 @@ static void make_file(const struct format_file *f)
 
 static struct format_file sample(const struct sink_shape *shape, uint64_t frames, bool large)
 {
+	static struct format_place places[100000];
+
+	cr_assert_leq(frames, sizeof places / sizeof *places);
+	for (uint64_t i = 0; i < frames; i++)
+		places[i] = (struct format_place){ 42 + 2 * i, 4096 + (i + 1) * shape->bytes };
 	return (struct format_file){ .shape = shape,
 		                     .frames = frames,
+		                     .places = places,
 		                     .large = large,
 		                     .series = "wood-0001",
-		                     .first_number = 42,
 		                     .window = true,
 		                     .window_high = 1.5,
 		                     .made_ns = UINT64_C(1700000000000000000),
@@ -151,7 +156,7 @@ Test(tiff, the_first_page_says_what_the_file_is)
 	cr_assert_not_null(t);
 	cr_assert(TIFFGetField(t, TIFFTAG_IMAGEDESCRIPTION, &text));
 	cr_assert_eq(strncmp(text, "ImageJ=1.11a\nimages=3\nframes=3\n", 31), 0, "%s", text);
-	cr_assert_not_null(strstr(text, "\nseries=wood-0001\nfirst_frame=42\nwindow=0,1.5\n"));
+	cr_assert_not_null(strstr(text, "\nseries=wood-0001\nfirst_frame=42\nframe=42\nwindow=0,1.5\n"));
 	cr_assert(TIFFGetField(t, TIFFTAG_SOFTWARE, &text));
 	cr_assert_str_eq(text, "openbeam 1.2.3");
 	cr_assert(TIFFGetField(t, TIFFTAG_DATETIME, &text));
@@ -159,7 +164,8 @@ Test(tiff, the_first_page_says_what_the_file_is)
 	cr_assert(TIFFGetField(t, TIFFTAG_SAMPLEFORMAT, &count));
 	cr_assert_eq(count, SAMPLEFORMAT_UINT);
 	cr_assert(TIFFReadDirectory(t));
-	cr_assert_not(TIFFGetField(t, TIFFTAG_IMAGEDESCRIPTION, &text));
+	cr_assert(TIFFGetField(t, TIFFTAG_IMAGEDESCRIPTION, &text));
+	cr_assert_str_eq(text, "frame=44");
 	TIFFClose(t);
 	unlink(path);
 }
