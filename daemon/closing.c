@@ -17,6 +17,17 @@ struct reasons {
 	char text[REASONS_MAX][160];
 };
 
+static struct sink_start series_start(const struct collector *k)
+{
+	const struct series *s = &k->series;
+
+	return (struct sink_start){ .name = k->pipeline->config->series.name,
+		                    .first_known = s->first_known,
+		                    .first = s->first * s->rules.step + s->residue,
+		                    .frames = s->frames,
+		                    .expected_from = series_expected_from(s) };
+}
+
 void closing_begin(struct collector *k)
 {
 	if (k->begun)
@@ -28,7 +39,8 @@ void closing_begin(struct collector *k)
 	       k->pipeline->config->histogram.normalised.bins * sizeof *k->normalised_counts);
 	k->raw_tails = k->normalised_tails = (struct histogram_tails){ 0 };
 	collector_on_disk(k, true);
-	int err = sinks_begin(k->sinks, k->pipeline->config->series.name);
+	struct sink_start start = series_start(k);
+	int err = sinks_begin(k->sinks, &start);
 	collector_on_disk(k, false);
 	if (err == 0)
 		log_line(LOG_INFO, "series", "series begins path=%s", sinks_series_path(k->sinks));

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -174,6 +175,10 @@ int journal_open(struct journal *j, struct writer *w, int directory, const char 
 	j->can_allocate = true;
 	j->step = STEP_FIRST;
 	err = allocate_first(j);
+	/* Whoever recovers a series must know that it still runs. The kernel lets go of it at
+	 * our end, however that comes. */
+	if (!err && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		err = -EBUSY;
 	if (!err)
 		err = write_header(j, header);
 	if (!err)

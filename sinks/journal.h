@@ -32,8 +32,8 @@ struct journal {
 };
 
 /* Create `name` in `directory` and sync its header and the directory, without whose entry no
- * record would be found. Blocks. 0 or negative errno, the file then
- * removed. */
+ * record would be found; it stays locked (flock) while it is open. Blocks. 0 or negative errno, the
+ * file then removed. */
 int journal_open(struct journal *j, struct writer *w, int directory, const char *name,
                  const struct journal_header *header);
 

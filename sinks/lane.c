@@ -327,7 +327,22 @@ static int open_journal(struct lane *l, const struct lane_series *s)
 		                    .started_ns = s->started_ns,
 		                    .step = s->step,
 		                    .large = l->plan.large,
-		                    .packed = l->plan.packed };
+		                    .packed = l->plan.packed,
+		                    .window = s->window,
+		                    .display = s->display,
+		                    .window_low = s->window_low,
+		                    .window_high = s->window_high,
+		                    .source = l->config->product == PRODUCT_SOURCE,
+		                    .primary = l->primary,
+		                    .sink = l->index,
+		                    .first_known = s->start->first_known,
+		                    .from_protocol =
+		                            s->start->expected_from &&
+		                            strcmp(s->start->expected_from, "protocol") == 0,
+		                    .first = s->start->first,
+		                    .frames = s->start->frames,
+		                    .average = s->average,
+		                    .normalise = s->normalise };
 
 	snprintf(h.suffix, sizeof h.suffix, "%s", l->format->suffix ? l->format->suffix : "");
 	snprintf(h.folder, sizeof h.folder, "%s", s->name);

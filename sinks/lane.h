@@ -105,8 +105,10 @@ struct lane_series {
 	uint32_t number;
 	uint64_t started_ns;
 	uint64_t step;
+	const struct sink_start *start;
 	bool window, display; /* see format_file */
 	double window_low, window_high;
+	uint32_t average, normalise;
 	const char *version;
 	int error; /* why there is no folder */
 };

@@ -9,6 +9,15 @@
 
 #define RECORD_KIND_FRAME 1
 
+enum {
+	BIT_WINDOW = 1,
+	BIT_DISPLAY = 2,
+	BIT_SOURCE = 4,
+	BIT_PRIMARY = 8,
+	BIT_FIRST = 16,
+	BIT_PROTOCOL = 32
+};
+
 static const char magic[8] = { 'O', 'B', 'J', 'R', 'N', 'L', '0', '1' };
 
 static void put32(unsigned char *at, uint32_t v)
@@ -91,6 +100,17 @@ void journal_encode_header(unsigned char ret[JOURNAL_HEADER_BYTES], const struct
 	put64(ret + 56, h->step);
 	put32(ret + 64, h->large);
 	put32(ret + 68, h->packed);
+	put_double(ret + 344, h->window_low);
+	put_double(ret + 352, h->window_high);
+	put32(ret + 360, (h->window ? BIT_WINDOW : 0) | (h->display ? BIT_DISPLAY : 0) |
+	                         (h->source ? BIT_SOURCE : 0) | (h->primary ? BIT_PRIMARY : 0) |
+	                         (h->first_known ? BIT_FIRST : 0) |
+	                         (h->from_protocol ? BIT_PROTOCOL : 0));
+	put32(ret + 364, h->sink);
+	put64(ret + 368, h->first);
+	put64(ret + 376, h->frames);
+	put32(ret + 384, h->average);
+	put32(ret + 388, h->normalise);
 	memcpy(ret + 72, h->suffix, sizeof h->suffix);
 	memcpy(ret + 88, h->folder, sizeof h->folder);
 	seal(ret, JOURNAL_HEADER_BYTES);
@@ -100,6 +120,7 @@ bool journal_decode_header(struct journal_header *ret,
                            const unsigned char bytes[JOURNAL_HEADER_BYTES])
 {
 	struct journal_header h = { 0 };
+	uint32_t bits;
 
 	if (memcmp(bytes, magic, sizeof magic) != 0 || !is_sealed(bytes, JOURNAL_HEADER_BYTES) ||
 	    get32(bytes + 8) != JOURNAL_HEADER_BYTES || get32(bytes + 12) != JOURNAL_RECORD_BYTES)
@@ -114,6 +135,20 @@ bool journal_decode_header(struct journal_header *ret,
 	h.step = get64(bytes + 56);
 	h.large = get32(bytes + 64) != 0;
 	h.packed = get32(bytes + 68) != 0;
+	bits = get32(bytes + 360);
+	h.window_low = get_double(bytes + 344);
+	h.window_high = get_double(bytes + 352);
+	h.window = bits & BIT_WINDOW;
+	h.display = bits & BIT_DISPLAY;
+	h.source = bits & BIT_SOURCE;
+	h.primary = bits & BIT_PRIMARY;
+	h.first_known = bits & BIT_FIRST;
+	h.from_protocol = bits & BIT_PROTOCOL;
+	h.sink = get32(bytes + 364);
+	h.first = get64(bytes + 368);
+	h.frames = get64(bytes + 376);
+	h.average = get32(bytes + 384);
+	h.normalise = get32(bytes + 388);
 	memcpy(h.suffix, bytes + 72, sizeof h.suffix);
 	memcpy(h.folder, bytes + 88, sizeof h.folder);
 	if (h.suffix[sizeof h.suffix - 1] || h.folder[sizeof h.folder - 1])

@@ -17,7 +17,13 @@
  *   48  u64 started, ns     56  u64 step of numbers   64  u32 large files (BigTIFF)
  *   68  u32 frames are compressed
  *   72  char[16] file name suffix, 0-ended            88  char[256] series folder's name
- *   508 u32 CRC
+ *   344 f64 window's low and high                     360 u32 bits: 1 window, 2 display (format.h),
+ *                                                         4 source product, 8 the primary sink,
+ *                                                         16 the first number is known,
+ *                                                         32 it counts from the protocol
+ *   364 u32 index of the sink                         368 u64 first number
+ *   376 u64 frames expected, 0: not known             384 u32 frames averaged into one
+ *   388 u32 enum normalise                            508 u32 CRC
  * File i of the series is called <folder>_<i, six digits><suffix>.
  *
  * Record, JOURNAL_RECORD_BYTES:
@@ -41,6 +47,14 @@ struct journal_header {
 	uint64_t frame_bytes, head_bytes;
 	uint64_t started_ns, step;
 	bool large, packed;
+	bool window, display; /* see struct format_file */
+	double window_low, window_high;
+	bool source;   /* product: source */
+	bool primary;  /* the ledger is about this sink */
+	uint32_t sink; /* its index in the configuration */
+	bool first_known, from_protocol;
+	uint64_t first, frames; /* as struct sink_start */
+	uint32_t average, normalise;
 	char suffix[16];
 	char folder[JOURNAL_FOLDER_BYTES];
 };

@@ -175,7 +175,7 @@ static int write_lines(const struct report_source *s, const struct journal_view 
 		print_record(p.text, s, &r);
 	}
 	free(lines);
-	return part_commit(&p, false);
+	return part_commit(&p, s->replace);
 }
 
 int report_frames(const struct report_source *s, const char *name)

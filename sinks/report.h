@@ -17,6 +17,7 @@ struct report_source {
 	const struct lane_file *files; /* ended ones */
 	size_t file_count;
 	bool any_unfinished; /* among them */
+	bool replace;        /* an older report; else -EEXIST */
 };
 
 /* Write frames.csv (or sink-<n>.csv) from the journal: one line per frame number, ascending.

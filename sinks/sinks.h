@@ -147,10 +147,19 @@ const char *sinks_writer_summary(const struct sinks *s);
  * before. 0 or negative errno (-ENOMEM). */
 int sinks_lay_out(struct sinks *s, const struct sink_geometry *g);
 
+/* What is known of a series when it begins, for the journal: recovery leaves no number out. */
+struct sink_start {
+	const char *name;
+	bool first_known;
+	uint64_t first;            /* number, */
+	uint64_t frames;           /* so many from there; 0: not known */
+	const char *expected_from; /* who says so: "protocol", "config", "seen" */
+};
+
 /* Make the series folders, the journal and a manifest in state `running`. The running number is
  * the first free one, the same in every directory. 0, or negative errno after say(). After a
  * failure frames may be put all the same: they are settled as dropped (write, no_space). */
-int sinks_begin(struct sinks *s, const char *name);
+int sinks_begin(struct sinks *s, const struct sink_start *start);
 
 /* Folder of the running or last series, "" before the first; its number. */
 const char *sinks_series_path(const struct sinks *s);

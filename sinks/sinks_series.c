@@ -55,7 +55,7 @@ static void journal_name(const struct sinks *s, unsigned i, char name[32])
 		snprintf(name, 32, "journal-%u.bin", i);
 }
 
-static int begin_lane(struct sinks *s, unsigned i)
+static int begin_lane(struct sinks *s, const struct sink_start *start, unsigned i)
 {
 	const struct config_reduce *r = &s->config->reduce;
 	const struct folder_parent *parent = &s->parents[s->parent_of[i]];
@@ -70,6 +70,9 @@ static int begin_lane(struct sinks *s, unsigned i)
 		                      .number = s->number,
 		                      .started_ns = s->started_ns,
 		                      .step = s->config->series.step ? s->config->series.step : 1,
+		                      .start = start,
+		                      .average = r->average,
+		                      .normalise = r->normalise,
 		                      .window_low = r->window_low,
 		                      .window_high = r->window_high,
 		                      .version = s->program.version };
@@ -128,24 +131,25 @@ static void say_failed(struct sinks *s, const char *name, int error)
 	sinks_say(s, SINK_ERROR, text);
 }
 
-int sinks_begin(struct sinks *s, const char *name)
+int sinks_begin(struct sinks *s, const struct sink_start *start)
 {
 	int err, first = 0;
 
 	assert(s->laid_out && !s->running);
 	(void)writer_adopt(s->writer);
-	if (folder_clean_name(s->name, name)) {
+	if (folder_clean_name(s->name, start->name)) {
 		char text[320];
 
 		snprintf(text, sizeof text,
-		         "series name changed to %s: %.100s is none for a folder", s->name, name);
+		         "series name changed to %s: %.100s is none for a folder", s->name,
+		         start->name);
 		sinks_say(s, SINK_WARNING, text);
 	}
 	s->started_ns = writer_clock_ns(CLOCK_REALTIME);
 	s->now_ns = writer_clock_ns(CLOCK_MONOTONIC);
 	first = make_folders(s);
 	for (unsigned i = 0; i < s->lane_count; i++) {
-		err = begin_lane(s, i);
+		err = begin_lane(s, start, i);
 		first = first ? first : err;
 	}
 	s->running = true;

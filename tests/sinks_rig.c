@@ -226,7 +226,7 @@ void rig_begin(struct rig *r)
 	memset(r->reason, 0, sizeof r->reason);
 	r->put = r->released = r->durable = 0;
 	memset(&r->totals, 0, sizeof r->totals);
-	(void)sinks_begin(r->sinks, "wood");
+	(void)sinks_begin(r->sinks, &(struct sink_start){ .name = "wood" });
 }
 
 /* Sleep as the collector does, on the eventfd. */

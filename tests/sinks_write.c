@@ -146,7 +146,7 @@ int main(int argc, char **argv)
 	g.memory = &memory;
 	g.memory_count = 1;
 	if (!memory.at || sinks_open(&s, &c, &program, &callbacks, -1, why) ||
-	    sinks_lay_out(s, &g) || sinks_begin(s, "check"))
+	    sinks_lay_out(s, &g) || sinks_begin(s, &(struct sink_start){ .name = "check" }))
 		return 1;
 	for (uint64_t n = 0; n < frames; n++)
 		put(s, &g, memory.at, n + 100);

@@ -290,7 +290,7 @@ Test(sinks, a_name_that_is_none_is_made_one)
 {
 	rig_make(&rig, SINK_RAW);
 	cr_assert_eq(rig_open(&rig), 0);
-	cr_assert_eq(sinks_begin(rig.sinks, "../et,c/\xff x"), 0);
+	cr_assert_eq(sinks_begin(rig.sinks, &(struct sink_start){ .name = "../et,c/\xff x" }), 0);
 	cr_assert_not_null(strstr(sinks_series_path(rig.sinks), "/_._et_c__ x-0001"), "%s",
 	                   sinks_series_path(rig.sinks));
 	cr_assert_not_null(strstr(rig.said, "series name changed"));

@@ -156,7 +156,8 @@ Test(tiff, the_first_page_says_what_the_file_is)
 	cr_assert_not_null(t);
 	cr_assert(TIFFGetField(t, TIFFTAG_IMAGEDESCRIPTION, &text));
 	cr_assert_eq(strncmp(text, "ImageJ=1.11a\nimages=3\nframes=3\n", 31), 0, "%s", text);
-	cr_assert_not_null(strstr(text, "\nseries=wood-0001\nfirst_frame=42\nframe=42\nwindow=0,1.5\n"));
+	cr_assert_not_null(
+		strstr(text, "\nseries=wood-0001\nfirst_frame=42\nframe=42\nwindow=0,1.5\n"));
 	cr_assert(TIFFGetField(t, TIFFTAG_SOFTWARE, &text));
 	cr_assert_str_eq(text, "openbeam 1.2.3");
 	cr_assert(TIFFGetField(t, TIFFTAG_DATETIME, &text));

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/recover_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+void recover_say(struct recover *r, enum sink_say level, const char *format, ...)
+{
+	char text[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	r->result->troubles += level == SINK_ERROR;
+	if (r->options->say)
+		r->options->say(r->options->user, level, text);
+}
+
+/* ---- opening ---- */
+
+static const struct format *format_of(const struct journal_header *h)
+{
+	for (const struct format *const *f = formats; *f; f++)
+		if ((*f)->suffix && strcmp((*f)->suffix, h->suffix) == 0)
+			return *f;
+	return NULL;
+}
+
+/* Whether what the header says can be counted with. */
+static bool is_sane(const struct recover_lane *l)
+{
+	const struct journal_header *h = &l->view.header;
+	uint64_t pixels = (uint64_t)h->width * h->height;
+
+	if (h->suffix[0] && !l->format)
+		return false;
+	if (h->step == 0 || strchr(h->folder, '/') || h->folder[0] == '\0')
+		return false;
+	if (!l->format)
+		return true;
+	return h->type < PRODUCT_TYPE_COUNT && pixels > 0 && h->frame_bytes > 0 &&
+	       pixels <= UINT64_MAX / 8 &&
+	       h->frame_bytes == pixels * product_bytes((enum product_type)h->type) &&
+	       h->head_bytes == l->format->head_bytes;
+}
+
+/* Data files of a further sink may be in another directory. */
+static void open_data_folder(struct recover *r, struct recover_lane *l)
+{
+	const struct journal_header *h = &l->view.header;
+	const char *directory = recover_manifest_directory(r->manifest, h->sink);
+
+	if (h->primary || !directory) {
+		l->folder = dup(r->folder);
+		snprintf(l->path, sizeof l->path, "%s", r->path);
+		return;
+	}
+	snprintf(l->path, sizeof l->path, "%s", directory);
+	l->folder = open(l->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (l->folder < 0)
+		recover_say(r, SINK_ERROR, "sink %u: cannot open its folder %s: %s", h->sink,
+		            l->path, strerror(errno));
+}
+
+static int lock_journal(const struct recover *r, struct recover_lane *l, char why[512])
+{
+	l->journal_fd = openat(r->folder, l->journal, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (l->journal_fd < 0)
+		return -errno;
+	if (flock(l->journal_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	snprintf(why, 512, "%s: a running daemon still writes this series: end it first", r->path);
+	return -EBUSY;
+}
+
+static int read_journal(struct recover *r, struct recover_lane *l, char why[512])
+{
+	int err = journal_view_open(&l->view, r->folder, l->journal, UINT64_MAX);
+
+	if (err) {
+		snprintf(why, 512, "%s/%s: %s", r->path, l->journal,
+		         err == -EINVAL ? "is no journal of this version, or its header is damaged"
+		                        : strerror(-err));
+		return err;
+	}
+	l->format = format_of(&l->view.header);
+	l->shape = (struct sink_shape){ .width = l->view.header.width,
+		                        .height = l->view.header.height,
+		                        .type = (enum product_type)l->view.header.type,
+		                        .bytes = (size_t)l->view.header.frame_bytes };
+	if (is_sane(l))
+		return 0;
+	snprintf(why, 512, "%s/%s: its header makes no sense", r->path, l->journal);
+	return -EINVAL;
+}
+
+/* 1: there is no such journal. */
+static int open_lane(struct recover *r, const char *journal, const char *csv, char why[512])
+{
+	struct recover_lane *l = &r->lanes[r->lane_count];
+	int err;
+
+	*l = (struct recover_lane){ .journal_fd = -1, .folder = -1 };
+	snprintf(l->journal, sizeof l->journal, "%s", journal);
+	snprintf(l->csv, sizeof l->csv, "%s", csv);
+	err = lock_journal(r, l, why);
+	if (err == -ENOENT)
+		return 1;
+	if (err && err != -EBUSY)
+		snprintf(why, 512, "%s/%s: %s", r->path, l->journal, strerror(-err));
+	r->lane_count++;
+	if (!err)
+		err = read_journal(r, l, why);
+	if (!err)
+		open_data_folder(r, l);
+	return err;
+}
+
+static int open_lanes(struct recover *r, char why[512])
+{
+	int err = open_lane(r, "journal.bin", "frames.csv", why);
+
+	for (unsigned i = 0; i < CONFIG_SINKS_MAX && err >= 0; i++) {
+		char journal[32], csv[32];
+
+		if (r->lane_count == CONFIG_SINKS_MAX)
+			break;
+		snprintf(journal, sizeof journal, "journal-%u.bin", i);
+		snprintf(csv, sizeof csv, "sink-%u.csv", i);
+		err = open_lane(r, journal, csv, why);
+	}
+	return err < 0 ? err : 0;
+}
+
+static void close_lane(struct recover_lane *l)
+{
+	journal_view_close(&l->view);
+	for (size_t i = 0; i < l->file_count; i++)
+		free(l->files[i].places);
+	free(l->files);
+	free(l->order);
+	if (l->folder >= 0)
+		close(l->folder);
+	if (l->journal_fd >= 0)
+		close(l->journal_fd);
+}
+
+/* ---- the series ---- */
+
+static bool was_running(const struct recover *r)
+{
+	const char *state = json_string_value(json_object_get(r->manifest, "state"));
+
+	return !state || strcmp(state, "running") == 0;
+}
+
+static int finish_lane(struct recover *r, struct recover_lane *l)
+{
+	int err = recover_place(r, l), later;
+
+	if (err)
+		return err;
+	err = recover_files(r, l);
+	later = recover_ledger(r, l);
+	err = err ? err : later;
+	if (!later)
+		later = recover_report(r, l);
+	return err ? err : later;
+}
+
+static void count(struct recover *r)
+{
+	for (unsigned i = 0; i < r->lane_count; i++) {
+		const struct recover_lane *l = &r->lanes[i];
+		uint64_t lost = l->expected - l->written;
+
+		if (i > 0) {
+			r->result->further_lost += lost;
+			continue;
+		}
+		r->result->expected = l->expected;
+		r->result->written = l->written;
+		r->result->lost = lost;
+		r->result->crashed = l->crashed;
+	}
+}
+
+/* The daemon ended before its first frame could be durable. */
+static int finish_empty(struct recover *r)
+{
+	recover_say(r, SINK_WARNING,
+	            "%s: it was cut off before its journal began: no frame of it "
+	            "is durable",
+	            r->path);
+	return recover_manifest(r);
+}
+
+static int finish_series(struct recover *r)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < r->lane_count; i++) {
+		int later = finish_lane(r, &r->lanes[i]);
+
+		if (later)
+			recover_say(r, SINK_ERROR, "%s: recovery with %s failed: %s", r->path,
+			            r->lanes[i].journal, strerror(-later));
+		err = err ? err : later;
+	}
+	count(r);
+	if (!err)
+		err = recover_manifest(r);
+	if (!err)
+		err = disk_sync(r->options->io, r->folder);
+	return err;
+}
+
+static void close_all(struct recover *r)
+{
+	for (unsigned i = 0; i < r->lane_count; i++)
+		close_lane(&r->lanes[i]);
+	json_decref(r->manifest);
+	if (r->folder >= 0)
+		close(r->folder);
+}
+
+int recover_series(const char *path, const struct recover_options *o, struct recover_result *ret,
+                   char why[512])
+{
+	struct recover r = { .options = o, .result = ret, .path = path };
+	bool empty;
+	int err;
+
+	*ret = (struct recover_result){ 0 };
+	why[0] = '\0';
+	r.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r.folder < 0) {
+		err = -errno;
+		snprintf(why, 512, "%s: %s", path, strerror(-err));
+		return err;
+	}
+	r.manifest = recover_manifest_load(r.folder);
+	err = open_lanes(&r, why);
+	empty = r.lane_count == 0 || (err == -EINVAL && was_running(&r) && r.manifest);
+	if (r.lane_count == 0 && !r.manifest) {
+		err = -ENOENT;
+		snprintf(why, 512, "%s: no series here: neither a journal nor a manifest", path);
+	} else if (!err || (empty && err == -EINVAL && r.lanes[0].view.records == 0)) {
+		ret->cut_off = was_running(&r);
+		err = empty ? finish_empty(&r) : finish_series(&r);
+		if (err && why[0] == '\0')
+			snprintf(why, 512, "%s: %s", path, strerror(-err));
+	}
+	close_all(&r);
+	return err;
+}

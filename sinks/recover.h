@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SINKS_RECOVER_H
+#define SINKS_RECOVER_H
+
+#include "sinks/sinks.h"
+
+struct disk_io;
+
+/* Finish a series that was cut off by a crash, a kill or a power cut, from its journal: data files
+ * get their directories and final names with every durable frame, numbers without a record become
+ * dropped (crash), and the ledger, the reports and the manifest are made again.
+ *
+ * The journal is the only thing that is believed. It is never shortened but by what no record is,
+ * and only grows by the lost frames; everything else is written as .part and renamed, so that
+ * recovery may itself be cut off and run again. */
+
+struct recover_options {
+	const struct disk_io *io; /* NULL in the program */
+	const char *version;      /* of this program */
+	void *user;
+	/* One sentence: what was finished, what is lost, what is wrong. */
+	void (*say)(void *user, enum sink_say level, const char *text);
+};
+
+struct recover_result {
+	bool cut_off;          /* it was not ended by the daemon */
+	uint64_t expected;     /* numbers of the ledger, */
+	uint64_t written;      /* durable frames among them, */
+	uint64_t lost;         /* dropped or missing, */
+	uint64_t crashed;      /* those of them that have no record */
+	uint64_t further_lost; /* the same of further sinks */
+	unsigned finished;     /* files that got their final names now */
+	unsigned removed;      /* files without a durable frame */
+	unsigned troubles;     /* said as SINK_ERROR */
+};
+
+/* `path`: the series' folder. 0 when its ledger and its files agree again, else negative errno with
+ * why[]: -ENOENT (no series there), -EBUSY (a daemon still writes it), -EINVAL (the journal is
+ * none), or what an input or output failed with. One thread. */
+int recover_series(const char *path, const struct recover_options *o, struct recover_result *ret,
+                   char why[512]);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SINKS_RECOVER_PARTS_H
+#define SINKS_RECOVER_PARTS_H
+
+#include "sinks/format.h"
+#include "sinks/journal.h"
+#include "sinks/lane.h"
+#include "sinks/recover.h"
+
+#include <jansson.h>
+
+/* What the files of recovery share. */
+
+/* A data file by its records. */
+struct recover_file {
+	uint32_t index;
+	uint64_t frames;
+	struct format_place *places; /* [frames] */
+	uint64_t capacity;
+	bool usable;   /* it has its final name, */
+	bool finished; /* since now */
+};
+
+/* One sink of the series. */
+struct recover_lane {
+	char journal[32], csv[32]; /* file names */
+	int journal_fd;            /* locked; -1: none */
+	struct journal_view view;
+	const struct format *format; /* NULL: keeps no pixels */
+	struct sink_shape shape;
+	int folder; /* of its data files, -1: not found */
+	char path[4096];
+	struct recover_file *files; /* by index */
+	size_t file_count, file_capacity;
+	uint64_t *order; /* records by frame number [view.records] */
+	uint64_t expected, written, flagged, crashed;
+	uint64_t dropped[DROPPED_COUNT], missing[MISSING_COUNT];
+};
+
+struct recover {
+	const struct recover_options *options;
+	struct recover_result *result;
+	const char *path;
+	int folder;
+	json_t *manifest; /* NULL: none, or damaged */
+	struct recover_lane lanes[CONFIG_SINKS_MAX];
+	unsigned lane_count;
+};
+
+__attribute__((format(printf, 3, 4))) void recover_say(struct recover *r, enum sink_say level,
+                                                       const char *format, ...);
+
+/* Sort the records into files. 0, -ENOMEM, or -EINVAL when their places make no sense. */
+int recover_place(struct recover *r, struct recover_lane *l);
+
+/* Give every file of the lane its end and its final name, and remove those that no record names.
+ * 0 or the first error. */
+int recover_files(struct recover *r, struct recover_lane *l);
+
+/* Add to the journal what has no record, and count. Maps the journal anew. 0 or negative errno. */
+int recover_ledger(struct recover *r, struct recover_lane *l);
+
+/* Write the lane's CSV. */
+int recover_report(struct recover *r, struct recover_lane *l);
+
+/* The manifest as it was left, or NULL. */
+json_t *recover_manifest_load(int folder);
+
+/* Where the manifest says that sink `index` has its files; NULL: it does not. */
+const char *recover_manifest_directory(const json_t *manifest, unsigned index);
+
+/* Write the manifest of the finished series. */
+int recover_manifest(struct recover *r);
+
+#endif
