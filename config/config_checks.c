@@ -80,6 +80,25 @@ static void check_normalise(struct loading *l)
 		      "dark needs calibration.dark; give one, or set reduce.normalise to none");
 }
 
+static void check_rotation(struct loading *l)
+{
+	static const char *const keys[] = { "rotation.from_key", "rotation.start", "rotation.step",
+		                            NULL };
+	const struct config_rotation *r = &l->config.rotation;
+	const char *key = l->config.ingest.rotation_key;
+
+	if (!all_accepted(l, -1, keys))
+		return;
+	if (key[0] && (!r->start_auto || r->step != 0))
+		blame(l, -1, keys,
+		      "angles come from the key %s of each header, or are computed with "
+		      "rotation.start and rotation.step, not both; leave one out",
+		      key);
+	else if (r->start_auto && r->step != 0)
+		blame(l, -1, keys + 2, "%g degrees from which angle? It needs rotation.start",
+		      r->step);
+}
+
 static bool has_calibration(const struct loading *l)
 {
 	return l->config.calibration.dark[0] || l->config.calibration.flat[0];
@@ -245,6 +264,7 @@ void checks_run(struct loading *l)
 	check_frame(l);
 	check_bits(l);
 	check_curve(l);
+	check_rotation(l);
 	check_normalise(l);
 	check_source_type(l);
 	check_window(l);

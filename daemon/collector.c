@@ -14,6 +14,7 @@
 #include "daemon/relayout.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,7 @@ struct sink_frame collector_frame(struct slot *s)
 		.timestamp_ns = s->frame.timestamp_ns,
 		.received_ns = s->frame.received_ns,
 		.flags = s->frame.flags,
+		.rotation = s->frame.has_rotation ? s->frame.rotation : NAN,
 		.averaged = 1,
 		.reduced = s->reduced,
 		.source = s->source,

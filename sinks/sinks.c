@@ -387,6 +387,7 @@ static void fill_record(struct journal_record *r, const struct sink_frame *f)
 		                      .crc32c = d->reduced_crc32c,
 		                      .timestamp_ns = f->timestamp_ns,
 		                      .received_ns = f->received_ns,
+		                      .rotation = f->rotation,
 		                      .min = d->normalised.min,
 		                      .max = d->normalised.max,
 		                      .mean = d->normalised.mean,

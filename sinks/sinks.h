@@ -87,6 +87,7 @@ struct sink_frame {
 	uint64_t number;
 	uint64_t timestamp_ns, received_ns; /* timestamp 0: none */
 	uint32_t flags;                     /* enum frame_flag */
+	double rotation;                    /* degrees, by its sender; NaN: not said */
 	uint32_t averaged;                  /* frames in it */
 	const void *reduced, *source;
 	const struct reduction *reduction;
