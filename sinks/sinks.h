@@ -65,12 +65,16 @@ struct sink_geometry {
 	unsigned memory_count;
 };
 
-/* A calibration file as the manifest names it. */
+/* A calibration file as the manifest names it, and for sinks that store it the image: immutable
+ * until sinks_close(). */
 struct sink_calibration {
 	const char *role; /* "dark", "flat", "mask" */
 	const char *path;
 	uint32_t crc32c; /* of the file's bytes */
 	uint64_t bytes;
+	const float
+		*pixels; /* of the full frame, counts [height][width]; NULL: no sink stores it */
+	uint32_t width, height;
 };
 
 /* What the manifest says beyond the figures. Texts are borrowed until sinks_close(). */
