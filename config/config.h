@@ -121,7 +121,7 @@ struct config_sink {
 	uint64_t file_size;      /* bytes, 0: by frames_per_file */
 	enum direct_mode direct;
 	uint64_t sync_ns;
-	char *compression; /* "none" */
+	char *compression; /* "none", "bslz4" */
 	enum on_error on_error;
 };
 

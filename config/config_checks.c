@@ -259,6 +259,19 @@ static void check_file_size(struct loading *l, unsigned sink)
 		      "files end by file_size or by frames_per_file, not by both; leave one out");
 }
 
+static void check_compression(struct loading *l, unsigned sink)
+{
+	static const char *const keys[] = { ONE_SINK("compression"), ONE_SINK("format"), NULL };
+	const struct config_sink *s = &l->config.sinks[sink];
+
+	if (!all_accepted(l, (int)sink, keys))
+		return;
+	if (strcmp(s->compression, "none") != 0 && s->format != SINK_HDF5)
+		blame(l, (int)sink, keys,
+		      "%s needs format hdf5, files of format %s are not compressed", s->compression,
+		      config_choice("sinks.N.format", s->format));
+}
+
 void checks_run(struct loading *l)
 {
 	check_frame(l);
@@ -270,6 +283,8 @@ void checks_run(struct loading *l)
 	check_window(l);
 	check_average(l);
 	check_histograms(l);
-	for (unsigned i = 0; i < l->config.sink_count; i++)
+	for (unsigned i = 0; i < l->config.sink_count; i++) {
 		check_file_size(l, i);
+		check_compression(l, i);
+	}
 }

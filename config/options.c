@@ -129,7 +129,7 @@ static const struct option_choice direct_modes[] = {
 
 static const struct option_choice compressions[] = {
 	{ "none", 0, false },
-	{ "bslz4", 0, LATER },
+	{ "bslz4", 0, false },
 	{ NULL, 0, false },
 };
 
@@ -654,7 +654,8 @@ const struct option options[] = {
 	  SINK_MEMBER(compression),
 	  .choices = compressions,
 	  .fallback = "none",
-	  .help = "Of the pixels in the file." },
+	  .help = "Of the pixels in the file, with format hdf5. bslz4: bitshuffle and LZ4, HDF5 "
+	          "filter 32008; the workers do it." },
 	{ .path = OPTION_SINK ".on_error",
 	  .kind = OPTION_CHOICE,
 	  SINK_MEMBER(on_error),

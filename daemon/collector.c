@@ -94,6 +94,10 @@ struct sink_frame collector_frame(struct slot *s)
 		.averaged = 1,
 		.reduced = s->reduced,
 		.source = s->source,
+		.reduced_packed = s->reduced_packed_bytes ? s->reduced_packed : NULL,
+		.source_packed = s->source_packed_bytes ? s->source_packed : NULL,
+		.reduced_packed_bytes = s->reduced_packed_bytes,
+		.source_packed_bytes = s->source_packed_bytes,
 		.reduction = &s->reduction,
 		.owner = s,
 	};

@@ -515,6 +515,18 @@ void sinks_figures(const struct sinks *s, struct sink_figures *ret)
 		                      .write_ns_max = f.write_ns_max };
 }
 
+bool sinks_pack(const struct config *c, enum sink_product product)
+{
+	for (unsigned i = 0; i < c->sink_count; i++) {
+		const struct config_sink *s = &c->sinks[i];
+
+		if (s->format == SINK_HDF5 && s->product == product &&
+		    strcmp(s->compression, "bslz4") == 0)
+			return true;
+	}
+	return false;
+}
+
 bool sink_format_built(enum sink_format f)
 {
 	return format_find(f) != NULL;

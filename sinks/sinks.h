@@ -85,8 +85,9 @@ struct sink_program {
 	unsigned calibration_count;
 };
 
-/* One frame, handed over. Pixels must stay untouched until released(); they are 4096-byte
- * aligned and readable up to `bytes` rounded up to 4096. Everything else is copied. */
+/* One frame, handed over. Pixels must stay untouched until released(), packed ones likewise; they
+ * are 4096-byte aligned and readable up to their bytes rounded up to 4096. Everything else is
+ * copied. */
 struct sink_frame {
 	uint64_t number;
 	uint64_t timestamp_ns, received_ns; /* timestamp 0: none */
@@ -94,6 +95,8 @@ struct sink_frame {
 	double rotation;                    /* degrees, by its sender; NaN: not said */
 	uint32_t averaged;                  /* frames in it */
 	const void *reduced, *source;
+	const void *reduced_packed, *source_packed; /* kernels/pack.h; NULL: not sinks_pack() */
+	size_t reduced_packed_bytes, source_packed_bytes;
 	const struct reduction *reduction;
 	void *owner;
 };
@@ -129,6 +132,9 @@ struct sink_row {
 	const char *name, *summary;
 };
 extern const struct sink_row sink_rows[];
+
+/* Whether a sink stores this product compressed: frames must then come with it packed, too. */
+bool sinks_pack(const struct config *c, enum sink_product product);
 
 /* Bytes the sinks allocate for themselves beside the frames put (staging, journal), for the
  * memory ceiling. */

@@ -179,7 +179,10 @@ static const struct refusal {
 	{ "sinks: [{}, {format: stream}]\n", { "1:22: sinks.1.format: stream is not in this" } },
 	{ "sinks: [{every: 2}]\n", { "sinks.0.every: this key is not in this version" } },
 	{ "sinks: [{rate: }]\n", { "sinks.0.rate: this key is not in this version" } },
-	{ "sinks: [{compression: bslz4}]\n", { "bslz4 is not in this version; accepted: none" } },
+	{ "sinks: [{}, {compression: bslz4}]\n",
+	  { "1:27: sinks.1.compression: bslz4 needs format hdf5, files of format tiff are not" } },
+	{ "sinks: [{compression: gzip}]\n", { "sinks.0.compression: 'gzip' is none of its" } },
+	{ "sinks: [{format: hdf5, compression: bslz4}]\n", { "hdf5 is not in this version" } },
 	{ "series: {start: armed}\n", { "armed is not in this version" } },
 
 	/* keys together, at the place of one that was written */
