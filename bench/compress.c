@@ -2,42 +2,23 @@
 #include "bench/compress.h"
 
 #include "kernels/cpu.h"
-#include "kernels/shuffle.h"
+#include "kernels/pack.h"
 
 #include <errno.h>
-#include <lz4.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#define BLOCK_BYTES     8192              /* where the caller names none */
 #define PLAIN_BYTES_MAX ((size_t)1 << 30) /* of one block: LZ4's int and the u32 hold it */
 #define TOTAL_BYTES_MAX (SIZE_MAX / 16)   /* so that no bound overflows */
-#define HEADER_BYTES    12
 #define LENGTH_BYTES    4
 
-/* How bytes are cut; all in bytes. */
-struct cut {
-	size_t block, full_count, last, tail;
-};
-
-/* Where output goes. */
-struct writer {
-	uint8_t *at;
-	size_t room;
-};
-
-/* Compress one block. ret_bytes: of out used; 0 or negative errno. */
-typedef int block_fn(void *state, const uint8_t *in, size_t bytes, uint8_t *out, size_t room,
-                     size_t *ret_bytes);
-
-/* What compresses the blocks: level and context are zstd's. */
+/* What zstd compresses blocks with, and why one was not. */
 struct codec {
-	block_fn *block;
-	int level;
 	ZSTD_CCtx *context;
+	int level, err;
 };
 
 static void put_be32(uint8_t *at, uint32_t value)
@@ -52,259 +33,175 @@ static void put_le32(uint8_t *at, uint32_t value)
 		at[i] = (uint8_t)(value >> (8 * i));
 }
 
-static void put_header(uint8_t *at, size_t bytes, size_t block_bytes)
-{
-	put_be32(at, (uint32_t)((uint64_t)bytes >> 32));
-	put_be32(at + 4, (uint32_t)bytes);
-	put_be32(at + 8, (uint32_t)block_bytes);
-}
-
-static bool cut_shuffled(size_t bytes, unsigned element_bytes, size_t block_elements,
-                         struct cut *ret)
-{
-	struct cut c;
-
-	if (element_bytes != 1 && element_bytes != 2 && element_bytes != 4)
-		return false;
-	if (bytes > TOTAL_BYTES_MAX || bytes % element_bytes != 0 || block_elements % 8 != 0 ||
-	    block_elements > PLAIN_BYTES_MAX / 4)
-		return false;
-	c.block = block_elements ? block_elements * element_bytes : BLOCK_BYTES;
-	c.full_count = bytes / c.block;
-	c.tail = bytes % (8 * element_bytes);
-	c.last = bytes % c.block - c.tail;
-	*ret = c;
-	return true;
-}
-
-static bool cut_plain(size_t bytes, size_t block_bytes, struct cut *ret)
-{
-	struct cut c;
-
-	if (bytes > TOTAL_BYTES_MAX || block_bytes > PLAIN_BYTES_MAX)
-		return false;
-	c.block = block_bytes ? block_bytes : BLOCK_BYTES;
-	c.block = bytes < c.block ? bytes : c.block;
-	c.full_count = c.block ? bytes / c.block : 0;
-	c.last = c.block ? bytes % c.block : 0;
-	c.tail = 0;
-	*ret = c;
-	return true;
-}
-
-/* Room for all blocks, where the codec makes of one at most what bound() says. */
-static size_t bound_of(const struct cut *c, size_t (*bound)(size_t))
-{
-	size_t bytes = HEADER_BYTES + c->full_count * (LENGTH_BYTES + bound(c->block)) + c->tail;
-
-	return c->last ? bytes + LENGTH_BYTES + bound(c->last) : bytes;
-}
-
-static size_t lz4_bound(size_t bytes)
-{
-	return (size_t)LZ4_COMPRESSBOUND(bytes);
-}
-
 /* Stored where LZ4 does not shrink. */
 static size_t stored_bound(size_t bytes)
 {
 	return bytes;
 }
 
-static int lz4_block(void *state, const uint8_t *in, size_t bytes, uint8_t *out, size_t room,
-                     size_t *ret_bytes)
+static size_t zstd_block(void *state, void *out, size_t room, const void *in, size_t bytes)
 {
-	int capacity = room < INT32_MAX ? (int)room : INT32_MAX;
-	int got = LZ4_compress_default((const char *)in, (char *)out, (int)bytes, capacity);
-
-	(void)state;
-	if (got <= 0)
-		return -ENOSPC;
-	*ret_bytes = (size_t)got;
-	return 0;
-}
-
-static int zstd_block(void *state, const uint8_t *in, size_t bytes, uint8_t *out, size_t room,
-                      size_t *ret_bytes)
-{
-	const struct codec *codec = state;
+	struct codec *codec = state;
 	size_t got = ZSTD_compressCCtx(codec->context, out, room, in, bytes, codec->level);
 
-	if (ZSTD_isError(got))
-		return ZSTD_getErrorCode(got) == ZSTD_error_dstSize_tooSmall ? -ENOSPC : -ENOMEM;
-	*ret_bytes = got;
+	if (!ZSTD_isError(got))
+		return got;
+	if (ZSTD_getErrorCode(got) != ZSTD_error_dstSize_tooSmall)
+		codec->err = -ENOMEM;
 	return 0;
 }
 
 /* LZ4 is not given the room for a block that would not be shorter: it then says that none is
  * left, and the block is stored. */
-static int lz4_or_stored(void *state, const uint8_t *in, size_t bytes, uint8_t *out, size_t room,
-                         size_t *ret_bytes)
+static size_t lz4_or_stored(void *state, void *out, size_t room, const void *in, size_t bytes)
 {
-	if (lz4_block(state, in, bytes, out, room < bytes ? room : bytes - 1, ret_bytes) == 0)
-		return 0;
-	if (room < bytes)
-		return -ENOSPC;
+	size_t used = pack_lz4(state, out, room < bytes ? room : bytes - 1, in, bytes);
+
+	if (used > 0 || room < bytes)
+		return used;
 	memcpy(out, in, bytes);
-	*ret_bytes = bytes;
-	return 0;
+	return bytes;
 }
 
-/* A block behind its length. */
-static int write_block(struct writer *w, struct codec *codec, const uint8_t *in, size_t bytes)
+static bool shuffles(size_t bytes, unsigned element_bytes, size_t block_elements, struct pack *ret)
 {
-	size_t used = 0;
-	int err;
-
-	if (w->room < LENGTH_BYTES)
-		return -ENOSPC;
-	err = codec->block(codec, in, bytes, w->at + LENGTH_BYTES, w->room - LENGTH_BYTES, &used);
-	if (err)
-		return err;
-	put_be32(w->at, (uint32_t)used);
-	w->at += LENGTH_BYTES + used;
-	w->room -= LENGTH_BYTES + used;
-	return 0;
+	if (element_bytes != 1 && element_bytes != 2 && element_bytes != 4)
+		return false;
+	if (bytes > TOTAL_BYTES_MAX || bytes % element_bytes != 0 || block_elements % 8 != 0 ||
+	    block_elements > PLAIN_BYTES_MAX / 4)
+		return false;
+	*ret = (struct pack){ .element = element_bytes,
+		              .block_bytes = block_elements ? block_elements * element_bytes
+		                                            : PACK_BLOCK_BYTES,
+		              .shuffle = shuffle_for(cpu_detect()),
+		              .bound = pack_lz4_bound,
+		              .block = pack_lz4 };
+	return true;
 }
 
-/* element_bytes 0: blocks are not shuffled, and shuffled is not used. */
-static int write_blocks(struct writer *w, struct codec *codec, const struct cut *c,
-                        const uint8_t *in, unsigned element_bytes, uint8_t *shuffled)
+static int write_shuffled(struct pack *p, const void *in, size_t bytes, void *out, size_t room,
+                          size_t *ret_bytes)
 {
-	const struct shuffle_impl *shuffle = shuffle_for(cpu_detect());
+	size_t used;
 
-	for (size_t i = 0; i <= c->full_count; i++) {
-		size_t bytes = i < c->full_count ? c->block : c->last;
-		const uint8_t *block;
-		int err;
-
-		if (bytes == 0)
-			continue;
-		block = in + i * c->block;
-		if (element_bytes) {
-			shuffle->fn[element_bytes / 2](shuffled, block, bytes / element_bytes);
-			block = shuffled;
-		}
-		err = write_block(w, codec, block, bytes);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int compress_shuffled(const uint8_t *in, size_t bytes, unsigned element_bytes,
-                             const struct cut *c, struct codec *codec, uint8_t *out, size_t room,
-                             size_t *ret_bytes)
-{
-	struct writer w;
-	uint8_t *shuffled;
-	int err;
-
-	if (room < HEADER_BYTES)
-		return -ENOSPC;
-	put_header(out, bytes, bytes ? c->block : 0);
-	w = (struct writer){ out + HEADER_BYTES, room - HEADER_BYTES };
-	shuffled = malloc(c->block < bytes ? c->block : bytes + 1);
-	if (!shuffled)
+	p->shuffled = malloc(p->block_bytes < bytes ? p->block_bytes : bytes + 1);
+	if (!p->shuffled)
 		return -ENOMEM;
-	err = write_blocks(&w, codec, c, in, element_bytes, shuffled);
-	free(shuffled);
-	if (err)
-		return err;
-	if (w.room < c->tail)
+	used = pack_blocks(p, out, room, in, bytes);
+	free(p->shuffled);
+	if (used == 0)
 		return -ENOSPC;
-	if (c->tail)
-		memcpy(w.at, in + bytes - c->tail, c->tail);
-	*ret_bytes = (size_t)(w.at - out) + c->tail;
+	*ret_bytes = used;
 	return 0;
 }
 
 size_t compress_bslz4_bound(size_t bytes, unsigned element_bytes, size_t block_elements)
 {
-	struct cut c;
+	struct pack p;
 
-	return cut_shuffled(bytes, element_bytes, block_elements, &c) ? bound_of(&c, lz4_bound) : 0;
+	return shuffles(bytes, element_bytes, block_elements, &p) ? pack_blocks_bound(&p, bytes)
+	                                                          : 0;
 }
 
 int compress_bslz4(const void *in, size_t bytes, unsigned element_bytes, size_t block_elements,
                    void *out, size_t room, size_t *ret_bytes)
 {
-	struct codec codec = { .block = lz4_block };
-	struct cut c;
+	struct pack p;
 
-	if (!cut_shuffled(bytes, element_bytes, block_elements, &c))
+	if (!shuffles(bytes, element_bytes, block_elements, &p))
 		return -EINVAL;
-	return compress_shuffled(in, bytes, element_bytes, &c, &codec, out, room, ret_bytes);
+	return write_shuffled(&p, in, bytes, out, room, ret_bytes);
 }
 
 size_t compress_bszstd_bound(size_t bytes, unsigned element_bytes, size_t block_elements)
 {
-	struct cut c;
+	struct pack p;
 
-	if (!cut_shuffled(bytes, element_bytes, block_elements, &c))
+	if (!shuffles(bytes, element_bytes, block_elements, &p))
 		return 0;
-	return bound_of(&c, ZSTD_compressBound);
+	p.bound = ZSTD_compressBound;
+	return pack_blocks_bound(&p, bytes);
 }
 
 int compress_bszstd(const void *in, size_t bytes, unsigned element_bytes, size_t block_elements,
                     int level, void *out, size_t room, size_t *ret_bytes)
 {
-	struct codec codec = { .block = zstd_block, .level = level };
-	struct cut c;
+	struct codec codec = { .level = level };
+	struct pack p;
 	int err;
 
-	if (!cut_shuffled(bytes, element_bytes, block_elements, &c))
+	if (!shuffles(bytes, element_bytes, block_elements, &p))
 		return -EINVAL;
 	codec.context = ZSTD_createCCtx();
 	if (!codec.context)
 		return -ENOMEM;
-	err = compress_shuffled(in, bytes, element_bytes, &c, &codec, out, room, ret_bytes);
+	p.block = zstd_block;
+	p.state = &codec;
+	err = write_shuffled(&p, in, bytes, out, room, ret_bytes);
 	ZSTD_freeCCtx(codec.context);
-	return err;
+	return codec.err ? codec.err : err;
+}
+
+/* No bytes have no block: any length will do. */
+static bool stores(size_t bytes, size_t block_bytes, struct pack *ret)
+{
+	size_t block = block_bytes ? block_bytes : PACK_BLOCK_BYTES;
+
+	if (bytes > TOTAL_BYTES_MAX || block_bytes > PLAIN_BYTES_MAX)
+		return false;
+	*ret = (struct pack){ .block_bytes = bytes && bytes < block ? bytes : block,
+		              .bound = stored_bound,
+		              .block = lz4_or_stored };
+	return true;
 }
 
 size_t compress_lz4_hdf5_bound(size_t bytes, size_t block_bytes)
 {
-	struct cut c;
+	struct pack p;
 
-	return cut_plain(bytes, block_bytes, &c) ? bound_of(&c, stored_bound) : 0;
+	return stores(bytes, block_bytes, &p) ? pack_blocks_bound(&p, bytes) : 0;
 }
 
 int compress_lz4_hdf5(const void *in, size_t bytes, size_t block_bytes, void *out, size_t room,
                       size_t *ret_bytes)
 {
-	struct codec codec = { .block = lz4_or_stored };
-	struct writer w;
-	struct cut c;
-	int err;
+	struct pack p;
+	size_t used;
 
-	if (!cut_plain(bytes, block_bytes, &c))
+	if (!stores(bytes, block_bytes, &p))
 		return -EINVAL;
-	if (room < HEADER_BYTES)
+	used = pack_blocks(&p, out, room, in, bytes);
+	if (used == 0)
 		return -ENOSPC;
-	put_header(out, bytes, c.block);
-	w = (struct writer){ (uint8_t *)out + HEADER_BYTES, room - HEADER_BYTES };
-	err = write_blocks(&w, &codec, &c, in, 0, NULL);
-	if (!err)
-		*ret_bytes = (size_t)(w.at - (uint8_t *)out);
-	return err;
+	*ret_bytes = used;
+	return 0;
+}
+
+static int write_lz4(const void *in, size_t bytes, void *out, size_t room, size_t *ret_bytes)
+{
+	size_t used = pack_lz4(NULL, out, room, in, bytes);
+
+	if (used == 0)
+		return -ENOSPC;
+	*ret_bytes = used;
+	return 0;
 }
 
 size_t compress_lz4_block_bound(size_t bytes)
 {
-	return bytes <= PLAIN_BYTES_MAX ? lz4_bound(bytes) : 0;
+	return bytes <= PLAIN_BYTES_MAX ? pack_lz4_bound(bytes) : 0;
 }
 
 int compress_lz4_block(const void *in, size_t bytes, void *out, size_t room, size_t *ret_bytes)
 {
 	if (bytes > PLAIN_BYTES_MAX)
 		return -EINVAL;
-	return lz4_block(NULL, in, bytes, out, room, ret_bytes);
+	return write_lz4(in, bytes, out, room, ret_bytes);
 }
 
 size_t compress_lz4_bsread_bound(size_t bytes)
 {
-	return bytes <= PLAIN_BYTES_MAX ? LENGTH_BYTES + lz4_bound(bytes) : 0;
+	return bytes <= PLAIN_BYTES_MAX ? LENGTH_BYTES + pack_lz4_bound(bytes) : 0;
 }
 
 int compress_lz4_bsread(const void *in, size_t bytes, bool big_endian, void *out, size_t room,
@@ -319,7 +216,7 @@ int compress_lz4_bsread(const void *in, size_t bytes, bool big_endian, void *out
 	if (room < LENGTH_BYTES)
 		return -ENOSPC;
 	(big_endian ? put_be32 : put_le32)(at, (uint32_t)bytes);
-	err = lz4_block(NULL, in, bytes, at + LENGTH_BYTES, room - LENGTH_BYTES, &used);
+	err = write_lz4(in, bytes, at + LENGTH_BYTES, room - LENGTH_BYTES, &used);
 	if (!err)
 		*ret_bytes = LENGTH_BYTES + used;
 	return err;

@@ -59,6 +59,8 @@ struct config_ingest {
 	uint64_t buffer;      /* bytes */
 	enum overload overload;
 	uint64_t assembly_timeout_ns;
+	char *rotation_key; /* rotation.from_key: where a frame's header has its angle; "": nowhere
+	                     */
 	enum curve_role curve_role;
 	char *secret_key_file;
 	char *server_key_file;
@@ -77,6 +79,12 @@ struct config_series {
 	uint64_t idle_end_ns;
 	uint64_t end_grace_ns;
 	uint64_t end_timeout_ns;
+};
+
+/* Angles by frame number; ingest.rotation_key is for those that frames bring. */
+struct config_rotation {
+	bool start_auto;    /* not given: no angle is computed */
+	double start, step; /* degrees */
 };
 
 struct config_calibration {
@@ -113,7 +121,7 @@ struct config_sink {
 	uint64_t file_size;      /* bytes, 0: by frames_per_file */
 	enum direct_mode direct;
 	uint64_t sync_ns;
-	char *compression; /* "none" */
+	char *compression; /* "none", "bslz4" */
 	enum on_error on_error;
 };
 
@@ -135,6 +143,7 @@ struct config_daemon {
 struct config {
 	struct config_ingest ingest;
 	struct config_series series;
+	struct config_rotation rotation;
 	struct config_calibration calibration;
 	struct config_reduce reduce;
 	struct config_histogram histogram;

@@ -80,6 +80,25 @@ static void check_normalise(struct loading *l)
 		      "dark needs calibration.dark; give one, or set reduce.normalise to none");
 }
 
+static void check_rotation(struct loading *l)
+{
+	static const char *const keys[] = { "rotation.from_key", "rotation.start", "rotation.step",
+		                            NULL };
+	const struct config_rotation *r = &l->config.rotation;
+	const char *key = l->config.ingest.rotation_key;
+
+	if (!all_accepted(l, -1, keys))
+		return;
+	if (key[0] && (!r->start_auto || r->step != 0))
+		blame(l, -1, keys,
+		      "angles come from the key %s of each header, or are computed with "
+		      "rotation.start and rotation.step, not both; leave one out",
+		      key);
+	else if (r->start_auto && r->step != 0)
+		blame(l, -1, keys + 2, "%g degrees from which angle? It needs rotation.start",
+		      r->step);
+}
+
 static bool has_calibration(const struct loading *l)
 {
 	return l->config.calibration.dark[0] || l->config.calibration.flat[0];
@@ -240,16 +259,32 @@ static void check_file_size(struct loading *l, unsigned sink)
 		      "files end by file_size or by frames_per_file, not by both; leave one out");
 }
 
+static void check_compression(struct loading *l, unsigned sink)
+{
+	static const char *const keys[] = { ONE_SINK("compression"), ONE_SINK("format"), NULL };
+	const struct config_sink *s = &l->config.sinks[sink];
+
+	if (!all_accepted(l, (int)sink, keys))
+		return;
+	if (strcmp(s->compression, "none") != 0 && s->format != SINK_HDF5)
+		blame(l, (int)sink, keys,
+		      "%s needs format hdf5, files of format %s are not compressed", s->compression,
+		      config_choice("sinks.N.format", s->format));
+}
+
 void checks_run(struct loading *l)
 {
 	check_frame(l);
 	check_bits(l);
 	check_curve(l);
+	check_rotation(l);
 	check_normalise(l);
 	check_source_type(l);
 	check_window(l);
 	check_average(l);
 	check_histograms(l);
-	for (unsigned i = 0; i < l->config.sink_count; i++)
+	for (unsigned i = 0; i < l->config.sink_count; i++) {
 		check_file_size(l, i);
+		check_compression(l, i);
+	}
 }

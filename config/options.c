@@ -129,7 +129,7 @@ static const struct option_choice direct_modes[] = {
 
 static const struct option_choice compressions[] = {
 	{ "none", 0, false },
-	{ "bslz4", 0, LATER },
+	{ "bslz4", 0, false },
 	{ NULL, 0, false },
 };
 
@@ -159,6 +159,9 @@ const struct option_section option_sections[] = {
 	{ "ingest.curve", "Encryption and authentication of the ZeroMQ connection." },
 	{ "series",
 	  "What a series is: where it begins and ends, and how frame numbers may behave." },
+	{ "rotation",
+	  "The angle of each frame, of a scan that turns the sample: from its header, or by its "
+	  "number. It goes to frames.csv." },
 	{ "calibration",
 	  "TIFF images of the full frame's size; of a file with several pages the mean is taken. "
 	  "Counts are what is stored; tags that re-map values are ignored." },
@@ -424,6 +427,30 @@ const struct option options[] = {
 	  .help = "Silence that ends a series of a protocol whose end message never came. A series "
 	          "that was announced waits for its first frame as long as it takes." },
 
+	{ .path = "rotation.from_key",
+	  .kind = OPTION_TEXT,
+	  MEMBER(ingest.rotation_key),
+	  .high = 255,
+	  .fallback = "\"\"",
+	  .help = "Key of the angle, in degrees, in the header of each frame: a number, or a text "
+	          "that "
+	          "is one. A dot leads into an object: image_attributes.angle, "
+	          "addJsonHeader.angle. Read of array-1.0, sls, stins and odin-live, and of the "
+	          "image appendix of dectris-v1. Empty: none." },
+	{ .path = "rotation.start",
+	  .kind = OPTION_REAL,
+	  .flags = OPTION_AUTO,
+	  MEMBER(rotation.start),
+	  ALSO(rotation.start_auto),
+	  .fallback = "auto",
+	  .help = "Or computed: angle of the first frame. auto: none is computed." },
+	{ .path = "rotation.step",
+	  .kind = OPTION_REAL,
+	  MEMBER(rotation.step),
+	  .unit = "degrees",
+	  .fallback = "0.0",
+	  .help = "And from one frame number to the next, a lost one too." },
+
 	{ .path = "calibration.dark",
 	  .kind = OPTION_TEXT,
 	  MEMBER(calibration.dark),
@@ -627,7 +654,8 @@ const struct option options[] = {
 	  SINK_MEMBER(compression),
 	  .choices = compressions,
 	  .fallback = "none",
-	  .help = "Of the pixels in the file." },
+	  .help = "Of the pixels in the file, with format hdf5. bslz4: bitshuffle and LZ4, HDF5 "
+	          "filter 32008; the workers do it." },
 	{ .path = OPTION_SINK ".on_error",
 	  .kind = OPTION_CHOICE,
 	  SINK_MEMBER(on_error),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/averaging.h"
 #include "daemon/collector.h"
+#include "daemon/packing.h"
 #include "daemon/pipeline.h"
 #include "kernels/mean.h"
 
@@ -20,6 +21,7 @@ static void put_page(struct collector *k)
 
 	reduce_mean(&l->plan, l->scratch[l->workers], &job, &s->reduction.clipped,
 	            &s->reduction.reduced_crc32c);
+	packing_reduced(l, l->scratch[l->workers], s);
 	f = collector_frame(s);
 	f.averaged = a->frames;
 	a->pending = NULL;

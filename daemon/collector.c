@@ -14,6 +14,7 @@
 #include "daemon/relayout.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,9 +90,14 @@ struct sink_frame collector_frame(struct slot *s)
 		.timestamp_ns = s->frame.timestamp_ns,
 		.received_ns = s->frame.received_ns,
 		.flags = s->frame.flags,
+		.rotation = s->frame.has_rotation ? s->frame.rotation : NAN,
 		.averaged = 1,
 		.reduced = s->reduced,
 		.source = s->source,
+		.reduced_packed = s->reduced_packed_bytes ? s->reduced_packed : NULL,
+		.source_packed = s->source_packed_bytes ? s->source_packed : NULL,
+		.reduced_packed_bytes = s->reduced_packed_bytes,
+		.source_packed_bytes = s->source_packed_bytes,
 		.reduction = &s->reduction,
 		.owner = s,
 	};

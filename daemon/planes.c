@@ -21,6 +21,25 @@ struct images {
 	struct image dark, flat, mask;
 };
 
+/* Dark and flat that reduce.normalise asks for; a mask always counts. */
+static bool applies_dark(const struct config *c)
+{
+	return c->reduce.normalise != NORMALISE_NONE;
+}
+
+static bool applies_flat(const struct config *c)
+{
+	return applies_dark(c) && c->reduce.normalise != NORMALISE_DARK;
+}
+
+static bool stores_calibration(const struct config *c)
+{
+	for (unsigned i = 0; i < c->sink_count; i++)
+		if (c->sinks[i].format == SINK_HDF5)
+			return true;
+	return false;
+}
+
 __attribute__((format(printf, 3, 4))) static int fail(struct planes *p, int err, const char *format,
                                                       ...)
 {
@@ -57,8 +76,28 @@ static int file_checksum(const char *path, uint64_t *ret_bytes, uint32_t *ret_cr
 	return err;
 }
 
+/* A copy of what was read last: the planes are of the region only. */
+static int keep_image(struct planes *p, const struct image *i)
+{
+	struct sink_calibration *file = &p->files[p->file_count - 1];
+	size_t bytes = (size_t)i->width * i->height * sizeof *i->pixels;
+	float *kept = huge_alloc(bytes);
+
+	if (!kept)
+		return fail(p, -ENOMEM, "calibration.%s: no memory to keep %s, %zu bytes",
+		            file->role, file->path, bytes);
+	memcpy(kept, i->pixels, bytes);
+	p->kept[p->file_count - 1] = kept;
+	p->bytes += bytes;
+	file->pixels = kept;
+	file->width = i->width;
+	file->height = i->height;
+	return 0;
+}
+
 /* Read one image, if there is one to read, and hold its size against what is known. */
-static int read_image(struct planes *p, const char *role, const char *path, struct image *ret)
+static int read_image(struct planes *p, const char *role, const char *path, bool keep,
+                      struct image *ret)
 {
 	struct sink_calibration *file = &p->files[p->file_count];
 	int err;
@@ -85,23 +124,31 @@ static int read_image(struct planes *p, const char *role, const char *path, stru
 		p->height = ret->height;
 		p->size_from = path;
 	}
-	return 0;
+	return keep ? keep_image(p, ret) : 0;
 }
 
 static int read_images(struct planes *p, const struct config *c, struct images *ret)
 {
 	const struct config_calibration *files = &c->calibration;
-	bool dark = c->reduce.normalise != NORMALISE_NONE;
-	bool flat = dark && c->reduce.normalise != NORMALISE_DARK;
+	bool keep = stores_calibration(c);
 	int err = 0;
 
-	if (dark)
-		err = read_image(p, "dark", files->dark, &ret->dark);
-	if (err == 0 && flat)
-		err = read_image(p, "flat", files->flat, &ret->flat);
+	if (keep || applies_dark(c))
+		err = read_image(p, "dark", files->dark, keep, &ret->dark);
+	if (err == 0 && (keep || applies_flat(c)))
+		err = read_image(p, "flat", files->flat, keep, &ret->flat);
 	if (err == 0)
-		err = read_image(p, "mask", files->mask, &ret->mask);
+		err = read_image(p, "mask", files->mask, keep, &ret->mask);
 	return err;
+}
+
+/* Let go of what is stored but not applied. */
+static void leave_out(const struct config *c, struct images *i)
+{
+	if (!applies_dark(c))
+		image_done(&i->dark);
+	if (!applies_flat(c))
+		image_done(&i->flat);
 }
 
 /* What is not in the region counts for nothing, bad pixels neither. */
@@ -135,7 +182,7 @@ static int make_planes(struct planes *p, const struct config *c, struct images *
 	p->gain = huge_alloc(bytes);
 	if (!p->offset || !p->gain)
 		return fail(p, -ENOMEM, "no memory for two calibration planes of %zu bytes", bytes);
-	p->bytes = 2 * bytes;
+	p->bytes += 2 * bytes;
 	p->bad = coefficients(p->offset, p->gain, i->dark.pixels, i->flat.pixels, i->mask.pixels,
 	                      scale, pixels);
 	if (p->bad == pixels && scale)
@@ -160,6 +207,7 @@ static int make_planes(struct planes *p, const struct config *c, struct images *
 static void note_what_is_not_done(struct planes *p, const struct config *c)
 {
 	bool given = c->calibration.dark[0] || c->calibration.flat[0];
+	bool stored = stores_calibration(c);
 
 	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !given)
 		snprintf(p->note, sizeof p->note,
@@ -167,8 +215,12 @@ static void note_what_is_not_done(struct planes *p, const struct config *c)
 		         "reduce.normalise none");
 	if (c->reduce.normalise == NORMALISE_NONE && given)
 		snprintf(p->note, sizeof p->note,
-		         "reduce.normalise is none: calibration.dark and calibration.flat are not "
-		         "used");
+		         "reduce.normalise is none: calibration.dark and calibration.flat are %s",
+		         stored ? "only stored with the frames, not applied to them" : "not used");
+	if (c->reduce.normalise == NORMALISE_DARK && c->calibration.flat[0] && stored)
+		snprintf(p->note, sizeof p->note,
+		         "reduce.normalise is dark: calibration.flat is only stored with the "
+		         "frames, not applied to them");
 }
 
 int planes_open(struct planes *p, const struct config *c)
@@ -183,7 +235,8 @@ int planes_open(struct planes *p, const struct config *c)
 		p->size_from = "ingest.frame";
 	}
 	err = read_images(p, c, &images);
-	if (err == 0 && p->file_count > 0)
+	leave_out(c, &images);
+	if (err == 0 && (images.dark.pixels || images.flat.pixels || images.mask.pixels))
 		err = make_planes(p, c, &images);
 	if (err == 0 && p->file_count == 0)
 		p->width = p->height = 0;
@@ -206,5 +259,7 @@ void planes_close(struct planes *p)
 {
 	free(p->offset);
 	free(p->gain);
+	for (unsigned i = 0; i < 3; i++)
+		free(p->kept[i]);
 	*p = (struct planes){ 0 };
 }

@@ -401,6 +401,13 @@ int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, char *
 		snprintf(why, 400, "ingest.protocol: %s is not in this version", c->protocol);
 		return -EINVAL;
 	}
+	if (c->rotation_key[0] && !r->protocol->has_keys) {
+		snprintf(why, 400,
+		         "rotation.from_key: frames of %s come without a header of keys; use "
+		         "rotation.start and rotation.step",
+		         c->protocol);
+		return -EINVAL;
+	}
 	if (endpoint_count > SOURCES_MAX) {
 		snprintf(why, 400, "ingest.endpoints: at most %d are taken with %s", SOURCES_MAX,
 		         c->protocol);

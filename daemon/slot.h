@@ -21,6 +21,8 @@ struct slot {
 	struct hold hold;       /* from READY until the worker is done with the message */
 	const void *raw;        /* the pixels in it, as they came; NULL: one part for each port */
 	void *reduced, *source; /* [frame of the product], 4096-byte aligned; source may be NULL */
+	void *reduced_packed, *source_packed; /* the same compressed, likewise; NULL: not wanted */
+	size_t reduced_packed_bytes, source_packed_bytes;
 	uint32_t *raw_counts, *normalised_counts; /* histograms of this frame [bins] */
 	struct reduction reduction;
 	struct frame frame; /* as received; its pixels are `raw` */

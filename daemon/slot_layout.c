@@ -2,9 +2,11 @@
 #include "daemon/slot_layout.h"
 #include "daemon/expand.h"
 #include "daemon/huge.h"
+#include "daemon/packing.h"
 #include "daemon/region.h"
 #include "ingest/assembly.h"
 #include "kernels/mean.h"
+#include "kernels/pack.h"
 
 #include <errno.h>
 #include <math.h>
@@ -270,6 +272,14 @@ static struct sink_geometry geometry_of(const struct reduce_plan *p, bool source
 	return g;
 }
 
+/* Sinks read whole pages of it. */
+static size_t packed_room(const struct config *c, enum sink_product product,
+                          const struct sink_shape *s)
+{
+	return sinks_pack(c, product) ? round_up(pack_bound(s->bytes, product_bytes(s->type)), PAGE)
+	                              : 0;
+}
+
 /* ---- the budget ---- */
 
 static size_t slot_bytes_of(const struct layout *l)
@@ -277,6 +287,7 @@ static size_t slot_bytes_of(const struct layout *l)
 	size_t counts = (size_t)l->plan.raw_bins.bins + l->plan.normalised_bins.bins;
 
 	return round_up(l->geometry.reduced.bytes, PAGE) + round_up(source_bytes(&l->plan), PAGE) +
+	       l->reduced_packed_room + l->source_packed_room +
 	       round_up(counts * sizeof(uint32_t), PAGE);
 }
 
@@ -307,6 +318,7 @@ static int share_out(struct layout *l, const struct layout_needs *n, char why[32
 		l->plan.hand = b->expanded; /* the whole hand is decompressed, then reduced */
 		worker_bytes = n->workers * expand_bytes(l, b->expanded);
 	}
+	worker_bytes += (n->workers + l->plan.averaged) * packing_bytes(l);
 	if (l->shape.port_columns)
 		piece_bytes = assembly_open_most(buffer, b->frame_bytes) * b->frame_bytes;
 	l->sums_bytes = l->plan.averaged ? (size_t)l->plan.width * l->plan.height *
@@ -361,6 +373,8 @@ int layout_plan(struct layout *l, const struct layout_needs *needs, const struct
 		return -EINVAL;
 	}
 	l->geometry = geometry_of(&l->plan, wants_source(needs->config));
+	l->reduced_packed_room = packed_room(needs->config, PRODUCT_REDUCED, &l->geometry.reduced);
+	l->source_packed_room = packed_room(needs->config, PRODUCT_SOURCE, &l->geometry.source);
 	l->expanded_bytes = largest_bytes(&l->plan, shape);
 	if (has_mask(needs, shape)) {
 		l->mask = needs->detector->mask;
@@ -377,19 +391,27 @@ static unsigned parts_of(const struct layout *l)
 	return l->shape.port_columns ? l->shape.port_columns * l->shape.port_rows : 1;
 }
 
+/* The next `bytes` at *at; NULL where there are none. */
+static void *take(char **at, size_t bytes)
+{
+	void *taken = bytes ? *at : NULL;
+
+	*at += bytes;
+	return taken;
+}
+
 static void place_slots(struct layout *l)
 {
-	size_t reduced = round_up(l->geometry.reduced.bytes, PAGE);
-	size_t source = round_up(source_bytes(&l->plan), PAGE);
-
 	for (unsigned i = 0; i < l->slot_count; i++) {
 		char *at = (char *)l->memory + i * l->budget.slot_bytes;
 		struct slot *s = &l->slots[i];
 
 		s->home = i / l->slots_per_receiver;
-		s->reduced = at;
-		s->source = source ? at + reduced : NULL;
-		s->raw_counts = (uint32_t *)(void *)(at + reduced + source);
+		s->reduced = take(&at, round_up(l->geometry.reduced.bytes, PAGE));
+		s->source = take(&at, round_up(source_bytes(&l->plan), PAGE));
+		s->reduced_packed = take(&at, l->reduced_packed_room);
+		s->source_packed = take(&at, l->source_packed_room);
+		s->raw_counts = (uint32_t *)(void *)at;
 		s->normalised_counts = s->raw_counts + l->plan.raw_bins.bins;
 		s->hold.room = parts_of(l);
 		s->hold.parts = l->parts + (size_t)i * s->hold.room;
@@ -423,6 +445,8 @@ static int make_scratch(struct layout *l)
 {
 	size_t bytes = round_up(l->plan.scratch_bytes + 64, 64);
 
+	l->pack_from = bytes;
+	bytes = round_up(bytes + packing_bytes(l), 64);
 	l->decompress_from = bytes;
 	if (l->budget.expanded)
 		bytes += expand_bytes(l, l->budget.expanded);

@@ -64,9 +64,12 @@ struct layout {
 	const uint8_t *mask; /* of the detector, until layout_open(); NULL: none */
 	float *gain;         /* with the detector's bad pixels; NULL: the planes' */
 	size_t gain_bytes;
-	size_t expanded_bytes;  /* of one decompressed frame */
-	size_t decompress_from; /* in a worker's scratch: decompressor, then the frames */
-	void *memory;           /* of all slots */
+	size_t reduced_packed_room; /* bytes of a slot for the product compressed, whole pages; */
+	size_t source_packed_room;  /* 0: no sink takes it so */
+	size_t pack_from;           /* in a thread's scratch: what compressing needs */
+	size_t expanded_bytes;      /* of one decompressed frame */
+	size_t decompress_from;     /* in a worker's scratch: decompressor, then the frames */
+	void *memory;               /* of all slots */
 	size_t memory_bytes;
 	struct sink_memory *pieces; /* for the sinks; a slot lies in one piece */
 	unsigned piece_count;

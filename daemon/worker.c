@@ -5,6 +5,7 @@
  * While the layout changes every ring is empty, so a worker never holds a slot of an old one. */
 #include "daemon/worker.h"
 #include "daemon/expand.h"
+#include "daemon/packing.h"
 #include "daemon/pipeline.h"
 #include "ingest/shm_map.h"
 
@@ -124,6 +125,21 @@ static void free_payloads(struct receiver *r, struct slot *const *slots, unsigne
 	bell_ring(&r->bell);
 }
 
+/* Of an average the collector makes the page. */
+static void pack(struct worker *w, const struct layout *l, struct slot *const *slots,
+                 unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct slot *s = slots[i];
+
+		if (s->why)
+			continue;
+		if (!l->plan.averaged)
+			packing_reduced(l, l->scratch[w->index], s);
+		packing_source(l, l->scratch[w->index], s);
+	}
+}
+
 static void process(struct worker *w, const struct hand *h)
 {
 	struct pipeline *p = w->pipeline;
@@ -139,10 +155,14 @@ static void process(struct worker *w, const struct hand *h)
 		slots[frames++] = e->slot;
 	}
 	/* acquire pairs with the collector's store: a claimed frame was published after it. */
+	const struct layout *l = atomic_load_explicit(&p->layout, memory_order_acquire);
+
 	if (frames > 0 && !abort)
-		reduce(w, atomic_load_explicit(&p->layout, memory_order_acquire), slots, frames);
+		reduce(w, l, slots, frames);
 	if (frames > 0)
 		free_payloads(h->receiver, slots, frames);
+	if (frames > 0 && !abort)
+		pack(w, l, slots, frames);
 	for (unsigned i = 0; i < h->count; i++)
 		sequence_done(&h->receiver->ring, h->first + i);
 	bell_ring(&p->collect);

@@ -10,6 +10,7 @@
 struct decoder {
 	struct header header;                    /* first: fields.h */
 	uint64_t frame_limit;                    /* bytes */
+	const char *rotation_key;                /* the configuration's */
 	uint32_t width, height;                  /* configured, 0: not */
 	const struct pixel_format *pixel_format; /* NULL: the header's type counts */
 };
@@ -192,6 +193,7 @@ int array10_open(struct decoder **ret, const struct config_ingest *c, char why[1
 	if (!d)
 		return -ENOMEM;
 	d->frame_limit = c->frame_limit;
+	d->rotation_key = c->rotation_key;
 	d->width = c->width;
 	d->height = c->height;
 	d->pixel_format = automatic ? NULL : format;
@@ -227,6 +229,7 @@ void array10_decode(struct decoder *d, const struct message *m, struct decoded *
 	}
 	if (!read_type(d, root, ret) || !field_size(d->frame_limit, blob->size, ret))
 		return;
+	field_rotation(root, d->rotation_key, &ret->frame);
 	ret->frame.pixels = blob->data;
 	ret->pixel_part = 1;
 	ret->verdict = VERDICT_FRAME;

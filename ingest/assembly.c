@@ -99,6 +99,10 @@ enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piec
 		begin(a, g, piece, now_ns);
 	zmq_msg_move(&g->parts[piece->port], part);
 	g->there |= bit;
+	if (!g->frame.has_rotation) {
+		g->frame.has_rotation = piece->frame.has_rotation;
+		g->frame.rotation = piece->frame.rotation;
+	}
 	g->frame.flags |= piece->frame.flags;
 	g->frame.ports.flipped |= piece->frame.ports.flipped;
 	a->whole += is_whole(g);

@@ -18,7 +18,7 @@
 /* A frame with the pieces that are there. */
 struct gathered {
 	bool used;
-	struct frame frame; /* of the first piece; flags of all */
+	struct frame frame; /* of the first piece; flags of all, angle of the first that has one */
 	unsigned ports;
 	uint64_t there; /* bit p: parts[p] has the piece of port p, else it is empty */
 	uint64_t began_ns;

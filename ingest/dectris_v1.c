@@ -17,10 +17,11 @@ enum header_part { PART_HEADER, PART_CONFIG, PART_MASK_SHAPE = 4, PART_MASK };
 enum image_part { PART_IMAGE, PART_SHAPE, PART_PIXELS, PART_TIMES, IMAGE_PARTS };
 
 struct decoder {
-	struct header header; /* first: fields.h */
-	uint64_t frame_limit; /* bytes */
-	double count_time_s;  /* of the last detector configuration; 0: not said */
-	uint8_t *mask;        /* of the last message, if it was a header */
+	struct header header;     /* first: fields.h */
+	uint64_t frame_limit;     /* bytes */
+	const char *rotation_key; /* the configuration's */
+	double count_time_s;      /* of the last detector configuration; 0: not said */
+	uint8_t *mask;            /* of the last message, if it was a header */
 };
 
 /* Parse one part. NULL after rejecting the message. */
@@ -298,6 +299,14 @@ static bool read_times(struct decoder *d, const struct part *part, struct decode
 	return true;
 }
 
+/* Whatever a user has the detector send along: with any luck JSON. */
+static void read_appendix(struct decoder *d, const struct part *part, struct frame *ret)
+{
+	if (d->rotation_key && d->rotation_key[0])
+		field_rotation(header_parse(&d->header, part->data, part->size), d->rotation_key,
+		               ret);
+}
+
 static void decode_image(struct decoder *d, const json_t *root, const struct message *m,
                          struct decoded *ret)
 {
@@ -316,6 +325,8 @@ static void decode_image(struct decoder *d, const json_t *root, const struct mes
 	    !read_times(d, &m->parts[PART_TIMES], ret) ||
 	    !field_size(d->frame_limit, pixels->size, ret) || !framing_check(pixels->data, ret))
 		return;
+	if (m->part_count > IMAGE_PARTS)
+		read_appendix(d, &m->parts[IMAGE_PARTS], &ret->frame);
 	framing_no_value(&ret->frame);
 	ret->frame.pixels = pixels->data;
 	ret->pixel_part = PART_PIXELS;
@@ -369,6 +380,7 @@ int dectris_v1_open(struct decoder **ret, const struct config_ingest *c, char wh
 	if (!d)
 		return -ENOMEM;
 	d->frame_limit = c->frame_limit;
+	d->rotation_key = c->rotation_key;
 	*ret = d;
 	return 0;
 }

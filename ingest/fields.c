@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/fields.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +91,49 @@ bool field_number(const json_t *object, const char *key, struct decoded *ret)
 	ret->frame.number = number;
 	ret->number_known = true;
 	return true;
+}
+
+/* The value that a path of keys with dots between them leads to. A key may have dots of its own. */
+static const json_t *value_at(const json_t *object, const char *path)
+{
+	const json_t *value = field_of(object, path);
+
+	for (const char *dot = strchr(path, '.'); !value && dot; dot = strchr(path, '.')) {
+		object = json_object_getn(object, path, (size_t)(dot - path));
+		path = dot + 1;
+		value = field_of(object, path);
+	}
+	return value;
+}
+
+static bool read_real(const json_t *value, double *ret)
+{
+	const char *text = json_string_value(value);
+	uint64_t integer;
+	char *end;
+
+	if (header_integer(value, &integer)) {
+		*ret = (double)integer;
+		return true;
+	}
+	if (json_is_number(value)) {
+		*ret = json_number_value(value);
+		return true;
+	}
+	if (!text || !text[0] || strspn(text, "+-.0123456789eE") != strlen(text))
+		return false;
+	*ret = strtod(text, &end);
+	return *end == '\0';
+}
+
+void field_rotation(const json_t *object, const char *key, struct frame *ret)
+{
+	double angle;
+
+	if (!key || !key[0] || !read_real(value_at(object, key), &angle) || !isfinite(angle))
+		return;
+	ret->has_rotation = true;
+	ret->rotation = angle;
 }
 
 static bool read_length(const json_t *value, uint32_t *ret)

@@ -31,6 +31,11 @@ double field_real(const json_t *object, const char *key, double fallback);
  * rejecting the message. */
 bool field_number(const json_t *object, const char *key, struct decoded *ret);
 
+/* The frame's angle, from the number under `key`, which may lead through objects by dots
+ * ("image_attributes.angle"), or from a text that is one. No key ("", NULL): nothing is looked for.
+ * What is no finite number is no reason to reject a frame. */
+void field_rotation(const json_t *object, const char *key, struct frame *ret);
+
 /* Two lengths from 1 to 2^32 - 1. False where it is anything else. */
 bool field_lengths(const json_t *array, uint32_t *ret_first, uint32_t *ret_second);
 

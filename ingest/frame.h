@@ -102,6 +102,8 @@ struct frame {
 	enum codec codec;        /* and how it is compressed */
 	uint8_t codec_element;   /* bytes of an element that bitshuffle took apart */
 	uint32_t flags;          /* enum frame_flag */
+	bool has_rotation;       /* the header says at which angle it was taken, */
+	double rotation;         /* degrees, finite */
 	uint64_t series;         /* whom it belongs to, by the sender; 0: not said */
 	struct port_grid ports;  /* with columns: pixels are those of one port, if anything */
 	const void *pixels;      /* row-major [height][width], any alignment; the message owns it */

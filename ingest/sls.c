@@ -12,8 +12,9 @@
 #define TICK_NS  100
 
 struct decoder {
-	struct header header; /* first: fields.h */
-	uint64_t frame_limit; /* bytes */
+	struct header header;     /* first: fields.h */
+	uint64_t frame_limit;     /* bytes */
+	const char *rotation_key; /* the configuration's */
 	char text[TEXT_MAX];
 };
 
@@ -221,6 +222,7 @@ static void decode_piece(const struct decoder *d, const json_t *root, const stru
 	    !refuse_others(root, ret) || !read_flags(root, ret) ||
 	    !check_sizes(d, width, height, pixels->size, ret))
 		return;
+	field_rotation(root, d->rotation_key, &ret->frame);
 	ret->frame.pixels = pixels->data;
 	ret->frame.bytes = pixels->size;
 	ret->pixel_part = 1;
@@ -261,6 +263,7 @@ int sls_open(struct decoder **ret, const struct config_ingest *c, char why[160])
 	if (!d)
 		return -ENOMEM;
 	d->frame_limit = c->frame_limit;
+	d->rotation_key = c->rotation_key;
 	*ret = d;
 	return 0;
 }

@@ -9,8 +9,9 @@
 #include <string.h>
 
 struct decoder {
-	struct header header; /* first: fields.h */
-	uint64_t frame_limit; /* bytes */
+	struct header header;     /* first: fields.h */
+	uint64_t frame_limit;     /* bytes */
+	const char *rotation_key; /* the configuration's */
 };
 
 static void decode_image(const struct decoder *d, const json_t *root, const struct message *m,
@@ -39,6 +40,7 @@ static void decode_image(const struct decoder *d, const json_t *root, const stru
 	if (!field_type(field_text(root, "type"), true, ret) ||
 	    !field_size(d->frame_limit, m->parts[1].size, ret))
 		return;
+	field_rotation(root, d->rotation_key, &ret->frame);
 	ret->frame.pixels = m->parts[1].data;
 	ret->pixel_part = 1;
 	ret->verdict = VERDICT_FRAME;
@@ -78,6 +80,7 @@ int stins_open(struct decoder **ret, const struct config_ingest *c, char why[160
 	if (!d)
 		return -ENOMEM;
 	d->frame_limit = c->frame_limit;
+	d->rotation_key = c->rotation_key;
 	*ret = d;
 	return 0;
 }

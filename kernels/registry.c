@@ -2,6 +2,7 @@
 #include "kernels/registry.h"
 
 #include "kernels/invalidate.h"
+#include "kernels/pack.h"
 #include "kernels/reduce.h"
 #include "kernels/shuffle.h"
 #include "kernels/unshuffle.h"
@@ -520,10 +521,39 @@ static int shuffle_family(unsigned which, unsigned impl, struct kernel_bench *re
 	return FOUND;
 }
 
+/* Transpose and LZ4 of pixels that hardly shrink. */
+static void run_pack(const struct kernel_bench *self, const struct kernel_bench_args *a, size_t n)
+{
+	unsigned element = (unsigned)self->bytes_per_pixel / 2;
+
+	(void)pack_bslz4(a->out, n * 4, a->raw, n * element, element, shuffle_for(self->needs),
+	                 a->scratch);
+}
+
+static int pack_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	static const char *const names[] = { "pack uint8", "pack uint16" };
+	const struct shuffle_impl *row = &shuffle_impls[impl];
+
+	if (which >= sizeof names / sizeof *names)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = names[which],
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = 2u << which, /* written, when nothing shrinks */
+		.run = run_pack,
+		.fn = (void (*)(void))row->fn[which],
+	};
+	return FOUND;
+}
+
 static family_fn *const families[] = {
 	unshuffle_family, unpack_family,  flatten_family, invalidate_family, raw_moments_family,
 	moments_family,   bin_family,     survey_family,  count_family,      binning_family,
-	attenuate_family, convert_family, crc32c_family,  shuffle_family,
+	attenuate_family, convert_family, crc32c_family,  shuffle_family,    pack_family,
 };
 
 bool kernel_bench_at(unsigned index, struct kernel_bench *ret)

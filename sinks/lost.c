@@ -67,6 +67,7 @@ void lost_record(const struct lost_list *l, size_t i, struct journal_record *ret
 		                        .file = JOURNAL_NO_FILE,
 		                        .timestamp_ns = loss->timestamp_ns,
 		                        .received_ns = loss->received_ns,
+		                        .rotation = NAN,
 		                        .min = NAN,
 		                        .max = NAN,
 		                        .mean = NAN,

@@ -5,6 +5,7 @@
 #include "kernels/crc32c.h"
 
 #include <endian.h>
+#include <math.h>
 #include <string.h>
 
 #define RECORD_KIND_FRAME 1
@@ -166,6 +167,7 @@ void journal_encode(unsigned char ret[JOURNAL_RECORD_BYTES], const struct journa
 	put64(ret + 8, r->number);
 	ret[16] = (unsigned char)r->state;
 	ret[17] = (unsigned char)r->reason;
+	ret[18] = (unsigned char)!isnan(r->rotation);
 	put32(ret + 20, r->flags);
 	put32(ret + 24, r->file);
 	put32(ret + 28, r->index);
@@ -190,6 +192,8 @@ void journal_encode(unsigned char ret[JOURNAL_RECORD_BYTES], const struct journa
 	put64(ret + 168, r->clipped);
 	put64(ret + 176, r->repeat);
 	put64(ret + 184, r->step);
+	if (ret[18])
+		put_double(ret + 192, r->rotation);
 	seal(ret, JOURNAL_RECORD_BYTES);
 }
 
@@ -244,6 +248,7 @@ bool journal_decode(struct journal_record *ret, const unsigned char bytes[JOURNA
 	r.clipped = get64(bytes + 168);
 	r.repeat = get64(bytes + 176);
 	r.step = get64(bytes + 184);
+	r.rotation = bytes[18] ? get_double(bytes + 192) : NAN;
 	if (!makes_sense(&r))
 		return false;
 	*ret = r;

@@ -28,13 +28,15 @@
  *
  * Record, JOURNAL_RECORD_BYTES:
  *   0   u32 kind, 1         4   u32 index of the record in the journal
- *   8   u64 frame number    16  u8 state   17 u8 reason   20  u32 flags
+ *   8   u64 frame number    16  u8 state   17 u8 reason
+ *   18  u8 1: the sender gave the angle               20  u32 flags
  *   24  u32 file            28  u32 index in it       32  u64 offset, u64 length in bytes
  *   48  u32 averaged        52  u32 crc32c of the pixels
  *   56  u64 timestamp       64  u64 received          72  u64 durable, ns each
  *   80  f64 min max mean std of normalised pixels     112 f64 the same of raw ones
  *   144 u64 good bad saturated clipped, pixels        176 u64 how many frames it is about
- *   184 u64 step between their numbers                252 u32 CRC
+ *   184 u64 step between their numbers                192 f64 angle, degrees, where 18 says so
+ *   252 u32 CRC
  * Only records of dropped and missing frames are about more than one. */
 
 #define JOURNAL_HEADER_BYTES 512
@@ -69,6 +71,7 @@ struct journal_record {
 	uint64_t offset, length;
 	uint32_t averaged, crc32c;
 	uint64_t timestamp_ns, received_ns, durable_ns;
+	double rotation; /* degrees, by the sender; NaN: not said */
 	double min, max, mean, std;
 	double raw_min, raw_max, raw_mean, raw_std;
 	uint64_t good, bad, saturated, clipped;

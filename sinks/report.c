@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/report.h"
 
+#include "sinks/rotation.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -8,7 +10,8 @@
 
 #define COLUMNS                                                                                    \
 	"frame,state,reason,flags,file,index,averaged,timestamp_ns,received_ns,durable_ns,min,"    \
-	"max,mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c\n"
+	"max,mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c,"         \
+	"rotation\n"
 
 /* A record by its place: in the journal, or behind it in the list of losses. */
 struct line {
@@ -76,7 +79,7 @@ static void print_file(FILE *f, const struct report_source *s, const struct jour
 		        is_unfinished(s, r->file) ? PART_SUFFIX : "", r->index);
 }
 
-static void print_written(FILE *f, const struct journal_record *r)
+static void print_written(FILE *f, const struct journal_record *r, double rotation)
 {
 	fprintf(f, ",%" PRIu32, r->averaged);
 	print_time(f, r->timestamp_ns);
@@ -90,8 +93,10 @@ static void print_written(FILE *f, const struct journal_record *r)
 	print_pixel(f, r->raw_max);
 	print_double(f, r->raw_mean);
 	print_double(f, r->raw_std);
-	fprintf(f, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",,%08" PRIx32 "\n", r->saturated, r->bad,
+	fprintf(f, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",,%08" PRIx32, r->saturated, r->bad,
 	        r->clipped, r->crc32c);
+	print_double(f, rotation);
+	fputc('\n', f);
 }
 
 static void print_lost(FILE *f, const struct journal_record *r)
@@ -99,18 +104,23 @@ static void print_lost(FILE *f, const struct journal_record *r)
 	fputc(',', f);
 	print_time(f, r->timestamp_ns);
 	print_time(f, r->received_ns);
-	fputs(",,,,,,,,,,,,,,\n", f);
+	fputs(",,,,,,,,,,,,,,,\n", f);
 }
 
-static void print_record(FILE *f, const struct report_source *s, const struct journal_record *r)
+/* first: the series' smallest number. */
+static void print_record(FILE *f, const struct report_source *s, const struct journal_record *r,
+                         uint64_t first)
 {
+	double rotation = isnan(r->rotation) ? rotation_of(s->rotation, r->number, first, s->step)
+	                                     : r->rotation;
+
 	for (uint64_t i = 0; i < r->repeat; i++) {
 		fprintf(f, "%" PRIu64 ",%s,%s,", r->number + i * r->step,
 		        frame_state_name(r->state), frame_reason_name(r->state, r->reason));
 		print_flags(f, r->flags);
 		print_file(f, s, r);
 		if (r->state == FRAME_WRITTEN)
-			print_written(f, r);
+			print_written(f, r, rotation);
 		else
 			print_lost(f, r);
 	}
@@ -172,7 +182,7 @@ static int write_lines(const struct report_source *s, const struct journal_view 
 		struct journal_record r;
 
 		read_record(s, v, lines[i].place, &r);
-		print_record(p.text, s, &r);
+		print_record(p.text, s, &r, lines[0].number);
 	}
 	free(lines);
 	return part_commit(&p, s->replace);

@@ -8,11 +8,13 @@
 
 struct report_source {
 	const struct disk_io *io;
-	int folder;                    /* of the ledger, file descriptor */
-	const char *journal;           /* file name in it */
-	uint64_t journal_bytes;        /* that count */
-	const struct lost_list *lost;  /* what the journal did not take */
-	const char *series;            /* folder's name */
+	int folder;                   /* of the ledger, file descriptor */
+	const char *journal;          /* file name in it */
+	uint64_t journal_bytes;       /* that count */
+	const struct lost_list *lost; /* what the journal did not take */
+	const char *series;           /* folder's name */
+	const struct config_rotation *rotation;
+	uint64_t step;                 /* series.step */
 	const char *suffix;            /* of the data files, NULL: none */
 	const struct lane_file *files; /* ended ones */
 	size_t file_count;

@@ -388,6 +388,7 @@ static void fill_record(struct journal_record *r, const struct sink_frame *f)
 		                      .crc32c = d->reduced_crc32c,
 		                      .timestamp_ns = f->timestamp_ns,
 		                      .received_ns = f->received_ns,
+		                      .rotation = f->rotation,
 		                      .min = d->normalised.min,
 		                      .max = d->normalised.max,
 		                      .mean = d->normalised.mean,
@@ -514,6 +515,18 @@ void sinks_figures(const struct sinks *s, struct sink_figures *ret)
 		                      .syncs = f.syncs,
 		                      .errors = f.errors,
 		                      .write_ns_max = f.write_ns_max };
+}
+
+bool sinks_pack(const struct config *c, enum sink_product product)
+{
+	for (unsigned i = 0; i < c->sink_count; i++) {
+		const struct config_sink *s = &c->sinks[i];
+
+		if (s->format == SINK_HDF5 && s->product == product &&
+		    strcmp(s->compression, "bslz4") == 0)
+			return true;
+	}
+	return false;
 }
 
 bool sink_format_built(enum sink_format f)

@@ -65,12 +65,16 @@ struct sink_geometry {
 	unsigned memory_count;
 };
 
-/* A calibration file as the manifest names it. */
+/* A calibration file as the manifest names it, and for sinks that store it the image: immutable
+ * until sinks_close(). */
 struct sink_calibration {
 	const char *role; /* "dark", "flat", "mask" */
 	const char *path;
 	uint32_t crc32c; /* of the file's bytes */
 	uint64_t bytes;
+	const float
+		*pixels; /* of the full frame, counts [height][width]; NULL: no sink stores it */
+	uint32_t width, height;
 };
 
 /* What the manifest says beyond the figures. Texts are borrowed until sinks_close(). */
@@ -81,14 +85,18 @@ struct sink_program {
 	unsigned calibration_count;
 };
 
-/* One frame, handed over. Pixels must stay untouched until released(); they are 4096-byte
- * aligned and readable up to `bytes` rounded up to 4096. Everything else is copied. */
+/* One frame, handed over. Pixels must stay untouched until released(), packed ones likewise; they
+ * are 4096-byte aligned and readable up to their bytes rounded up to 4096. Everything else is
+ * copied. */
 struct sink_frame {
 	uint64_t number;
 	uint64_t timestamp_ns, received_ns; /* timestamp 0: none */
 	uint32_t flags;                     /* enum frame_flag */
+	double rotation;                    /* degrees, by its sender; NaN: not said */
 	uint32_t averaged;                  /* frames in it */
 	const void *reduced, *source;
+	const void *reduced_packed, *source_packed; /* kernels/pack.h; NULL: not sinks_pack() */
+	size_t reduced_packed_bytes, source_packed_bytes;
 	const struct reduction *reduction;
 	void *owner;
 };
@@ -124,6 +132,9 @@ struct sink_row {
 	const char *name, *summary;
 };
 extern const struct sink_row sink_rows[];
+
+/* Whether a sink stores this product compressed: frames must then come with it packed, too. */
+bool sinks_pack(const struct config *c, enum sink_product product);
 
 /* Bytes the sinks allocate for themselves beside the frames put (staging, journal), for the
  * memory ceiling. */

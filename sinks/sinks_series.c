@@ -204,6 +204,8 @@ static int report_lane(struct sinks *s, unsigned i, uint64_t journal_bytes, char
 		                        .journal_bytes = journal_bytes,
 		                        .lost = &l->lost,
 		                        .series = s->series,
+		                        .rotation = &s->config->rotation,
+		                        .step = s->config->series.step,
 		                        .suffix = l->format->suffix,
 		                        .files = l->ended,
 		                        .file_count = l->ended_count };

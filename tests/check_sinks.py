@@ -14,7 +14,8 @@ import tifffile
 
 TYPES = [np.uint8, np.uint16, np.uint32, np.float32]
 COLUMNS = ("frame,state,reason,flags,file,index,averaged,timestamp_ns,received_ns,durable_ns,"
-           "min,max,mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c")
+           "min,max,mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c,"
+           "rotation")
 
 
 def crc32c(data):
@@ -83,6 +84,7 @@ def check_ledger(folder, frames, width, height, kind):
         assert r["min"] == "0.100000001" and r["max"] == "2"
         assert r["raw_min"] == str(n) and float(r["raw_max"]) == n + 0.5
         assert r["raw_std"] == ""
+        assert float(r["rotation"]) == -90 + 0.25 * (n - 100)
         if r["file"] not in files:
             files[r["file"]] = read_file(os.path.join(folder, r["file"]), width, height, kind)
         page = files[r["file"]][int(r["index"])]

@@ -92,6 +92,13 @@ def transmission_without_a_flat_is_refused(bench):
 
 
 @case
+def a_key_of_the_angle_is_refused_where_frames_have_no_keys(bench):
+    for protocol in ("dectris-v2", "bsread", "shm"):
+        said = bench.refused({"rotation.from_key": "angle", "ingest.protocol": protocol}, CONFIGURATION)
+        contains(said, f"rotation.from_key: frames of {protocol} come without")
+
+
+@case
 def a_calibration_of_another_size_than_the_frames_is_said_when_they_come(bench):
     """With the geometry learnt from the first frame, it can be known only then."""
     flat = bench.tiff("flat.tif", numpy.full((9, 16), 1000, "uint16"))

@@ -217,13 +217,36 @@ def folders_are_never_overwritten(bench):
     equal(len(set(folders)), 3, f"folders: {folders}")
 
 
+@case
+def angles_come_from_the_frames_headers(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        "rotation.from_key": "image_attributes.angle", "series.frames": 5})
+    for number, angle in enumerate((0.1, -7, "12.5", "east", None)):
+        camera.send(number, image(number), image_attributes={"angle": angle})
+    daemon.wait()
+    series, = bench.all_series()
+    equal([row["rotation"] for row in series.rows], ["0.10000000000000001", "-7", "12.5", "", ""],
+          "angles")
+
+
+@case
+def angles_are_computed_by_number(bench):
+    series, = stream(bench, (10, 12, 18), {
+        "rotation.start": -90, "rotation.step": 0.5, "series.step": 2, "series.frames": 5,
+        "series.first": "auto"}, status=1)
+    equal([row["rotation"] for row in series.rows], ["-90", "-89.5", "", "", "-88"], "angles")
+
+
 @case(quick=True)
 def the_ledger_has_its_columns_and_times(bench):
     before = time.time_ns()
     series, = stream(bench, range(20), {"series.frames": 20})
     columns = ("frame,state,reason,flags,file,index,averaged,timestamp_ns,received_ns,durable_ns,min,max,"
-               "mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c").split(",")
+               "mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c,"
+               "rotation").split(",")
     equal(list(series.rows[0])[:len(columns)], columns, "columns")
+    equal({row["rotation"] for row in series.rows}, {""}, "angles when none are configured")
     for row in series.rows:
         received, durable = int(row["received_ns"]), int(row["durable_ns"])
         check(before <= received <= durable <= time.time_ns(), "received, then durable, in this run")

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COLUMNS 23
+#define COLUMNS 24
 
 static uint64_t monotonic_ns(void)
 {
@@ -162,6 +163,7 @@ void rig_make(struct rig *r, enum sink_format format)
 		r->config.sinks[i].format = format;
 	}
 	r->config.series.step = 1;
+	r->config.rotation.start_auto = true;
 	r->config.reduce.window_high = 1.5;
 	r->config.reduce.normalise = NORMALISE_TRANSMISSION;
 	r->config.sink_count = 1;
@@ -278,6 +280,7 @@ void rig_put(struct rig *r, uint64_t number)
 		                .timestamp_ns = number % 2 ? 1000 + number : 0,
 		                .received_ns = 5000 + number,
 		                .flags = number % 10 == 9 ? FRAME_INCOMPLETE : 0,
+		                .rotation = number % 3 ? NAN : (double)number / 8,
 		                .averaged = 1,
 		                .reduced = pixels,
 		                .reduction = &d,
@@ -507,6 +510,8 @@ static void check_figures(const struct csv_line *l, uint64_t number)
 	cr_assert_eq(strtoull(l->column[19], NULL, 10), 6);
 	cr_assert_eq(strtoull(l->column[20], NULL, 10), number % 5);
 	cr_assert_str_eq(l->column[3], number % 10 == 9 ? "incomplete" : "");
+	cr_assert_eq(l->column[23][0] == '\0', number % 3 != 0);
+	cr_assert_eq(strtod(l->column[23], NULL), number % 3 ? 0 : n / 8);
 }
 
 /* Pages of every finished TIFF in the folder, and whole frames of every raw file. */

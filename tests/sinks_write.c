@@ -71,6 +71,7 @@ static void put(struct sinks *s, const struct sink_geometry *g, void *pixels, ui
 		               .normalised = { 0.1f, 2, 1.0 / 3, 1e-20 } };
 	struct sink_frame f = { .number = n,
 		                .received_ns = n + 1,
+		                .rotation = NAN,
 		                .averaged = 1,
 		                .reduced = pixels,
 		                .reduction = &d,
@@ -117,7 +118,10 @@ int main(int argc, char **argv)
 		                                     .commit = "abc",
 		                                     .isa = "avx2",
 		                                     .config_json = "{\"key\": [1, 2]}" };
-	static struct config c = { .sink_count = 1, .series.step = 1, .reduce.window_high = 1.5 };
+	static struct config c = { .sink_count = 1,
+		                   .series.step = 1,
+		                   .reduce.window_high = 1.5,
+		                   .rotation = { .start = -90, .step = 0.25 } };
 	uint64_t durable = 0, frames = argc == 9 ? strtoull(argv[6], NULL, 10) : 0;
 	struct sink_callbacks callbacks = { .user = &durable,
 		                            .released = on_released,

@@ -167,12 +167,22 @@ static const struct refusal {
 	{ "reduce: {average: 2, type: source, normalise: none}\n",
 	  { "reduce.average", "the mean of 2 frames is no pixel as it came" } },
 	{ "reduce: {average: 65537}\n", { "reduce.average: 65537 is out of range" } },
+	{ "rotation: {from_key: angle, start: 0}\n",
+	  { "1:22: rotation.from_key: angles come from the key angle of each header",
+	    "not both" } },
+	{ "rotation: {step: 0.5, from_key: angle}\n", { "not both" } },
+	{ "rotation: {step: 0.5}\n",
+	  { "rotation.step: 0.5 degrees from which angle? It needs "
+	    "rotation.start" } },
 	{ "reduce: {roi: {width: 65537}}\n", { "1:23: reduce.roi.width: 65537 is out of range" } },
 	{ "sinks: [{format: hdf5}]\n", { "sinks.0.format: hdf5 is not in this version" } },
 	{ "sinks: [{}, {format: stream}]\n", { "1:22: sinks.1.format: stream is not in this" } },
 	{ "sinks: [{every: 2}]\n", { "sinks.0.every: this key is not in this version" } },
 	{ "sinks: [{rate: }]\n", { "sinks.0.rate: this key is not in this version" } },
-	{ "sinks: [{compression: bslz4}]\n", { "bslz4 is not in this version; accepted: none" } },
+	{ "sinks: [{}, {compression: bslz4}]\n",
+	  { "1:27: sinks.1.compression: bslz4 needs format hdf5, files of format tiff are not" } },
+	{ "sinks: [{compression: gzip}]\n", { "sinks.0.compression: 'gzip' is none of its" } },
+	{ "sinks: [{format: hdf5, compression: bslz4}]\n", { "hdf5 is not in this version" } },
 	{ "series: {start: armed}\n", { "armed is not in this version" } },
 
 	/* keys together, at the place of one that was written */

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,7 @@ static struct journal_record sample(uint64_t number)
 		                        .timestamp_ns = 1,
 		                        .received_ns = 2,
 		                        .durable_ns = 3,
+		                        .rotation = -0.125,
 		                        .min = -1.5,
 		                        .max = 1.0 / 3,
 		                        .mean = 0.25,
@@ -158,7 +160,8 @@ static uint32_t valid_records(void)
 		cr_assert(r.number == expected.number && r.crc32c == expected.crc32c &&
 		          r.offset == expected.offset && r.max == expected.max &&
 		          r.raw_std == expected.raw_std && r.clipped == expected.clipped &&
-		          r.index == expected.index && r.durable_ns == expected.durable_ns);
+		          r.index == expected.index && r.rotation == expected.rotation &&
+		          r.durable_ns == expected.durable_ns);
 	}
 	journal_view_close(&v);
 	return n;
@@ -260,6 +263,23 @@ Test(journal, refuses_states_and_reasons_that_do_not_exist)
 	r.reason = 0;
 	journal_encode(bytes, &r, 0);
 	cr_assert_not(journal_decode(&found, bytes, 0));
+}
+
+Test(journal, an_angle_that_was_not_said_is_none)
+{
+	unsigned char bytes[JOURNAL_RECORD_BYTES];
+	struct journal_record r = sample(1), found;
+
+	r.rotation = NAN;
+	journal_encode(bytes, &r, 0);
+	for (unsigned i = 192; i < 200; i++)
+		cr_assert_eq(bytes[i], 0); /* as in journals from before there were angles */
+	cr_assert(journal_decode(&found, bytes, 0));
+	cr_assert(isnan(found.rotation));
+	r.rotation = 0;
+	journal_encode(bytes, &r, 0);
+	cr_assert(journal_decode(&found, bytes, 0));
+	cr_assert_eq(found.rotation, 0);
 }
 
 Test(journal, losses_merge_only_where_nothing_is_lost_by_it)

@@ -386,11 +386,11 @@ Test(sinks, lost_frames_are_in_the_ledger_in_order)
 	fclose(f);
 	text[n] = '\0';
 	cr_assert_not_null(strstr(text, "\n10,written,,,wood-0001_000000.raw,0,1,,5010,"));
-	cr_assert_not_null(strstr(text, "\n11,missing,never,,,,,,,,,,,,,,,,,,,,\n"
-	                                "12,missing,rejected,,,,,,,,,,,,,,,,,,,,\n"
+	cr_assert_not_null(strstr(text, "\n11,missing,never,,,,,,,,,,,,,,,,,,,,,\n"
+	                                "12,missing,rejected,,,,,,,,,,,,,,,,,,,,,\n"
 	                                "13,written,,,wood-0001_000000.raw,1,1,1013,5013,"),
 	                   "%s", text);
-	cr_assert_not_null(strstr(text, "\n14,dropped,overload,incomplete,,,,,77,,,,,,,,,,,,,,\n"),
+	cr_assert_not_null(strstr(text, "\n14,dropped,overload,incomplete,,,,,77,,,,,,,,,,,,,,,\n"),
 	                   "%s", text);
 	rig_done(&rig);
 }
