@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 read -ra flags <<<"$(pkg-config --cflags libzmq liburing libtiff-4 yaml-0.1 jansson)"
+read -ra hdf5 <<<"$(pkg-config --cflags hdf5-serial 2>/dev/null || pkg-config --cflags hdf5)"
+flags+=("${hdf5[@]}")
 flags+=(-std=gnu11 -D_GNU_SOURCE -I. -fsyntax-only -x c
   -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror)
 
