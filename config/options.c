@@ -110,7 +110,7 @@ static const struct option_choice reduce_types[] = {
 };
 
 static const struct option_choice sink_formats[] = {
-	{ "tiff", SINK_TIFF, false },     { "hdf5", SINK_HDF5, LATER }, { "raw", SINK_RAW, false },
+	{ "tiff", SINK_TIFF, false },     { "hdf5", SINK_HDF5, false }, { "raw", SINK_RAW, false },
 	{ "stream", SINK_STREAM, LATER }, { "null", SINK_NULL, false }, { NULL, 0, false },
 };
 

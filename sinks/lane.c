@@ -342,7 +342,8 @@ static int open_journal(struct lane *l, const struct lane_series *s)
 		                    .first = s->start->first,
 		                    .frames = s->start->frames,
 		                    .average = s->average,
-		                    .normalise = s->normalise };
+		                    .normalise = s->normalise,
+		                    .rotation = *s->rotation };
 
 	snprintf(h.suffix, sizeof h.suffix, "%s", l->format->suffix ? l->format->suffix : "");
 	snprintf(h.folder, sizeof h.folder, "%s", s->name);

@@ -109,6 +109,7 @@ struct lane_series {
 	bool window, display; /* see format_file */
 	double window_low, window_high;
 	uint32_t average, normalise;
+	const struct config_rotation *rotation;
 	const char *version;
 	int error; /* why there is no folder */
 };

@@ -255,6 +255,15 @@ static json_t *compose(const struct manifest *m)
 	return o;
 }
 
+char *manifest_text(const struct manifest *m)
+{
+	json_t *o = compose(m);
+	char *text_of = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+
+	json_decref(o);
+	return text_of;
+}
+
 int manifest_write(const struct disk_io *io, int folder, const struct manifest *m)
 {
 	json_t *o = compose(m);

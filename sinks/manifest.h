@@ -26,6 +26,9 @@ struct manifest {
 	unsigned reason_count;
 };
 
+/* The same as JSON text, malloc'd; NULL without memory. */
+char *manifest_text(const struct manifest *m);
+
 /* Write manifest.json into `folder` (file descriptor): as .part, synced, renamed over the one
  * before. 0 or negative errno. */
 int manifest_write(const struct disk_io *io, int folder, const struct manifest *m);

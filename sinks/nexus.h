@@ -83,7 +83,9 @@ struct nexus_master {
 
 	const struct nexus_row *rows; /* ascending by number [row_count] */
 	size_t row_count;
-	const struct journal_record *records; /* ascending by number [record_count] */
+	/* Record i < record_count of the ledger, ascending by number. */
+	void (*record)(const void *ledger, size_t i, struct journal_record *ret);
+	const void *ledger;
 	size_t record_count;
 	const struct nexus_map *maps; /* [map_count] */
 	unsigned map_count;

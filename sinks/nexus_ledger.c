@@ -34,6 +34,7 @@ struct cursor {
 	bool expanded; /* an entry for each frame number, not each record */
 	size_t record;
 	uint64_t repeat;
+	struct journal_record at; /* record `record`, with repeat above 0 */
 };
 
 /* A column's chunk; what the columns share. */
@@ -86,9 +87,12 @@ static bool count_numbers(const struct nexus_master *m, uint64_t *ret)
 	uint64_t most = m->record_count + LOST_MAX, n = 0;
 
 	for (size_t i = 0; i < m->record_count; i++) {
-		if (m->records[i].repeat > most - n)
+		struct journal_record r;
+
+		m->record(m->ledger, i, &r);
+		if (r.repeat > most - n)
 			return false;
-		n += m->records[i].repeat;
+		n += r.repeat;
 	}
 	*ret = n;
 	return true;
@@ -97,8 +101,10 @@ static bool count_numbers(const struct nexus_master *m, uint64_t *ret)
 /* The record of the next entry, and its number. */
 static const struct journal_record *next_entry(struct cursor *c, uint64_t *ret_number)
 {
-	const struct journal_record *r = &c->m->records[c->record];
+	struct journal_record *r = &c->at;
 
+	if (c->repeat == 0)
+		c->m->record(c->m->ledger, c->record, r);
 	*ret_number = r->number + c->repeat * r->step;
 	c->repeat++;
 	if (!c->expanded || c->repeat >= r->repeat) {

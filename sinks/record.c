@@ -16,7 +16,8 @@ enum {
 	BIT_SOURCE = 4,
 	BIT_PRIMARY = 8,
 	BIT_FIRST = 16,
-	BIT_PROTOCOL = 32
+	BIT_PROTOCOL = 32,
+	BIT_ROTATION = 64
 };
 
 static const char magic[8] = { 'O', 'B', 'J', 'R', 'N', 'L', '0', '1' };
@@ -106,12 +107,15 @@ void journal_encode_header(unsigned char ret[JOURNAL_HEADER_BYTES], const struct
 	put32(ret + 360, (h->window ? BIT_WINDOW : 0) | (h->display ? BIT_DISPLAY : 0) |
 	                         (h->source ? BIT_SOURCE : 0) | (h->primary ? BIT_PRIMARY : 0) |
 	                         (h->first_known ? BIT_FIRST : 0) |
-	                         (h->from_protocol ? BIT_PROTOCOL : 0));
+	                         (h->from_protocol ? BIT_PROTOCOL : 0) |
+	                         (h->rotation.start_auto ? 0 : BIT_ROTATION));
 	put32(ret + 364, h->sink);
 	put64(ret + 368, h->first);
 	put64(ret + 376, h->frames);
 	put32(ret + 384, h->average);
 	put32(ret + 388, h->normalise);
+	put_double(ret + 392, h->rotation.start);
+	put_double(ret + 400, h->rotation.step);
 	memcpy(ret + 72, h->suffix, sizeof h->suffix);
 	memcpy(ret + 88, h->folder, sizeof h->folder);
 	seal(ret, JOURNAL_HEADER_BYTES);
@@ -150,6 +154,9 @@ bool journal_decode_header(struct journal_header *ret,
 	h.frames = get64(bytes + 376);
 	h.average = get32(bytes + 384);
 	h.normalise = get32(bytes + 388);
+	h.rotation = (struct config_rotation){ .start_auto = !(bits & BIT_ROTATION),
+		                               .start = get_double(bytes + 392),
+		                               .step = get_double(bytes + 400) };
 	memcpy(h.suffix, bytes + 72, sizeof h.suffix);
 	memcpy(h.folder, bytes + 88, sizeof h.folder);
 	if (h.suffix[sizeof h.suffix - 1] || h.folder[sizeof h.folder - 1])

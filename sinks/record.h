@@ -2,6 +2,7 @@
 #ifndef SINKS_RECORD_H
 #define SINKS_RECORD_H
 
+#include "config/config.h"
 #include "sinks/ledger.h"
 
 #include <stdbool.h>
@@ -23,7 +24,8 @@
  *                                                         32 it counts from the protocol
  *   364 u32 index of the sink                         368 u64 first number
  *   376 u64 frames expected, 0: not known             384 u32 frames averaged into one
- *   388 u32 enum normalise                            508 u32 CRC
+ *   388 u32 enum normalise                            392 f64 rotation's start (with bit 64), step
+ *   508 u32 CRC
  * File i of the series is called <folder>_<i, six digits><suffix>.
  *
  * Record, JOURNAL_RECORD_BYTES:
@@ -57,6 +59,7 @@ struct journal_header {
 	bool first_known, from_protocol;
 	uint64_t first, frames; /* as struct sink_start */
 	uint32_t average, normalise;
+	struct config_rotation rotation;
 	char suffix[16];
 	char folder[JOURNAL_FOLDER_BYTES];
 };

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,7 +139,8 @@ static int append(struct recover *r, struct recover_lane *l, const struct lost_s
 			                         .reason = DROPPED_CRASH,
 			                         .file = JOURNAL_NO_FILE,
 			                         .repeat = lost->at[i].count,
-			                         .step = l->view.header.step };
+			                         .step = l->view.header.step,
+			                         .rotation = NAN };
 
 		journal_encode(bytes, &record, l->view.records + (uint32_t)i);
 		err = disk_write(io, l->journal_fd, bytes, sizeof bytes, end);
@@ -207,6 +209,8 @@ int recover_report(struct recover *r, struct recover_lane *l)
 		                           (uint64_t)l->view.records * JOURNAL_RECORD_BYTES,
 		                   .lost = &none,
 		                   .series = l->view.header.folder,
+		                   .rotation = &l->view.header.rotation,
+		                   .step = l->view.header.step,
 		                   .suffix = l->format ? l->format->suffix : NULL,
 		                   .files = files,
 		                   .file_count = l->file_count,

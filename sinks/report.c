@@ -13,12 +13,6 @@
 	"max,mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c,"         \
 	"rotation\n"
 
-/* A record by its place: in the journal, or behind it in the list of losses. */
-struct line {
-	uint64_t number;
-	size_t place;
-};
-
 static void print_time(FILE *f, uint64_t ns)
 {
 	if (ns)
@@ -126,81 +120,100 @@ static void print_record(FILE *f, const struct report_source *s, const struct jo
 	}
 }
 
-static void read_record(const struct report_source *s, const struct journal_view *v, size_t place,
-                        struct journal_record *ret)
+static void read_record(const struct report_ledger *l, size_t place, struct journal_record *ret)
 {
-	if (place < v->records)
-		journal_view_record(v, (uint32_t)place, ret);
+	if (place < l->view.records)
+		journal_view_record(&l->view, (uint32_t)place, ret);
 	else
-		lost_record(s->lost, place - v->records, ret);
+		lost_record(l->source->lost, place - l->view.records, ret);
 }
 
 static int by_number(const void *a, const void *b)
 {
-	uint64_t left = ((const struct line *)a)->number, right = ((const struct line *)b)->number;
+	uint64_t left = ((const struct report_line *)a)->number;
+	uint64_t right = ((const struct report_line *)b)->number;
 
 	return left < right ? -1 : left > right;
 }
 
-static struct line *sorted_lines(const struct report_source *s, const struct journal_view *v,
-                                 size_t count)
+static int sort_lines(struct report_ledger *l)
 {
-	struct line *lines = malloc((count ? count : 1) * sizeof *lines);
 	bool sorted = true;
 
-	if (!lines)
-		return NULL;
-	for (size_t i = 0; i < count; i++) {
+	l->count = l->view.records + l->source->lost->count;
+	l->lines = malloc((l->count ? l->count : 1) * sizeof *l->lines);
+	if (!l->lines)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->count; i++) {
 		struct journal_record r;
 
-		read_record(s, v, i, &r);
-		lines[i] = (struct line){ .number = r.number, .place = i };
-		sorted = sorted && (i == 0 || lines[i - 1].number <= lines[i].number);
+		read_record(l, i, &r);
+		l->lines[i] = (struct report_line){ .number = r.number, .place = i };
+		sorted = sorted && (i == 0 || l->lines[i - 1].number <= l->lines[i].number);
 	}
 	if (!sorted)
-		qsort(lines, count, sizeof *lines, by_number);
-	return lines;
+		qsort(l->lines, l->count, sizeof *l->lines, by_number);
+	return 0;
 }
 
-static int write_lines(const struct report_source *s, const struct journal_view *v,
-                       const char *name)
+int report_ledger_open(struct report_ledger *ret, const struct report_source *s)
 {
-	size_t count = v->records + s->lost->count;
-	struct line *lines = sorted_lines(s, v, count);
-	struct part p;
-	int err;
+	struct report_ledger l = { .source = s };
+	int err = journal_view_open(&l.view, s->folder, s->journal, s->journal_bytes);
 
-	if (!lines)
-		return -ENOMEM;
-	err = part_open(&p, s->io, s->folder, name);
+	if (err)
+		return err;
+	err = sort_lines(&l);
 	if (err) {
-		free(lines);
+		journal_view_close(&l.view);
 		return err;
 	}
+	*ret = l;
+	return 0;
+}
+
+void report_ledger_close(struct report_ledger *l)
+{
+	free(l->lines);
+	journal_view_close(&l->view);
+}
+
+void report_ledger_record(const struct report_ledger *l, size_t i, struct journal_record *ret)
+{
+	read_record(l, l->lines[i].place, ret);
+}
+
+static int write_lines(const struct report_ledger *l, const char *name)
+{
+	const struct report_source *s = l->source;
+	struct part p;
+	int err = part_open(&p, s->io, s->folder, name);
+
+	if (err)
+		return err;
 	fputs(COLUMNS, p.text);
-	for (size_t i = 0; i < count && !ferror(p.text); i++) {
+	for (size_t i = 0; i < l->count && !ferror(p.text); i++) {
 		struct journal_record r;
 
-		read_record(s, v, lines[i].place, &r);
-		print_record(p.text, s, &r, lines[0].number);
+		report_ledger_record(l, i, &r);
+		print_record(p.text, s, &r, l->lines[0].number);
 	}
-	free(lines);
 	return part_commit(&p, s->replace);
 }
 
 int report_frames(const struct report_source *s, const char *name)
 {
 	uint64_t expected = (s->journal_bytes - JOURNAL_HEADER_BYTES) / JOURNAL_RECORD_BYTES;
-	struct journal_view v;
-	int err = journal_view_open(&v, s->folder, s->journal, s->journal_bytes);
+	struct report_ledger l;
+	int err = report_ledger_open(&l, s);
 	int unread = 0;
 
 	if (err)
 		return err;
-	if (v.records < expected) /* changed behind our back, or the medium lost it */
+	if (l.view.records < expected) /* changed behind our back, or the medium lost it */
 		unread = -EINVAL;
-	err = write_lines(s, &v, name);
-	journal_view_close(&v);
+	err = write_lines(&l, name);
+	report_ledger_close(&l);
 	return err ? err : unread;
 }
 

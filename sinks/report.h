@@ -22,6 +22,28 @@ struct report_source {
 	bool replace;        /* an older report; else -EEXIST */
 };
 
+/* A record by its place: in the journal, or behind it in the list of losses. */
+struct report_line {
+	uint64_t number;
+	size_t place;
+};
+
+/* The records of a series, ascending by number. */
+struct report_ledger {
+	const struct report_source *source;
+	struct journal_view view;
+	struct report_line *lines; /* [count] */
+	size_t count;
+};
+
+/* 0, -EINVAL when the journal is none, or another errno. The source must stay until it is closed.
+ */
+int report_ledger_open(struct report_ledger *ret, const struct report_source *s);
+void report_ledger_close(struct report_ledger *l);
+
+/* Record i < l->count. */
+void report_ledger_record(const struct report_ledger *l, size_t i, struct journal_record *ret);
+
 /* Write frames.csv (or sink-<n>.csv) from the journal: one line per frame number, ascending.
  * 0, -EINVAL when the journal is not what was written, or another errno. */
 int report_frames(const struct report_source *s, const char *name);

@@ -417,6 +417,18 @@ static bool takes_source(const struct lane *l)
 	return l->config->product == PRODUCT_SOURCE;
 }
 
+static void put_pixels(struct lane *l, const struct journal_record *r, const struct sink_frame *f,
+                       struct frame_hold *h)
+{
+	bool source = takes_source(l);
+
+	if (l->plan.packed)
+		lane_put(l, r, source ? f->source_packed : f->reduced_packed,
+		         source ? f->source_packed_bytes : f->reduced_packed_bytes, h);
+	else
+		lane_put(l, r, source ? f->source : f->reduced, l->shape.bytes, h);
+}
+
 /* Every lane takes the frame; with `join`, those of reduced frames its record only. */
 static void put(struct sinks *s, const struct sink_frame *f, bool join)
 {
@@ -441,8 +453,7 @@ static void put(struct sinks *s, const struct sink_frame *f, bool join)
 		if (join && !source)
 			lane_join(&s->lanes[i], &r);
 		else
-			lane_put(&s->lanes[i], &r, source ? f->source : f->reduced,
-			         s->lanes[i].shape.bytes, h);
+			put_pixels(&s->lanes[i], &r, f, h);
 	}
 	step_lanes(s);
 	release(s, h);

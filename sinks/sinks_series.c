@@ -2,27 +2,16 @@
 #include "sinks/sinks_state.h"
 
 #include "sinks/manifest.h"
-#include "sinks/report.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-/* The beginning and the end of a series: folders, journals, reports. */
-
-#define REASONS_MAX 32
-
-/* What makes a series incomplete, for the manifest. */
-struct reasons {
-	unsigned count;
-	const char *at[REASONS_MAX]; /* the summary's, then those in text[] */
-	char text[REASONS_MAX][160];
-};
+/* The beginning of a series: folders, journals, the manifest. */
 
 static int make_folders(struct sinks *s)
 {
@@ -47,7 +36,7 @@ static bool is_integer(enum product_type t)
 	return t != PRODUCT_FLOAT32;
 }
 
-static void journal_name(const struct sinks *s, unsigned i, char name[32])
+void sinks_journal_name(const struct sinks *s, unsigned i, char name[32])
 {
 	if (i == s->primary)
 		snprintf(name, 32, "journal.bin");
@@ -72,12 +61,13 @@ static int begin_lane(struct sinks *s, const struct sink_start *start, unsigned 
 		                      .step = s->config->series.step ? s->config->series.step : 1,
 		                      .start = start,
 		                      .average = r->average,
+		                      .rotation = &s->config->rotation,
 		                      .normalise = r->normalise,
 		                      .window_low = r->window_low,
 		                      .window_high = r->window_high,
 		                      .version = s->program.version };
 
-	journal_name(s, i, journal);
+	sinks_journal_name(s, i, journal);
 	reduced = s->lanes[i].config->product == PRODUCT_REDUCED && r->type != REDUCE_SOURCE;
 	series.window = reduced && is_integer(s->lanes[i].shape.type);
 	/* Without a flat the pixels are counts, whatever the window says. */
@@ -95,35 +85,32 @@ static int begin_lane(struct sinks *s, const struct sink_start *start, unsigned 
 	return lane_begin(&s->lanes[i], &series);
 }
 
-static int write_manifest(struct sinks *s, enum manifest_state state, uint64_t end_ns,
-                          const struct sink_summary *summary, const struct reasons *reasons)
+struct manifest sinks_manifest(const struct sinks *s)
+{
+	return (struct manifest){ .state = MANIFEST_RUNNING,
+		                  .program = &s->program,
+		                  .series = s->series,
+		                  .name = s->name,
+		                  .number = s->number,
+		                  .path = s->path,
+		                  .start_ns = s->started_ns,
+		                  .geometry = &s->geometry,
+		                  .lanes = s->lanes,
+		                  .lane_count = s->lane_count };
+}
+
+int sinks_write_manifest(struct sinks *s, const struct manifest *m)
 {
 	const struct folder_parent *ledger = &s->parents[s->parent_of[s->primary]];
-	struct manifest m = { .state = state,
-		              .program = &s->program,
-		              .series = s->series,
-		              .name = s->name,
-		              .number = s->number,
-		              .path = s->path,
-		              .start_ns = s->started_ns,
-		              .end_ns = end_ns,
-		              .geometry = &s->geometry,
-		              .lanes = s->lanes,
-		              .lane_count = s->lane_count,
-		              .totals = summary ? summary->totals : NULL,
-		              .expected_from = summary ? summary->expected_from : NULL,
-		              .detector = summary ? summary->detector : NULL,
-		              .reasons = reasons ? reasons->at : NULL,
-		              .reason_count = reasons ? reasons->count : 0 };
 	int err;
 
 	if (ledger->series < 0)
 		return ledger->error;
-	err = manifest_write(writer_disk(s->writer), ledger->series, &m);
+	err = manifest_write(writer_disk(s->writer), ledger->series, m);
 	return err ? err : disk_sync(writer_disk(s->writer), ledger->series);
 }
 
-static void say_failed(struct sinks *s, const char *name, int error)
+void sinks_say_failed(struct sinks *s, const char *name, int error)
 {
 	char text[4352];
 
@@ -133,6 +120,7 @@ static void say_failed(struct sinks *s, const char *name, int error)
 
 int sinks_begin(struct sinks *s, const struct sink_start *start)
 {
+	struct manifest manifest;
 	int err, first = 0;
 
 	assert(s->laid_out && !s->running);
@@ -153,131 +141,9 @@ int sinks_begin(struct sinks *s, const struct sink_start *start)
 		first = first ? first : err;
 	}
 	s->running = true;
-	err = write_manifest(s, MANIFEST_RUNNING, 0, NULL, NULL);
+	manifest = sinks_manifest(s);
+	err = sinks_write_manifest(s, &manifest);
 	if (err)
-		say_failed(s, "manifest.json", err);
+		sinks_say_failed(s, "manifest.json", err);
 	return first ? first : err;
-}
-
-static void add_reason(struct reasons *r, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void add_reason(struct reasons *r, const char *format, ...)
-{
-	va_list arguments;
-
-	if (r->count == REASONS_MAX)
-		return;
-	va_start(arguments, format);
-	vsnprintf(r->text[r->count], sizeof r->text[0], format, arguments);
-	va_end(arguments);
-	r->at[r->count] = r->text[r->count];
-	r->count++;
-}
-
-static void add_lane_reasons(struct reasons *r, const struct lane *l, bool summarised)
-{
-	unsigned unfinished = 0;
-
-	for (size_t i = 0; i < l->ended_count; i++)
-		unfinished += l->ended[i].unfinished;
-	for (unsigned i = 0; i < DROPPED_COUNT; i++)
-		if (l->dropped[i] && !(l->primary && summarised))
-			add_reason(r, "sink %u (%s): %" PRIu64 " frames dropped (%s)", l->index,
-			           l->format->name, l->dropped[i],
-			           frame_reason_name(FRAME_DROPPED, i));
-	if (unfinished)
-		add_reason(r, "sink %u (%s): %u files left unfinished", l->index, l->format->name,
-		           unfinished);
-	if (l->ledger_damaged)
-		add_reason(r, "sink %u (%s): the ledger is not whole, memory ran out", l->index,
-		           l->format->name);
-}
-
-static int report_lane(struct sinks *s, unsigned i, uint64_t journal_bytes, char name[32])
-{
-	const struct lane *l = &s->lanes[i];
-	char journal[32];
-	struct report_source source = { .io = writer_disk(s->writer),
-		                        .folder = s->parents[s->parent_of[s->primary]].series,
-		                        .journal = journal,
-		                        .journal_bytes = journal_bytes,
-		                        .lost = &l->lost,
-		                        .series = s->series,
-		                        .rotation = &s->config->rotation,
-		                        .step = s->config->series.step,
-		                        .suffix = l->format->suffix,
-		                        .files = l->ended,
-		                        .file_count = l->ended_count };
-
-	for (size_t k = 0; k < l->ended_count; k++)
-		source.any_unfinished = source.any_unfinished || l->ended[k].unfinished;
-	journal_name(s, i, journal);
-	if (i == s->primary)
-		snprintf(name, 32, "frames.csv");
-	else
-		snprintf(name, 32, "sink-%u.csv", i);
-	return journal_bytes ? report_frames(&source, name) : -ENOENT;
-}
-
-static void report_or_say(struct sinks *s, struct reasons *r, const char *name, int error)
-{
-	if (!error)
-		return;
-	say_failed(s, name, error);
-	add_reason(r, "%s: %s", name, strerror(-error));
-}
-
-static void write_reports(struct sinks *s, const struct sink_summary *summary, struct reasons *r)
-{
-	uint64_t journal_bytes[CONFIG_SINKS_MAX];
-	const struct folder_parent *ledger = &s->parents[s->parent_of[s->primary]];
-	char name[32];
-
-	/* All journals first: what they had allocated is the room for the reports. */
-	for (unsigned i = 0; i < s->lane_count; i++)
-		lane_finish(&s->lanes[i], &journal_bytes[i]);
-	if (ledger->series < 0) {
-		add_reason(r, "no series folder: %s", strerror(-ledger->error));
-		return;
-	}
-	for (unsigned i = 0; i < s->lane_count; i++) {
-		add_lane_reasons(r, &s->lanes[i], summary->reason_count > 0);
-		if (s->lanes[i].journalled) {
-			int err = report_lane(s, i, journal_bytes[i], name);
-
-			report_or_say(s, r, name, err);
-		}
-	}
-	report_or_say(s, r, "histogram.csv",
-	              report_histogram(writer_disk(s->writer), ledger->series, summary));
-}
-
-static void close_folders(struct sinks *s)
-{
-	for (unsigned i = 0; i < s->parent_count; i++) {
-		if (s->parents[i].series >= 0)
-			close(s->parents[i].series);
-		s->parents[i].series = -1;
-	}
-}
-
-bool sinks_end(struct sinks *s, const struct sink_summary *summary)
-{
-	struct reasons reasons = { 0 };
-	int err;
-
-	assert(s->running);
-	sinks_run_until(s, lane_end, lane_is_ended);
-	for (unsigned i = 0; i < summary->reason_count && reasons.count < REASONS_MAX; i++)
-		reasons.at[reasons.count++] = summary->reasons[i];
-	write_reports(s, summary, &reasons);
-	err = write_manifest(s, reasons.count ? MANIFEST_INCOMPLETE : MANIFEST_COMPLETE,
-	                     writer_clock_ns(CLOCK_REALTIME), summary, &reasons);
-	if (err)
-		say_failed(s, "manifest.json", err);
-	sinks_say_rest(s);
-	close_folders(s);
-	s->running = false;
-	return reasons.count == 0 && !err;
 }

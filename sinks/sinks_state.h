@@ -4,6 +4,7 @@
 
 #include "sinks/folder.h"
 #include "sinks/lane.h"
+#include "sinks/manifest.h"
 #include "sinks/sinks.h"
 
 /* What sinks.c and sinks_series.c share. */
@@ -44,6 +45,18 @@ struct sinks {
 	uint64_t say_second; /* monotonic second of the last sentences */
 	unsigned said, unsaid;
 };
+
+/* File name of lane i's journal. */
+void sinks_journal_name(const struct sinks *s, unsigned i, char name[32]);
+
+/* The manifest of a running series. */
+struct manifest sinks_manifest(const struct sinks *s);
+
+/* Write it into the ledger's folder and sync that. 0 or negative errno. */
+int sinks_write_manifest(struct sinks *s, const struct manifest *m);
+
+/* Say that a report could not be written. */
+void sinks_say_failed(struct sinks *s, const char *name, int error);
 
 /* Say one sentence, at most a few a second; the rest is counted. `user` is a struct sinks. */
 void sinks_say(void *user, enum sink_say level, const char *text);

@@ -107,13 +107,19 @@ static struct journal_record record_of(json_t *list)
 	};
 }
 
+static void record_at(const void *ledger, size_t i, struct journal_record *ret)
+{
+	*ret = ((const struct journal_record *)ledger)[i];
+}
+
 static void read_records(json_t *plan, struct nexus_master *m)
 {
 	json_t *list = json_object_get(plan, "records");
-	struct journal_record *records;
+	struct journal_record *records = must(calloc(json_array_size(list) + 1, sizeof *records));
 
 	m->record_count = json_array_size(list);
-	m->records = records = must(calloc(m->record_count + 1, sizeof *records));
+	m->ledger = records;
+	m->record = record_at;
 	for (size_t i = 0; i < m->record_count; i++)
 		records[i] = record_of(json_array_get(list, i));
 }
@@ -204,7 +210,7 @@ static void free_master(struct nexus_master *m)
 	for (unsigned i = 0; i < m->map_count; i++)
 		free((void *)m->maps[i].pixels);
 	free((void *)m->maps);
-	free((void *)m->records);
+	free((void *)(uintptr_t)m->ledger);
 	free((void *)m->rows);
 }
 

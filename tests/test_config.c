@@ -175,14 +175,12 @@ static const struct refusal {
 	  { "rotation.step: 0.5 degrees from which angle? It needs "
 	    "rotation.start" } },
 	{ "reduce: {roi: {width: 65537}}\n", { "1:23: reduce.roi.width: 65537 is out of range" } },
-	{ "sinks: [{format: hdf5}]\n", { "sinks.0.format: hdf5 is not in this version" } },
 	{ "sinks: [{}, {format: stream}]\n", { "1:22: sinks.1.format: stream is not in this" } },
 	{ "sinks: [{every: 2}]\n", { "sinks.0.every: this key is not in this version" } },
 	{ "sinks: [{rate: }]\n", { "sinks.0.rate: this key is not in this version" } },
 	{ "sinks: [{}, {compression: bslz4}]\n",
 	  { "1:27: sinks.1.compression: bslz4 needs format hdf5, files of format tiff are not" } },
 	{ "sinks: [{compression: gzip}]\n", { "sinks.0.compression: 'gzip' is none of its" } },
-	{ "sinks: [{format: hdf5, compression: bslz4}]\n", { "hdf5 is not in this version" } },
 	{ "series: {start: armed}\n", { "armed is not in this version" } },
 
 	/* keys together, at the place of one that was written */
@@ -345,7 +343,7 @@ Test(config, says_everything_that_is_wrong_at_once_in_order)
 				   "  endpoints: [http://a, tcp://b:1, {}]\n"
 				   "series: {step: 0, step: 1}\n"
 				   "reduce: {window: [3, 2]}\n"
-				   "sinks: [{format: hdf5}, raw]\n";
+				   "sinks: [{format: hdf4}, raw]\n";
 	static const char *const places[] = { "2:3: ",  "3:15: ", "3:36: ", "4:16: ",
 		                              "4:19: ", "6:18: ", "6:25: ", "5:18: " };
 	char *problems = problems_of(text, NULL, 0);

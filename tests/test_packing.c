@@ -270,7 +270,7 @@ static struct sinks *open_sinks(struct config *c, char *directory)
 		                            .sync_ns = 1000000 };
 	cr_assert_eq(sinks_open(&s, c, &program, &callbacks, -1, why), 0, "%s", why);
 	cr_assert_eq(sinks_lay_out(s, &layout.geometry), 0);
-	cr_assert_eq(sinks_begin(s, "wood"), 0);
+	cr_assert_eq(sinks_begin(s, &(struct sink_start){ .name = "wood" }), 0);
 	return s;
 }
 
