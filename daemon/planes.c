@@ -51,31 +51,6 @@ __attribute__((format(printf, 3, 4))) static int fail(struct planes *p, int err,
 	return err;
 }
 
-/* Length and checksum of a file, for the manifest. */
-static int file_checksum(const char *path, uint64_t *ret_bytes, uint32_t *ret_crc)
-{
-	crc32c_fn *crc32c = crc32c_for(cpu_detect());
-	static char chunk[1 << 16]; /* main thread only */
-	uint64_t bytes = 0;
-	uint32_t crc = 0;
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	while ((n = read(fd, chunk, sizeof chunk)) > 0) {
-		crc = crc32c(crc, chunk, (size_t)n);
-		bytes += (uint64_t)n;
-	}
-	int err = n < 0 ? -errno : 0;
-	close(fd);
-	if (err == 0) {
-		*ret_bytes = bytes;
-		*ret_crc = crc;
-	}
-	return err;
-}
-
 /* A copy of what was read last: the planes are of the region only. */
 static int keep_image(struct planes *p, const struct image *i)
 {
@@ -112,7 +87,7 @@ static int read_image(struct planes *p, const char *role, const char *path, bool
 		            "calibration.%s: %s is %u x %u pixels, but %s is %u x %u; calibration "
 		            "images have the full frame's size",
 		            role, path, ret->width, ret->height, p->size_from, p->width, p->height);
-	err = file_checksum(path, &file->bytes, &file->crc32c);
+	err = image_checksum(path, &file->bytes, &file->crc32c);
 	if (err < 0)
 		return fail(p, err, "calibration.%s: cannot read %s: %s", role, path,
 		            strerror(-err));

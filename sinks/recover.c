@@ -45,7 +45,8 @@ static bool is_sane(const struct recover_lane *l)
 		return false;
 	if (!l->format)
 		return true;
-	return h->type < PRODUCT_TYPE_COUNT && pixels > 0 && h->frame_bytes > 0 &&
+	return h->type < PRODUCT_TYPE_COUNT && h->normalise <= NORMALISE_ATTENUATION &&
+	       h->average > 0 && h->average <= 65536 && pixels > 0 && h->frame_bytes > 0 &&
 	       pixels <= UINT64_MAX / 8 &&
 	       h->frame_bytes == pixels * product_bytes((enum product_type)h->type) &&
 	       h->head_bytes == l->format->head_bytes;
@@ -192,6 +193,20 @@ static void count(struct recover *r)
 	}
 }
 
+/* Masters hold the manifest; it is written last, and says that all is done. */
+static int write_manifest(struct recover *r)
+{
+	json_t *m = recover_manifest(r);
+	int err = m ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; i < r->lane_count && !err; i++)
+		err = recover_master(r, &r->lanes[i], m);
+	if (!err)
+		err = recover_manifest_write(r, m);
+	json_decref(m);
+	return err ? err : disk_sync(r->options->io, r->folder);
+}
+
 /* The daemon ended before its first frame could be durable. */
 static int finish_empty(struct recover *r)
 {
@@ -199,7 +214,7 @@ static int finish_empty(struct recover *r)
 	            "%s: it was cut off before its journal began: no frame of it "
 	            "is durable",
 	            r->path);
-	return recover_manifest(r);
+	return write_manifest(r);
 }
 
 static int finish_series(struct recover *r)
@@ -215,11 +230,7 @@ static int finish_series(struct recover *r)
 		err = err ? err : later;
 	}
 	count(r);
-	if (!err)
-		err = recover_manifest(r);
-	if (!err)
-		err = disk_sync(r->options->io, r->folder);
-	return err;
+	return err ? err : write_manifest(r);
 }
 
 static void close_all(struct recover *r)

@@ -20,6 +20,12 @@ struct recover_options {
 	void *user;
 	/* One sentence: what was finished, what is lost, what is wrong. */
 	void (*say)(void *user, enum sink_say level, const char *text);
+
+	/* Read a calibration image again for an HDF5 master, if the file still has that checksum:
+	 * its pixels are freed here, with free(). 0 or negative errno (-ESTALE: another file).
+	 * NULL: masters are without. */
+	int (*load_map)(void *user, const char *role, const char *path, uint32_t crc32c,
+	                struct sink_calibration *ret);
 };
 
 struct recover_result {

@@ -255,10 +255,14 @@ static bool is_data_part(const struct recover_lane *l, const char *name, uint32_
 	return strncmp(name, h->suffix, n) == 0 && strcmp(name + n, PART_SUFFIX) == 0;
 }
 
-static bool is_report_part(const char *name)
+static bool is_report_part(const struct recover_lane *l, const char *name)
 {
-	size_t n = strlen(name), suffix = strlen(PART_SUFFIX);
+	const struct journal_header *h = &l->view.header;
+	size_t n = strlen(name), suffix = strlen(PART_SUFFIX), folder = strlen(h->folder);
 
+	if (strncmp(name, h->folder, folder) == 0 &&
+	    strcmp(name + folder, ".h5" PART_SUFFIX) == 0) /* a master */
+		return true;
 	if (n <= suffix || strcmp(name + n - suffix, PART_SUFFIX) != 0)
 		return false;
 	n -= suffix;
@@ -293,7 +297,7 @@ static void remove_parts(struct recover *r, struct recover_lane *l)
 		uint32_t index = 0;
 		bool data = l->format && is_data_part(l, e->d_name, &index);
 
-		if (data ? !find_file(l, index) : is_report_part(e->d_name))
+		if (data ? !find_file(l, index) : is_report_part(l, e->d_name))
 			remove_part(r, l, e->d_name, data);
 	}
 	closedir(d);

@@ -197,10 +197,10 @@ int recover_ledger(struct recover *r, struct recover_lane *l)
 	return err;
 }
 
-int recover_report(struct recover *r, struct recover_lane *l)
+struct report_source recover_source(const struct recover *r, const struct recover_lane *l,
+                                    struct lane_file *files)
 {
-	struct lost_list none = { 0 };
-	struct lane_file *files = calloc(l->file_count ? l->file_count : 1, sizeof *files);
+	static const struct lost_list none;
 	struct report_source s = { .io = r->options->io,
 		                   .folder = r->folder,
 		                   .journal = l->journal,
@@ -215,16 +215,25 @@ int recover_report(struct recover *r, struct recover_lane *l)
 		                   .files = files,
 		                   .file_count = l->file_count,
 		                   .replace = true };
-	int err;
 
-	if (!files)
-		return -ENOMEM;
 	for (size_t i = 0; i < l->file_count; i++) {
 		files[i] = (struct lane_file){ .index = l->files[i].index,
 			                       .unfinished = !l->files[i].usable,
 			                       .frames = l->files[i].frames };
 		s.any_unfinished = s.any_unfinished || files[i].unfinished;
 	}
+	return s;
+}
+
+int recover_report(struct recover *r, struct recover_lane *l)
+{
+	struct lane_file *files = calloc(l->file_count ? l->file_count : 1, sizeof *files);
+	struct report_source s;
+	int err;
+
+	if (!files)
+		return -ENOMEM;
+	s = recover_source(r, l, files);
 	err = report_frames(&s, l->csv);
 	free(files);
 	return err;

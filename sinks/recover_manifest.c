@@ -242,14 +242,12 @@ static void set_series(const struct recover *r, json_t *m)
 	}
 }
 
-int recover_manifest(struct recover *r)
+json_t *recover_manifest(struct recover *r)
 {
 	json_t *m = r->manifest ? json_incref(r->manifest) : json_object();
-	struct part p;
-	int err;
 
 	if (!m)
-		return -ENOMEM;
+		return NULL;
 	if (r->lane_count > 0 && r->lanes[0].view.map) {
 		set_series(r, m);
 		set_totals(m, &r->lanes[0]);
@@ -263,12 +261,17 @@ int recover_manifest(struct recover *r)
 		    json_pack("{s:s, s:I}", "version",
 		              r->options->version ? r->options->version : "", "lost",
 		              (json_int_t)r->result->lost));
-	err = part_open(&p, r->options->io, r->folder, "manifest.json");
-	if (!err) {
-		(void)json_dumpf(m, p.text, JSON_INDENT(2));
-		fputc('\n', p.text);
-		err = part_commit(&p, true);
-	}
-	json_decref(m);
-	return err;
+	return m;
+}
+
+int recover_manifest_write(struct recover *r, const json_t *manifest)
+{
+	struct part p;
+	int err = part_open(&p, r->options->io, r->folder, "manifest.json");
+
+	if (err)
+		return err;
+	(void)json_dumpf(manifest, p.text, JSON_INDENT(2));
+	fputc('\n', p.text);
+	return part_commit(&p, true);
 }

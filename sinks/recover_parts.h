@@ -6,6 +6,7 @@
 #include "sinks/journal.h"
 #include "sinks/lane.h"
 #include "sinks/recover.h"
+#include "sinks/report.h"
 
 #include <jansson.h>
 
@@ -69,7 +70,15 @@ json_t *recover_manifest_load(int folder);
 /* Where the manifest says that sink `index` has its files; NULL: it does not. */
 const char *recover_manifest_directory(const json_t *manifest, unsigned index);
 
-/* Write the manifest of the finished series. */
-int recover_manifest(struct recover *r);
+/* The manifest of the finished series; NULL without memory. The caller's to release. */
+json_t *recover_manifest(struct recover *r);
+int recover_manifest_write(struct recover *r, const json_t *manifest);
+
+/* What the lane's reports are made from; files[] is the caller's [l->file_count]. */
+struct report_source recover_source(const struct recover *r, const struct recover_lane *l,
+                                    struct lane_file *files);
+
+/* Write the HDF5 master of a lane that has one. `manifest`: of the finished series. */
+int recover_master(struct recover *r, struct recover_lane *l, const json_t *manifest);
 
 #endif

@@ -323,7 +323,8 @@ uint64_t rig_count(const struct rig *r, enum frame_state state, unsigned reason)
 void rig_end(struct rig *r)
 {
 	static const char *const lost = "frames were lost";
-	static uint64_t raw[4] = { 1, 2, 3, 4 }, normalised[2] = { 5, 6 };
+	uint64_t pixels = r->put * 256; /* as reduction_of() says */
+	uint64_t raw[4] = { pixels, 0, 0, 0 }, normalised[2] = { 0, pixels };
 	struct sink_summary summary = { .totals = &r->totals,
 		                        .expected_from = "seen",
 		                        .reasons = &lost,

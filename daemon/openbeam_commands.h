@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DAEMON_OPENBEAM_COMMANDS_H
+#define DAEMON_OPENBEAM_COMMANDS_H
+
+/* What the files of the program `openbeam` share. */
+
+#define EX_BAD_USAGE 2
+
+/* Say what is wrong with the command line, and with which of its words (or NULL); EX_BAD_USAGE. */
+int openbeam_complain(const char *what, const char *value);
+
+/* Subcommands. argv[0] is the command's name; returns the exit status. */
+int openbeam_keygen(int argc, char **argv);
+int openbeam_audit(int argc, char **argv);
+int openbeam_recover(int argc, char **argv);
+
+#endif
