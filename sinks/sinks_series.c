@@ -60,7 +60,7 @@ static int begin_lane(struct sinks *s, const struct sink_start *start, unsigned 
 		                      .started_ns = s->started_ns,
 		                      .step = s->config->series.step ? s->config->series.step : 1,
 		                      .start = start,
-		                      .average = r->average,
+		                      .average = r->average ? r->average : 1,
 		                      .rotation = &s->config->rotation,
 		                      .normalise = r->normalise,
 		                      .window_low = r->window_low,
