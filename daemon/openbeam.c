@@ -25,7 +25,7 @@ static const char usage[] =
 	"                           folders, is on disk as its ledger says\n"
 	"  recover [--no-audit] PATH\n"
 	"                           finish a series that a crash, a kill or a power cut left "
-        "behind\n"
+	"behind\n"
 	"\n"
 	"Not in this version:\n";
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/hdf5_filter.h"
 #include "sinks/hdf5_space.h"
 
 #include <errno.h>
@@ -108,13 +109,12 @@ static hid_t pixel_type(enum product_type t)
 static int describe_chunks(hid_t properties, const struct format_file *f)
 {
 	hsize_t chunk[3] = { 1, f->shape->height, f->shape->width };
-	/* Version 0.3, bytes of an element, the filter's own block size, LZ4. Optional: the
-	 * library need not have the filter to make the dataset. */
+	/* Version 0.3, bytes of an element, the filter's own block size, LZ4. */
 	unsigned parameters[5] = { 0, 3, product_bytes(f->shape->type), 0, 2 };
 
 	if (H5Pset_chunk(properties, 3, chunk) < 0)
 		return -1;
-	return H5Pset_filter(properties, FILTER_BITSHUFFLE, H5Z_FLAG_OPTIONAL, 5, parameters) < 0
+	return H5Pset_filter(properties, FILTER_BITSHUFFLE, H5Z_FLAG_MANDATORY, 5, parameters) < 0
 	               ? -1
 	               : 0;
 }
@@ -261,6 +261,11 @@ static int tail_open(struct tail **ret, const struct format_file *f)
 	if (!t)
 		return -ENOMEM;
 	hdf5_quiet();
+	/* Ours: a plug-in, if there is one, would put its own parameters before these. */
+	if (f->packed && hdf5_filter_register()) {
+		free(t);
+		return -ENOMEM;
+	}
 	t->file = *f;
 	t->id = t->data = -1;
 	err = open_file(t);

@@ -75,7 +75,7 @@ int hdf5_filter_register(void)
 {
 	static const H5Z_class2_t class = { .version = H5Z_CLASS_T_VERS,
 		                            .id = FILTER_BITSHUFFLE,
-		                            .encoder_present = 0,
+		                            .encoder_present = 1, /* or no dataset could be made */
 		                            .decoder_present = 1,
 		                            .name = "bitshuffle; see kernels/decompress.h",
 		                            .filter = filter };

@@ -186,6 +186,9 @@ hid_t nexus_write_stack(struct hdf5 *h, hid_t detector, const struct nexus_stack
 		return H5I_INVALID_HID;
 	plist = H5Pcreate(H5P_DATASET_CREATE);
 	set_fill(h, plist, m->shape->type);
+	/* Also where every frame is absent. */
+	if (!h->err && H5Pset_layout(plist, H5D_VIRTUAL) < 0)
+		hdf5_failed(h, "cannot make the virtual dataset", NULL);
 	for (unsigned i = 0; i < s->frame_count; i++)
 		map_frame(h, plist, s, i, m);
 	map_rows(h, plist, s, m);
