@@ -17,7 +17,8 @@ struct reasons {
 	char text[REASONS_MAX][160];
 };
 
-static struct sink_start series_start(const struct collector *k)
+static struct sink_start series_start(const struct collector *k,
+                                      const struct sink_histograms *histograms)
 {
 	const struct series *s = &k->series;
 
@@ -25,7 +26,21 @@ static struct sink_start series_start(const struct collector *k)
 		                    .first_known = s->first_known,
 		                    .first = s->first * s->rules.step + s->residue,
 		                    .frames = s->frames,
-		                    .expected_from = series_expected_from(s) };
+		                    .expected_from = series_expected_from(s),
+		                    .histograms = histograms };
+}
+
+/* As the sinks keep them on disk while the series runs. */
+static struct sink_histograms live_histograms(const struct collector *k)
+{
+	struct sink_histograms h = { .raw_counts = k->raw_counts,
+		                     .normalised_counts = k->normalised_counts,
+		                     .raw_tails = &k->raw_tails,
+		                     .normalised_tails = &k->normalised_tails };
+
+	layout_bins(k->pipeline->config, k->layout ? &k->layout->shape : NULL, &h.raw_bins,
+	            &h.normalised_bins);
+	return h;
 }
 
 void closing_begin(struct collector *k)
@@ -39,7 +54,8 @@ void closing_begin(struct collector *k)
 	       k->pipeline->config->histogram.normalised.bins * sizeof *k->normalised_counts);
 	k->raw_tails = k->normalised_tails = (struct histogram_tails){ 0 };
 	collector_on_disk(k, true);
-	struct sink_start start = series_start(k);
+	struct sink_histograms histograms = live_histograms(k);
+	struct sink_start start = series_start(k, &histograms);
 	int err = sinks_begin(k->sinks, &start);
 	collector_on_disk(k, false);
 	if (err == 0)

@@ -217,6 +217,28 @@ static int finish_empty(struct recover *r)
 	return write_manifest(r);
 }
 
+/* As it was counted last: frames that came in the second before the crash are not in it, and those
+ * that were not durable are. */
+static int write_histogram(struct recover *r)
+{
+	const struct checkpoint_view *v = &r->checkpoint;
+	struct sink_summary s = { .raw_bins = v->raw_bins,
+		                  .normalised_bins = v->normalised_bins,
+		                  .raw_counts = v->counts,
+		                  .normalised_counts = v->counts + v->raw_bins.bins,
+		                  .raw_tails = v->raw_tails,
+		                  .normalised_tails = v->normalised_tails };
+	int err;
+
+	if (!r->has_checkpoint)
+		return 0;
+	err = report_histogram(r->options->io, r->folder, &s, true);
+	if (err)
+		return err;
+	(void)disk_remove(r->options->io, r->folder, CHECKPOINT_NAME);
+	return 0;
+}
+
 static int finish_series(struct recover *r)
 {
 	int err = 0;
@@ -230,6 +252,8 @@ static int finish_series(struct recover *r)
 		err = err ? err : later;
 	}
 	count(r);
+	if (!err)
+		err = write_histogram(r);
 	return err ? err : write_manifest(r);
 }
 
@@ -238,6 +262,7 @@ static void close_all(struct recover *r)
 	for (unsigned i = 0; i < r->lane_count; i++)
 		close_lane(&r->lanes[i]);
 	json_decref(r->manifest);
+	checkpoint_view_close(&r->checkpoint);
 	if (r->folder >= 0)
 		close(r->folder);
 }
@@ -258,6 +283,7 @@ int recover_series(const char *path, const struct recover_options *o, struct rec
 		return err;
 	}
 	r.manifest = recover_manifest_load(r.folder);
+	r.has_checkpoint = checkpoint_view_open(&r.checkpoint, r.folder) == 0;
 	err = open_lanes(&r, why);
 	empty = r.lane_count == 0 || (err == -EINVAL && was_running(&r) && r.manifest);
 	if (r.lane_count == 0 && !r.manifest) {

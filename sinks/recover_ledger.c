@@ -68,13 +68,29 @@ static uint64_t between(uint64_t first, uint64_t end, uint64_t step)
 	return end > first ? (end - first + step - 1) / step : 0;
 }
 
-/* The frames that were to come behind the last one seen. */
+/* Frames that came and left no record: up to the newest number of the last checkpoint. */
+static uint64_t newest_end(const struct recover *r, const struct recover_lane *l)
+{
+	const struct journal_header *h = &l->view.header;
+
+	return r->has_checkpoint && r->checkpoint.frames > 0 ? r->checkpoint.newest + h->step : 0;
+}
+
+/* The frames that came or were to come behind the last one with a record. */
 static int add_tail(struct recover *r, const struct recover_lane *l, struct lost_spans *lost,
                     uint64_t next)
 {
 	const struct journal_header *h = &l->view.header;
-	uint64_t first = h->first_known ? h->first : next, missing;
+	uint64_t first = h->first_known ? h->first : next, missing, seen;
 
+	seen = between(next, newest_end(r, l), h->step);
+	if (seen > 0 && seen <= MOST_LOST && (h->first_known || l->view.records > 0)) {
+		int err = add_span(lost, next, seen);
+
+		if (err)
+			return err;
+		next += seen * h->step;
+	}
 	if (h->frames == 0 || !h->first_known || h->frames > (UINT64_MAX - first) / h->step)
 		return 0;
 	missing = between(next, first + h->frames * h->step, h->step);

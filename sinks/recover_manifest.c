@@ -186,7 +186,7 @@ static void set_reasons(const struct recover *r, json_t *m)
 
 	for (unsigned i = 0; i < r->lane_count; i++)
 		add_lane_reasons(r, i, reasons);
-	if (r->result->cut_off && !is_whole(r))
+	if ((r->result->cut_off || json_object_get(m, "recovered")) && !is_whole(r))
 		json_array_append_new(
 			reasons,
 			json_string("it was cut off; whether frames were to follow is not known"));
@@ -258,9 +258,10 @@ json_t *recover_manifest(struct recover *r)
 	set_reasons(r, m);
 	if (r->result->cut_off)
 		set(m, "recovered",
-		    json_pack("{s:s, s:I}", "version",
+		    json_pack("{s:s, s:I, s:I}", "version",
 		              r->options->version ? r->options->version : "", "lost",
-		              (json_int_t)r->result->lost));
+		              (json_int_t)r->result->lost, "histogram_frames",
+		              (json_int_t)r->checkpoint.frames));
 	return m;
 }
 

@@ -2,6 +2,7 @@
 #ifndef SINKS_RECOVER_PARTS_H
 #define SINKS_RECOVER_PARTS_H
 
+#include "sinks/checkpoint.h"
 #include "sinks/format.h"
 #include "sinks/journal.h"
 #include "sinks/lane.h"
@@ -44,6 +45,8 @@ struct recover {
 	const char *path;
 	int folder;
 	json_t *manifest; /* NULL: none, or damaged */
+	struct checkpoint_view checkpoint;
+	bool has_checkpoint;
 	struct recover_lane lanes[CONFIG_SINKS_MAX];
 	unsigned lane_count;
 };

@@ -232,7 +232,8 @@ static void print_bins(FILE *f, const char *kind, const struct bins *b, const ui
 	fprintf(f, "%s,nan,nan,%" PRIu64 "\n", kind, tails->nan);
 }
 
-int report_histogram(const struct disk_io *io, int folder, const struct sink_summary *summary)
+int report_histogram(const struct disk_io *io, int folder, const struct sink_summary *summary,
+                     bool replace)
 {
 	struct part p;
 	int err = part_open(&p, io, folder, "histogram.csv");
@@ -243,5 +244,5 @@ int report_histogram(const struct disk_io *io, int folder, const struct sink_sum
 	print_bins(p.text, "raw", &summary->raw_bins, summary->raw_counts, &summary->raw_tails);
 	print_bins(p.text, "normalised", &summary->normalised_bins, summary->normalised_counts,
 	           &summary->normalised_tails);
-	return part_commit(&p, false);
+	return part_commit(&p, replace);
 }

@@ -48,7 +48,8 @@ void report_ledger_record(const struct report_ledger *l, size_t i, struct journa
  * 0, -EINVAL when the journal is not what was written, or another errno. */
 int report_frames(const struct report_source *s, const char *name);
 
-/* Write histogram.csv. 0 or negative errno. */
-int report_histogram(const struct disk_io *io, int folder, const struct sink_summary *summary);
+/* Write histogram.csv; with `replace` over an older one. 0 or negative errno. */
+int report_histogram(const struct disk_io *io, int folder, const struct sink_summary *summary,
+                     bool replace);
 
 #endif

@@ -216,6 +216,7 @@ int sinks_open_with(struct sinks **ret, const struct config *c, const struct sin
 	s->config = c;
 	s->program = *program;
 	s->callbacks = *callbacks;
+	s->checkpoint.fd = -1;
 	s->host = (struct lane_host){ .user = s,
 		                      .release = release,
 		                      .settled = settled,
@@ -295,6 +296,7 @@ void sinks_close(struct sinks *s)
 	for (unsigned i = 0; i < s->lane_count; i++)
 		lane_close(&s->lanes[i]);
 	writer_close(s->writer);
+	checkpoint_close(&s->checkpoint);
 	free_slabs(s);
 	free(s);
 }
@@ -429,6 +431,11 @@ static void put_pixels(struct lane *l, const struct journal_record *r, const str
 		lane_put(l, r, source ? f->source : f->reduced, l->shape.bytes, h);
 }
 
+static void note_number(struct sinks *s, uint64_t number)
+{
+	s->newest = number > s->newest ? number : s->newest;
+}
+
 /* Every lane takes the frame; with `join`, those of reduced frames its record only. */
 static void put(struct sinks *s, const struct sink_frame *f, bool join)
 {
@@ -439,6 +446,8 @@ static void put(struct sinks *s, const struct sink_frame *f, bool join)
 		put_without_memory(s, f);
 		return;
 	}
+	note_number(s, f->number);
+	s->put_frames++;
 	h->owner = f->owner;
 	h->users = 1; /* this call */
 	for (unsigned i = 0; i < s->lane_count; i++)
@@ -478,8 +487,22 @@ void sinks_lose(struct sinks *s, uint64_t number, enum frame_state state, unsign
 		             .state = (uint8_t)state,
 		             .reason = (uint8_t)reason };
 
+	note_number(s, number);
 	for (unsigned i = 0; i < s->lane_count; i++)
 		lane_lose(&s->lanes[i], &loss);
+}
+
+static void step_checkpoint(struct sinks *s)
+{
+	char text[256];
+	int err = checkpoint_step(&s->checkpoint, s->now_ns, s->put_frames, s->newest);
+
+	if (!err)
+		return;
+	snprintf(text, sizeof text,
+	         "%.120s/" CHECKPOINT_NAME ": %s: after a crash there would be no histogram.csv",
+	         s->path, strerror(-err));
+	sinks_say(s, SINK_WARNING, text);
 }
 
 uint64_t sinks_poll(struct sinks *s, uint64_t now_ns)
@@ -489,11 +512,14 @@ uint64_t sinks_poll(struct sinks *s, uint64_t now_ns)
 
 	s->now_ns = now_ns;
 	start_second(s, now_ns / 1000000000u);
+	step_checkpoint(s);
 	do {
 		finished = writer_reap(s->writer);
 		step_lanes(s);
 	} while (finished && ++rounds < REAP_ROUNDS && !writer_blocks(s->writer));
 	at = writer_next_ns(s->writer);
+	next = at < next ? at : next;
+	at = checkpoint_next_ns(&s->checkpoint);
 	next = at < next ? at : next;
 	for (unsigned i = 0; i < s->lane_count; i++) {
 		at = lane_next_ns(&s->lanes[i]);

@@ -158,6 +158,13 @@ const char *sinks_writer_summary(const struct sinks *s);
  * before. 0 or negative errno (-ENOMEM). */
 int sinks_lay_out(struct sinks *s, const struct sink_geometry *g);
 
+/* The histograms of a running series; what they point to is borrowed until sinks_end(). */
+struct sink_histograms {
+	struct bins raw_bins, normalised_bins;
+	const uint64_t *raw_counts, *normalised_counts; /* [bins] */
+	const struct histogram_tails *raw_tails, *normalised_tails;
+};
+
 /* What is known of a series when it begins, for the journal: recovery leaves no number out. */
 struct sink_start {
 	const char *name;
@@ -165,6 +172,8 @@ struct sink_start {
 	uint64_t first;            /* number, */
 	uint64_t frames;           /* so many from there; 0: not known */
 	const char *expected_from; /* who says so: "protocol", "config", "seen" */
+	/* Kept on disk once a second; NULL: not. */
+	const struct sink_histograms *histograms;
 };
 
 /* Make the series folders, the journal and a manifest in state `running`. The running number is

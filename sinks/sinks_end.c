@@ -14,6 +14,7 @@
 /* The end of a series: reports, masters, the manifest. */
 
 #define REASONS_MAX 32
+#define WAIT_NS     20000000u
 #define MAPS_MAX    3 /* dark, flat, mask */
 
 /* What makes a series incomplete, for the manifest. */
@@ -106,6 +107,7 @@ static void write_reports(struct sinks *s, const struct sink_summary *summary, s
 {
 	const struct folder_parent *ledger = &s->parents[s->parent_of[s->primary]];
 	char name[32];
+	int err;
 
 	if (ledger->series < 0) {
 		add_reason(r, "no series folder: %s", strerror(-ledger->error));
@@ -114,13 +116,14 @@ static void write_reports(struct sinks *s, const struct sink_summary *summary, s
 	for (unsigned i = 0; i < s->lane_count; i++) {
 		add_lane_reasons(r, &s->lanes[i], summary->reason_count > 0);
 		if (s->lanes[i].journalled) {
-			int err = report_lane(s, i, journal_bytes[i], name);
-
+			err = report_lane(s, i, journal_bytes[i], name);
 			report_or_say(s, r, name, err);
 		}
 	}
-	report_or_say(s, r, "histogram.csv",
-	              report_histogram(writer_disk(s->writer), ledger->series, summary));
+	err = report_histogram(writer_disk(s->writer), ledger->series, summary, false);
+	report_or_say(s, r, "histogram.csv", err);
+	if (s->checkpoint.fd >= 0 && !err)
+		(void)disk_remove(writer_disk(s->writer), ledger->series, CHECKPOINT_NAME);
 }
 
 /* ---- masters of HDF5 series ---- */
@@ -239,6 +242,8 @@ bool sinks_end(struct sinks *s, const struct sink_summary *summary)
 
 	assert(s->running);
 	sinks_run_until(s, lane_end, lane_is_ended);
+	while (!checkpoint_idle(&s->checkpoint))
+		(void)writer_wait(s->writer, WAIT_NS);
 	for (unsigned i = 0; i < summary->reason_count && reasons.count < REASONS_MAX; i++)
 		reasons.at[reasons.count++] = summary->reasons[i];
 	/* All journals first: what they had allocated is the room for the reports. */
@@ -251,6 +256,7 @@ bool sinks_end(struct sinks *s, const struct sink_summary *summary)
 	err = sinks_write_manifest(s, &manifest);
 	if (err)
 		sinks_say_failed(s, "manifest.json", err);
+	checkpoint_close(&s->checkpoint);
 	sinks_say_rest(s);
 	close_folders(s);
 	s->running = false;

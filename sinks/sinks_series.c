@@ -118,6 +118,20 @@ void sinks_say_failed(struct sinks *s, const char *name, int error)
 	sinks_say(s, SINK_ERROR, text);
 }
 
+static void open_checkpoint(struct sinks *s, const struct sink_start *start)
+{
+	const struct folder_parent *ledger = &s->parents[s->parent_of[s->primary]];
+	int err;
+
+	s->put_frames = s->newest = 0;
+	if (ledger->series < 0 || !start->histograms)
+		return;
+	s->histograms = *start->histograms;
+	err = checkpoint_open(&s->checkpoint, s->writer, ledger->series, &s->histograms);
+	if (err)
+		sinks_say_failed(s, CHECKPOINT_NAME, err);
+}
+
 int sinks_begin(struct sinks *s, const struct sink_start *start)
 {
 	struct manifest manifest;
@@ -141,6 +155,7 @@ int sinks_begin(struct sinks *s, const struct sink_start *start)
 		first = first ? first : err;
 	}
 	s->running = true;
+	open_checkpoint(s, start);
 	manifest = sinks_manifest(s);
 	err = sinks_write_manifest(s, &manifest);
 	if (err)

@@ -2,6 +2,7 @@
 #ifndef SINKS_SINKS_STATE_H
 #define SINKS_SINKS_STATE_H
 
+#include "sinks/checkpoint.h"
 #include "sinks/folder.h"
 #include "sinks/lane.h"
 #include "sinks/manifest.h"
@@ -41,6 +42,9 @@ struct sinks {
 	char path[4096];
 	uint32_t number;
 	uint64_t started_ns;
+	struct sink_histograms histograms;
+	struct checkpoint checkpoint;
+	uint64_t put_frames, newest; /* of the series: handed over; number */
 
 	uint64_t say_second; /* monotonic second of the last sentences */
 	unsigned said, unsaid;
