@@ -311,6 +311,18 @@ void rig_poll_for(struct rig *r, unsigned ms)
 	}
 }
 
+void rig_wait_for(struct rig *r, const uint64_t *figure, uint64_t least)
+{
+	uint64_t until = monotonic_ns() + UINT64_C(20000000000);
+
+	while (*figure < least && monotonic_ns() < until) {
+		uint64_t next = sinks_poll(r->sinks, monotonic_ns()),
+			 soon = monotonic_ns() + 5000000;
+
+		wait_for_wake(r, next < soon ? next : soon);
+	}
+}
+
 uint64_t rig_count(const struct rig *r, enum frame_state state, unsigned reason)
 {
 	uint64_t n = 0;

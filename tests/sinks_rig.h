@@ -60,6 +60,9 @@ void rig_begin(struct rig *r);
 /* Put a frame as soon as a slot is free. */
 void rig_put(struct rig *r, uint64_t number);
 
+/* Poll until the figure is so large, on a busy disk too; gives up after 20 s. */
+void rig_wait_for(struct rig *r, const uint64_t *figure, uint64_t least);
+
 /* Poll for that long. */
 void rig_poll_for(struct rig *r, unsigned ms);
 

@@ -131,8 +131,10 @@ Test(sinks_faults, a_failed_sync_takes_back_what_it_should_have_covered)
 		rig_begin(&rig);
 		for (uint64_t i = 0; i < 15; i++) {
 			rig_put(&rig, i);
-			if (i % 5 == 4)
-				rig_poll_for(&rig, 50);
+			if (i == 4)
+				rig_wait_for(&rig, &rig.durable, 1);
+			if (i == 9)
+				rig_wait_for(&rig, &rig.faults[0].counted, 2);
 		}
 		rig_end(&rig);
 		rig_check(&rig);
@@ -162,10 +164,10 @@ static void fail_write_then(enum disk_kind sync)
 	rig_begin(&rig);
 	for (uint64_t i = 0; i < 5; i++)
 		rig_put(&rig, i);
-	rig_poll_for(&rig, 50);
+	rig_wait_for(&rig, &rig.faults[1].counted, 1);
 	cr_assert_gt(rig.faults[1].counted, 0);
 	rig_put(&rig, 5);
-	rig_poll_for(&rig, 50);
+	rig_wait_for(&rig, &rig.faults[0].counted, 6);
 	cr_assert_eq(rig.faults[0].counted, 6);
 	cr_assert_eq(rig.faults[2].counted, 0);
 	rig.faults[1].from = 0;
@@ -224,10 +226,10 @@ Test(sinks_faults, an_older_file_that_fails_leaves_the_current_one_whole)
 		rig_begin(&rig);
 		for (uint64_t i = 0; i < 90; i++) /* staging is short before the last */
 			rig_put(&rig, i);
-		rig_poll_for(&rig, 100);
+		rig_wait_for(&rig, &rig.faults[1].counted, 1);
 		cr_assert_gt(rig.faults[1].counted, 0);
 		rig.faults[1].from = 0;
-		rig_poll_for(&rig, 100);
+		rig_wait_for(&rig, &rig.faults[2].counted, 1);
 		cr_assert_geq(rig.faults[2].counted, 1);
 		rig.faults[0].from = 0;
 		for (uint64_t i = 90; i < 100; i++)
@@ -352,8 +354,10 @@ Test(sinks_faults, a_journal_that_fails_stops_the_series)
 			rig_begin(&rig);
 			for (uint64_t i = 0; i < 40; i++) {
 				rig_put(&rig, i);
-				if (i % 8 == 7)
-					rig_poll_for(&rig, 20);
+				if (i == 7)
+					rig_wait_for(&rig, &rig.durable, 1);
+				if (i == 15)
+					rig_wait_for(&rig, &rig.faults[0].counted, 2);
 			}
 			rig_end(&rig);
 			rig_check(&rig);
