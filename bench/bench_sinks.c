@@ -516,16 +516,25 @@ static int open_slots(struct measuring *m, char *why)
 	return EX_OSERR;
 }
 
+/* A reader of the table who leaves is a reason to stop, too, and to remove the files. */
+static void watch_signals(void)
+{
+	struct sigaction action = { .sa_handler = handle_stop, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction unread = { .sa_handler = handle_stop };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGPIPE, &unread, NULL);
+}
+
 int bench_sinks(const struct bench_options *o, struct results *r, char why[512])
 {
 	struct measuring m = { .options = o, .results = r, .begin_ns = clock_now_ns() };
-	struct sigaction action = { .sa_handler = handle_stop, .sa_flags = (int)SA_RESETHAND };
 	int err = scratch_folder_open(&m.scratch, o->directory), status;
 
 	if (err)
 		return refuse(&m, err, why);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	watch_signals();
 	m.has_fio = fio_is_installed();
 	status = open_slots(&m, why);
 	if (!status)

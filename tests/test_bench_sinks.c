@@ -178,6 +178,17 @@ Test(bench_sinks, what_fio_refuses_is_told)
 	remove_folder();
 }
 
+Test(bench_sinks, who_is_interrupted_leaves_nothing)
+{
+	struct results r;
+	char why[512];
+
+	make_folder("[ \"$1\" = --version ] || { kill -PIPE $PPID; exec /bin/sleep 60; }\n");
+	cr_assert_eq(measure(&r, false, why), 130);
+	results_close(&r);
+	remove_folder();
+}
+
 Test(bench_sinks, a_report_without_figures_is_refused)
 {
 	struct results r;
