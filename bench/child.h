@@ -12,8 +12,8 @@ struct child {
 	int handle; /* pidfd */
 };
 
-/* Start argv[0], a path; NULL ends argv. Output and errors go to the file `log`, replaced.
- * 0 or negative errno. */
+/* Start argv[0], a path or the name of a program in PATH; NULL ends argv. Output and errors go to
+ * the file `log`, replaced. 0 or negative errno; a program that is not there exits with 127. */
 int child_start(struct child *c, const char *const argv[], const char *log);
 
 /* Wait until it ends, at most until CLOCK_MONOTONIC deadline_ns or until *stop is set.

@@ -40,15 +40,28 @@ Test(bench, reads_its_options)
 	cr_assert(o.width == 640 && o.height == 480 && o.full && o.action == BENCH_RUN);
 }
 
+Test(bench, reads_the_options_of_sinks)
+{
+	struct bench_options o;
+	char line[] = "--runs 5 sinks --file-size 2000", why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_assert_str_eq(o.benchmark, "sinks");
+	cr_assert(o.runs == 5 && o.file_mb == 2000);
+}
+
 Test(bench, refuses_what_it_does_not_know_or_does_not_have_yet)
 {
 	static const char *const rows[][2] = {
-		{ "", "limits, kernels, pipeline or stream" },
-		{ "sinks", "not in this version" },
+		{ "", "limits, kernels, pipeline, sinks or stream" },
 		{ "soak", "not in this version" },
 		{ "everything", "unknown" },
 		{ "limits kernels", "one benchmark at a time" },
 		{ "limits --size 10x10", "--size 10x10" },
+		{ "limits --runs 3", "--runs" },
+		{ "limits --file-size 3", "--file-size" },
+		{ "sinks --runs 0", "from 1 to 64" },
+		{ "sinks --file-size much", "in MB" },
 		{ "limits --nonsense", "--nonsense" },
 		{ "limits --json", "--json" },
 	};
