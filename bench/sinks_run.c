@@ -109,7 +109,7 @@ static int begin(struct run *r, char *why)
 	const char *summary = sinks_writer_summary(r->sinks);
 
 	snprintf(r->figures.engine, sizeof r->figures.engine, "%s", summary);
-	if (!sinks_begin(r->sinks, "measured"))
+	if (!sinks_begin(r->sinks, &(struct sink_start){ .name = "measured" }))
 		return 0;
 	snprintf(why, WHY_BYTES, "%s", r->said);
 	return EX_CANTCREAT;
