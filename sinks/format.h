@@ -57,7 +57,7 @@ struct format {
 
 /* Every format of this version, in the order of sink_rows, ended by NULL. */
 extern const struct format *const formats[];
-extern const struct format format_raw, format_tiff, format_null;
+extern const struct format format_raw, format_tiff, format_stream, format_null;
 
 /* The row of `f`, or NULL. */
 const struct format *format_find(enum sink_format f);

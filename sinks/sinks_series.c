@@ -3,6 +3,7 @@
 
 #include "sinks/manifest.h"
 #include "sinks/report.h"
+#include "sinks/stream.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -54,6 +55,31 @@ static void journal_name(const struct sinks *s, unsigned i, char name[32])
 		snprintf(name, 32, "journal-%u.bin", i);
 }
 
+static void begin_stream(struct sinks *s, struct lane *l)
+{
+	bool averaged = l->config->product == PRODUCT_REDUCED && s->config->reduce.average > 1;
+	uint64_t step = s->config->series.step ? s->config->series.step : 1;
+
+	stream_begin(l->stream, &l->shape, s->series,
+	             averaged ? step * s->config->reduce.average : step);
+}
+
+/* What viewers lose is no reason for the series to be incomplete, but not silent either. */
+static void say_lost_to_viewers(struct sinks *s, const struct lane *l)
+{
+	const struct stream_figures *f = stream_figures(l->stream);
+	char text[480];
+
+	if (f->lost == 0)
+		return;
+	snprintf(text, sizeof text,
+	         "sink %u (stream): %" PRIu64 " of %" PRIu64
+	         " frames were lost to viewers of %s, too slow or not there; the series is not "
+	         "concerned",
+	         l->index, f->lost, f->lost + f->sent, stream_summary(l->stream));
+	sinks_say(s, SINK_INFO, text);
+}
+
 static int begin_lane(struct sinks *s, unsigned i)
 {
 	const struct config_reduce *r = &s->config->reduce;
@@ -79,7 +105,9 @@ static int begin_lane(struct sinks *s, unsigned i)
 	/* Without a flat the pixels are counts, whatever the window says. */
 	series.display = reduced && !series.window && r->normalise == NORMALISE_TRANSMISSION &&
 	                 s->config->calibration.flat && s->config->calibration.flat[0] != '\0';
-	if (!has) { /* a further null sink only counts */
+	if (s->lanes[i].stream)
+		begin_stream(s, &s->lanes[i]);
+	if (!has) { /* a further null or stream sink keeps no ledger */
 		series.folder = series.ledger = -1;
 		return lane_begin(&s->lanes[i], &series);
 	}
@@ -269,6 +297,9 @@ bool sinks_end(struct sinks *s, const struct sink_summary *summary)
 	                     writer_clock_ns(CLOCK_REALTIME), summary, &reasons);
 	if (err)
 		say_failed(s, "manifest.json", err);
+	for (unsigned i = 0; i < s->lane_count; i++)
+		if (s->lanes[i].stream)
+			say_lost_to_viewers(s, &s->lanes[i]);
 	sinks_say_rest(s);
 	close_folders(s);
 	s->running = false;
