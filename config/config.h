@@ -29,6 +29,7 @@ enum normalise { NORMALISE_NONE, NORMALISE_DARK, NORMALISE_TRANSMISSION, NORMALI
 enum bad_pixels { BAD_NAN, BAD_ZERO, BAD_MEDIAN };
 enum reduce_type { REDUCE_FLOAT32, REDUCE_UINT16, REDUCE_UINT8, REDUCE_SOURCE };
 enum sink_format { SINK_TIFF, SINK_HDF5, SINK_RAW, SINK_STREAM, SINK_NULL };
+enum stream_socket { STREAM_PUB, STREAM_PUSH };
 enum sink_product { PRODUCT_REDUCED, PRODUCT_SOURCE };
 enum direct_mode { DIRECT_AUTO, DIRECT_YES, DIRECT_NO };
 enum on_error { ON_ERROR_NEXT_FILE, ON_ERROR_STOP };
@@ -123,6 +124,14 @@ struct config_sink {
 	uint64_t sync_ns;
 	char *compression; /* "none", "bslz4" */
 	enum on_error on_error;
+
+	/* Of format stream alone; elsewhere they have their defaults. */
+	char *endpoint; /* "" where it is not given */
+	enum attach attach;
+	enum stream_socket socket;
+	uint32_t every; /* frames, at least 1 */
+	uint32_t rate;  /* frames a second at most, 0: no limit */
+	uint32_t queue; /* frames that wait for a viewer, at least 1 */
 };
 
 struct config_monitor {
@@ -190,7 +199,7 @@ const char *config_choice(const char *key, unsigned value);
 /* One key, for usage texts and manual pages. All but `accepts` is static text. */
 struct config_option {
 	const char *key;      /* "reduce.bin"; of each sink "sinks.N.format" */
-	const char *fallback; /* the default as YAML; NULL for a key that takes no value yet */
+	const char *fallback; /* the default as YAML */
 	const char *help;     /* one sentence or more */
 	char accepts[360];    /* "1 to 64 frames" */
 };

@@ -272,6 +272,79 @@ static void check_compression(struct loading *l, unsigned sink)
 		      config_choice("sinks.N.format", s->format));
 }
 
+/* A key of streams that this sink, of another format, does not heed. NULL: none. Values that are
+ * the defaults do no harm: the manual and --print-config have them in every sink. */
+static const char *stray_stream_key(const struct config_sink *s)
+{
+	if (s->endpoint[0])
+		return ONE_SINK("endpoint");
+	if (s->attach != ATTACH_BIND)
+		return ONE_SINK("attach");
+	if (s->socket != STREAM_PUB)
+		return ONE_SINK("socket");
+	if (s->every != 1)
+		return ONE_SINK("every");
+	if (s->rate != 0)
+		return ONE_SINK("rate");
+	return s->queue != 10 ? ONE_SINK("queue") : NULL;
+}
+
+static void check_stream_keys(struct loading *l, unsigned sink)
+{
+	static const char *const format[] = { ONE_SINK("format"), NULL };
+	static const char *const keys[] = { ONE_SINK("format"), ONE_SINK("endpoint"),
+		                            ONE_SINK("attach"), ONE_SINK("socket"),
+		                            ONE_SINK("every"),  ONE_SINK("rate"),
+		                            ONE_SINK("queue"),  NULL };
+	const struct config_sink *s = &l->config.sinks[sink];
+	const char *const stray[] = { stray_stream_key(s), NULL };
+
+	if (!all_accepted(l, (int)sink, keys))
+		return;
+	if (s->format == SINK_STREAM && !s->endpoint[0])
+		blame(l, (int)sink, format,
+		      "stream needs an endpoint to send frames on at, such as endpoint: "
+		      "tcp://*:9998");
+	if (s->format != SINK_STREAM && stray[0])
+		blame(l, (int)sink, stray,
+		      "only format stream has it, and this sink is %s; leave it out, or set format "
+		      "to stream",
+		      config_choice(ONE_SINK("format"), s->format));
+}
+
+static bool binds_at(const struct config_sink *s, const char *endpoint)
+{
+	const char *port = strrchr(endpoint, ':');
+
+	return s->format == SINK_STREAM && s->attach == ATTACH_BIND &&
+	       strcmp(s->endpoint, endpoint) == 0 && strcmp(port, ":*") != 0;
+}
+
+/* Whoever binds an ipc address later takes it away from the first without a word. */
+static void check_stream_address(struct loading *l, unsigned sink)
+{
+	static const char *const keys[] = { ONE_SINK("endpoint"), ONE_SINK("attach"), NULL };
+	const struct config_ingest *ingest = &l->config.ingest;
+	const struct config_sink *s = &l->config.sinks[sink];
+
+	if (!all_accepted(l, (int)sink, keys) || !s->endpoint[0])
+		return;
+	for (unsigned i = 0; i < sink; i++)
+		if (binds_at(&l->config.sinks[i], s->endpoint) && binds_at(s, s->endpoint)) {
+			blame(l, (int)sink, keys,
+			      "sink %u binds %s already; give each an endpoint of its own", i,
+			      s->endpoint);
+			return;
+		}
+	for (unsigned i = 0; ingest->attach == ATTACH_BIND && i < ingest->endpoints.count; i++)
+		if (binds_at(s, ingest->endpoints.at[i])) {
+			blame(l, (int)sink, keys,
+			      "ingest.endpoints binds %s already; give the stream one of its own",
+			      s->endpoint);
+			return;
+		}
+}
+
 void checks_run(struct loading *l)
 {
 	check_frame(l);
@@ -286,5 +359,7 @@ void checks_run(struct loading *l)
 	for (unsigned i = 0; i < l->config.sink_count; i++) {
 		check_file_size(l, i);
 		check_compression(l, i);
+		check_stream_keys(l, i);
+		check_stream_address(l, i);
 	}
 }

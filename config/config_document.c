@@ -95,8 +95,7 @@ static void apply_single(struct tree *t, const struct scope *scope, const struct
 	note(t, scope, given, &given->place, err, why);
 }
 
-static void apply_option(struct tree *t, const struct scope *scope, const struct option *o, int id,
-                         const struct place *key_place)
+static void apply_option(struct tree *t, const struct scope *scope, const struct option *o, int id)
 {
 	struct given *given = &scope->given[o - options];
 	const yaml_node_t *node;
@@ -105,11 +104,6 @@ static void apply_option(struct tree *t, const struct scope *scope, const struct
 
 	node = tree_node(t, id, &given->place);
 	given->refused = false;
-	if (o->kind == OPTION_RESERVED) {
-		problems_add(&t->loading->problems, key_place, scope->key,
-		             "this key is not in this version; leave it out");
-		return;
-	}
 	if (value_is_list(o) && node->type == YAML_SEQUENCE_NODE) {
 		apply_list(t, scope, o, given, node);
 	} else if (node->type != YAML_SCALAR_NODE || (value_is_list(o) && tree_is_nothing(node))) {
@@ -289,7 +283,7 @@ static void apply_key(struct tree *t, const struct scope *scope, int id,
 	const struct option *o = option_find(scope->path);
 
 	if (o)
-		apply_option(t, scope, o, id, key_place);
+		apply_option(t, scope, o, id);
 	else if (strcmp(scope->path, "sinks") == 0)
 		apply_sinks(t, id);
 	else if (option_find_section(scope->path) || strcmp(scope->path, OPTION_SINK) == 0)
@@ -307,12 +301,11 @@ static void set_default(struct loading *l, const struct option *o, void *base, s
 {
 	struct tree t = { .loading = l, .name = o->path, .is_set = true };
 	struct scope scope = { .base = base, .given = given };
-	struct place place = { 0 };
 
 	snprintf(scope.key, sizeof scope.key, "%s", o->path);
 	if (tree_open(&t, o->fallback, strlen(o->fallback)) != TREE_READ)
 		return;
-	apply_option(&t, &scope, o, 1, &place);
+	apply_option(&t, &scope, o, 1);
 	given[o - options] = (struct given){ 0 };
 	tree_close(&t);
 }
@@ -320,7 +313,7 @@ static void set_default(struct loading *l, const struct option *o, void *base, s
 static void set_defaults(struct loading *l, void *base, struct given *given, bool of_sink)
 {
 	for (const struct option *o = options; o->path; o++) {
-		if (o->kind != OPTION_RESERVED && option_in_sink(o) == of_sink)
+		if (option_in_sink(o) == of_sink)
 			set_default(l, o, base, given);
 	}
 }

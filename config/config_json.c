@@ -98,7 +98,7 @@ static json_t *json_sink(const struct config_sink *sink)
 	json_t *object = json_object();
 
 	for (const struct option *o = options; o->path; o++) {
-		if (!option_in_sink(o) || o->kind == OPTION_RESERVED)
+		if (!option_in_sink(o))
 			continue;
 		if (json_object_set_new(object, option_name(o), json_value(o, sink)) < 0) {
 			json_decref(object);

@@ -203,8 +203,6 @@ static void print_value(FILE *out, const struct option *o, const void *base)
 	case OPTION_INTERVAL:
 		print_interval(out, o, base);
 		break;
-	case OPTION_RESERVED:
-		break;
 	}
 }
 
@@ -284,7 +282,7 @@ static void print_sink(FILE *out, const struct config_sink *sink, bool with_manu
 	const char *lead = "  - ";
 
 	for (const struct option *o = options; o->path; o++) {
-		if (!option_in_sink(o) || o->kind == OPTION_RESERVED)
+		if (!option_in_sink(o))
 			continue;
 		if (with_manual && lead[2] == ' ')
 			fputc('\n', out);
@@ -297,20 +295,6 @@ static void print_sink(FILE *out, const struct config_sink *sink, bool with_manu
 	}
 }
 
-/* Keys without a value in this version, so that nobody takes the names for something else. */
-static void print_reserved(FILE *out)
-{
-	fputc('\n', out);
-	for (const struct option *o = options; o->path; o++) {
-		char line[256];
-
-		if (o->kind != OPTION_RESERVED)
-			continue;
-		snprintf(line, sizeof line, "%s: not in this version. %s", option_name(o), o->help);
-		print_comment(out, 4, line);
-	}
-}
-
 static void print_sinks(FILE *out, const struct config *c)
 {
 	print_section(out, "sinks", true);
@@ -318,8 +302,6 @@ static void print_sinks(FILE *out, const struct config *c)
 		if (i > 0)
 			fputc('\n', out);
 		print_sink(out, &c->sinks[i], i == 0);
-		if (i == 0)
-			print_reserved(out);
 	}
 }
 

@@ -252,9 +252,6 @@ void option_accepts(const struct option *o, bool only_built, char ret[ACCEPTS_MA
 	case OPTION_INTERVAL:
 		append(ret, "[low, high], two numbers, -1e30 to 1e30");
 		break;
-	case OPTION_RESERVED:
-		append(ret, "nothing in this version");
-		break;
 	}
 }
 

@@ -8,7 +8,7 @@
 /* Only tables: the words, then the sections, then the keys in the order of the file.
  *
  * Building what is refused today is one edit: clear a choice's LATER, raise or drop a row's
- * OPTION_BUILT, give a reserved key its member. */
+ * OPTION_BUILT. */
 
 #define LATER true
 
@@ -111,7 +111,13 @@ static const struct option_choice reduce_types[] = {
 
 static const struct option_choice sink_formats[] = {
 	{ "tiff", SINK_TIFF, false },     { "hdf5", SINK_HDF5, false }, { "raw", SINK_RAW, false },
-	{ "stream", SINK_STREAM, LATER }, { "null", SINK_NULL, false }, { NULL, 0, false },
+	{ "stream", SINK_STREAM, false }, { "null", SINK_NULL, false }, { NULL, 0, false },
+};
+
+static const struct option_choice stream_sockets[] = {
+	{ "pub", STREAM_PUB, false },
+	{ "push", STREAM_PUSH, false },
+	{ NULL, 0, false },
 };
 
 static const struct option_choice sink_products[] = {
@@ -603,9 +609,8 @@ const struct option options[] = {
 	  SINK_MEMBER(format),
 	  .choices = sink_formats,
 	  .fallback = "tiff",
-	  .help = "tiff: multi-page files. raw: frames back to back, little-endian. null: nothing "
-	          "is "
-	          "kept but the ledger." },
+	  .help = "tiff: multi-page files. raw: frames back to back, little-endian. stream: frames "
+	          "sent on over ZeroMQ as array-1.0. null: nothing is kept but the ledger." },
 	{ .path = OPTION_SINK ".product",
 	  .kind = OPTION_CHOICE,
 	  SINK_MEMBER(product),
@@ -664,20 +669,52 @@ const struct option options[] = {
 	  .help = "After a failed write the file is closed. next-file: the series goes on in a new "
 	          "one. stop: it ends." },
 	{ .path = OPTION_SINK ".endpoint",
-	  .kind = OPTION_RESERVED,
-	  .help = "Of format stream: the address frames are sent to." },
+	  .kind = OPTION_TEXT,
+	  SINK_MEMBER(endpoint),
+	  .high = 255,
+	  .rule = &rule_endpoint,
+	  .fallback = "\"\"",
+	  .help = "Of format stream: the address that frames are sent on at, such as "
+	          "tcp://*:9998." },
 	{ .path = OPTION_SINK ".attach",
-	  .kind = OPTION_RESERVED,
-	  .help = "Of format stream: connect or bind." },
+	  .kind = OPTION_CHOICE,
+	  SINK_MEMBER(attach),
+	  .choices = attaches,
+	  .fallback = "bind",
+	  .help = "Of format stream. bind: the address is ours and viewers connect. connect: it is "
+	          "the viewer's." },
 	{ .path = OPTION_SINK ".socket",
-	  .kind = OPTION_RESERVED,
-	  .help = "Of format stream: push or pub." },
+	  .kind = OPTION_CHOICE,
+	  SINK_MEMBER(socket),
+	  .choices = stream_sockets,
+	  .fallback = "pub",
+	  .help = "Of format stream. pub: each viewer gets every frame it has room for. push: each "
+	          "frame goes to one of those that have room." },
 	{ .path = OPTION_SINK ".every",
-	  .kind = OPTION_RESERVED,
-	  .help = "Of format stream: only every so many frames." },
+	  .kind = OPTION_INTEGER,
+	  SINK_MEMBER(every),
+	  .low = 1,
+	  .high = 1000000000,
+	  .unit = "frames",
+	  .fallback = "1",
+	  .help = "Of format stream: the first of every so many frames is sent. The numbers stay "
+	          "the camera's." },
 	{ .path = OPTION_SINK ".rate",
-	  .kind = OPTION_RESERVED,
-	  .help = "Of format stream: at most so many frames a second." },
+	  .kind = OPTION_INTEGER,
+	  SINK_MEMBER(rate),
+	  .high = 1000000,
+	  .unit = "frames a second",
+	  .fallback = "0",
+	  .help = "Of format stream: at most so many are sent. 0: no limit." },
+	{ .path = OPTION_SINK ".queue",
+	  .kind = OPTION_INTEGER,
+	  SINK_MEMBER(queue),
+	  .low = 1,
+	  .high = 1000,
+	  .unit = "frames",
+	  .fallback = "10",
+	  .help = "Of format stream: how many wait for a viewer that is late; those beyond are "
+	          "lost to it. Memory for so many and four is set aside in ingest.buffer." },
 
 	{ .path = "monitor.http",
 	  .kind = OPTION_TEXT,

@@ -25,7 +25,6 @@ enum option_kind {
 	OPTION_TIME,     /* low to high nanoseconds */
 	OPTION_REAL,     /* within OPTION_REAL_LIMIT */
 	OPTION_INTERVAL, /* [low, high], two reals; the upper one in `also` */
-	OPTION_RESERVED, /* a key without a member: nothing of it is built in this version */
 };
 
 #define OPTION_REAL_LIMIT 1e30 /* the difference of two is then finite in float32 */

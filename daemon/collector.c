@@ -537,10 +537,12 @@ static struct series_rules rules_of(const struct config_series *c, const struct 
 	};
 }
 
-static int exit_status_of(int err)
+int collector_status_of(int err)
 {
 	if (err == -EEXIST)
 		return 78; /* two sinks on the same file names */
+	if (err == -EADDRINUSE || err == -EADDRNOTAVAIL || err == -ENODEV)
+		return 69; /* where a stream is to be bound */
 	return err == -EACCES || err == -EPERM ? 77 : 73;
 }
 
@@ -570,7 +572,7 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 	err = sinks_open(&k->sinks, p->config, program, &callbacks, p->collect.fd, sentence);
 	if (err < 0) {
 		snprintf(why, 400, "%s", sentence);
-		*ret_status = exit_status_of(err);
+		*ret_status = collector_status_of(err);
 		return err;
 	}
 	err = relayout_at_start(k, why);

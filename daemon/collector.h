@@ -80,6 +80,9 @@ struct collector {
 	struct detector *detector; /* of the last start message; NULL: none */
 };
 
+/* The exit status for an error of sinks_open(). */
+int collector_status_of(int err);
+
 /* Open sinks, series and, when the geometry is known, the layout. Main thread. 0, or negative
  * errno with `why` and the exit status. */
 int collector_open(struct collector *k, struct pipeline *p, const struct sink_program *program,

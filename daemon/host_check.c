@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/host_check.h"
+#include "daemon/collector.h"
 #include "daemon/idle.h"
 #include "daemon/isa.h"
 #include "daemon/pipeline.h"
@@ -205,8 +206,7 @@ static void check_sinks(struct check *k)
 	if (err == 0)
 		err = sinks_open(&sinks, k->config, &program, &callbacks, bell.fd, why);
 	if (err < 0)
-		fail(k, err == -EACCES || err == -EPERM ? 77 : 73, "sinks",
-		     why[0] ? why : strerror(-err));
+		fail(k, collector_status_of(err), "sinks", why[0] ? why : strerror(-err));
 	else
 		find(k, "ok", "sinks", "%s", sinks_writer_summary(sinks));
 	sinks_close(sinks);

@@ -94,6 +94,8 @@ static bool read_attributes(const json_t *root, struct decoded *ret)
 	if (header_integer(field_of(attributes, "time_stamp"), &microseconds) &&
 	    microseconds <= UINT64_MAX / 1000)
 		ret->frame.timestamp_ns = microseconds * 1000;
+	/* Of a stream that another openbeamd sends on. */
+	(void)header_integer(field_of(root, "timestamp_ns"), &ret->frame.timestamp_ns);
 	return true;
 }
 

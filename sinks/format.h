@@ -70,7 +70,7 @@ struct format {
 
 /* Every format of this version, in the order of sink_rows, ended by NULL. */
 extern const struct format *const formats[];
-extern const struct format format_tiff, format_hdf5, format_raw, format_null;
+extern const struct format format_tiff, format_hdf5, format_raw, format_stream, format_null;
 
 /* The row of `f`, or NULL. */
 const struct format *format_find(enum sink_format f);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/lane_parts.h"
+#include "sinks/stream.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -158,12 +159,24 @@ static bool place_one(struct lane *l)
 	return true;
 }
 
-/* Keep the ledger line of a frame whose pixels nobody wants. */
+static void publish(struct lane *l, const struct datafile_frame *f)
+{
+	struct stream_frame published = { .number = f->record.number,
+		                          .timestamp_ns = f->record.timestamp_ns,
+		                          .flags = f->record.flags,
+		                          .pixels = f->pixels };
+
+	stream_offer(l->stream, &published, writer_clock_ns(CLOCK_MONOTONIC));
+}
+
+/* Keep the ledger line of a frame whose pixels no file wants. */
 static void hand_over(struct lane *l)
 {
 	struct datafile_frame *f = l->first;
 
 	pop_waiting(l, f->next);
+	if (l->stream)
+		publish(l, f);
 	lane_release(l, f);
 	lane_note_written(l, f);
 	if (!l->journalled) {
@@ -250,6 +263,7 @@ void lane_close(struct lane *l)
 		datafile_done(&l->files[i]);
 	staging_close(&l->staging);
 	frame_pool_done(&l->pool);
+	stream_close(l->stream);
 	lost_done(&l->lost);
 	free(l->ended);
 	if (l->directory >= 0)
@@ -264,7 +278,7 @@ static bool is_zero_copy(bool direct, bool packed, size_t bytes)
 
 int lane_lay_out(struct lane *l, const struct sink_shape *shape)
 {
-	if (l->format->suffix && shape->bytes == 0)
+	if ((l->format->suffix || l->stream) && shape->bytes == 0)
 		return -EINVAL; /* a source sink without source frames */
 	l->shape = *shape;
 	staging_close(&l->staging);
@@ -282,6 +296,8 @@ uint64_t lane_memory_bytes(const struct config_sink *c, const struct sink_shape 
 	uint64_t records = (uint64_t)LANE_UNDURABLE_MAX *
 	                   (sizeof(struct datafile_frame) + JOURNAL_RECORD_BYTES);
 
+	if (c->format == SINK_STREAM)
+		return records + stream_memory_bytes(c, shape);
 	if (!format || !format->suffix)
 		return records;
 	return records +

@@ -39,6 +39,8 @@ struct lane_file {
 	uint64_t frames;
 };
 
+struct stream;
+
 struct lane {
 	/* Since lane_open(). */
 	const struct lane_host *host;
@@ -51,6 +53,7 @@ struct lane {
 	bool direct;
 	struct datafile_events events;
 	struct datafile files[LANE_FILES];
+	struct stream *stream; /* owned; NULL: of another format */
 
 	/* Since lane_lay_out(). */
 	struct sink_shape shape;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/manifest.h"
 
+#include "sinks/stream.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -156,6 +158,17 @@ static json_t *file(const struct manifest *m, const struct lane *l, const struct
 	                 "complete", !f->unfinished);
 }
 
+static void set_stream(json_t *sink, const struct stream *s)
+{
+	const struct stream_figures *f = stream_figures(s);
+
+	set(sink, "viewers", text(stream_summary(s)));
+	set(sink, "sent", number(f->sent));
+	set(sink, "skipped", number(f->skipped));
+	set(sink, "unwatched", number(f->unwatched));
+	set(sink, "lost_to_viewers", number(f->lost));
+}
+
 static json_t *sink(const struct manifest *m, const struct lane *l)
 {
 	json_t *o = json_object(), *files = json_array();
@@ -171,6 +184,8 @@ static json_t *sink(const struct manifest *m, const struct lane *l)
 	set(o, "durable", number(l->durable));
 	set(o, "dropped", dropped_counts(l->dropped));
 	set(o, "files", files);
+	if (l->stream)
+		set_stream(o, l->stream);
 	return o;
 }
 

@@ -6,3 +6,9 @@ const struct format format_null = {
 	.id = SINK_NULL,
 	.name = "null",
 };
+
+/* Sends frames on as they are handed over, stream.h. */
+const struct format format_stream = {
+	.id = SINK_STREAM,
+	.name = "stream",
+};

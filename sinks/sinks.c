@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/sinks_io.h"
 #include "sinks/sinks_state.h"
+#include "sinks/stream.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -119,7 +120,7 @@ static unsigned find_primary(const struct config *c)
 	return 0;
 }
 
-/* Only where files will be: a further null sink has none. */
+/* Only where files will be: a further null or stream sink has none. */
 static bool needs_directory(const struct sinks *s, unsigned i)
 {
 	return i == s->primary || keeps_pixels(&s->config->sinks[i]);
@@ -174,6 +175,11 @@ static int open_lane(struct sinks *s, unsigned i, char why[256])
 	s->lane_count = i + 1;
 	s->lanes[i].primary = i == s->primary;
 	s->lanes[i].journalled = needs_directory(s, i);
+	if (c->format == SINK_STREAM) {
+		err = stream_open(&s->lanes[i].stream, c, i, s->config->ingest.name, why);
+		if (err)
+			return err;
+	}
 	if (directory < 0)
 		return 0;
 	s->parent_of[i] = add_parent(s, c->directory, directory);
@@ -195,6 +201,13 @@ static void compose_summary(struct sinks *s)
 	                  : "",
 	         s->direct_note[0] ? " (" : "", s->direct_note, s->direct_note[0] ? ")" : "",
 	         buffers[0] ? ", " : "", buffers);
+	for (unsigned i = 0; i < s->lane_count; i++)
+		if (s->lanes[i].stream) {
+			size_t used = strlen(s->summary);
+
+			snprintf(s->summary + used, sizeof s->summary - used, ", %s",
+			         stream_summary(s->lanes[i].stream));
+		}
 }
 
 int sinks_open(struct sinks **ret, const struct config *c, const struct sink_program *program,
@@ -571,13 +584,15 @@ bool sink_format_built(enum sink_format f)
 	return format_find(f) != NULL;
 }
 
-const struct format *const formats[] = { &format_tiff, &format_hdf5, &format_raw, &format_null,
-	                                 NULL };
+const struct format *const formats[] = { &format_tiff,   &format_hdf5, &format_raw,
+	                                 &format_stream, &format_null, NULL };
 
 const struct sink_row sink_rows[] = {
 	{ "tiff", "multi-page TIFF, ImageJ-readable; BigTIFF when more than 4 GiB was asked for" },
 	{ "hdf5", "NeXus (NXtomo): data files and a master with all of them as one stack" },
 	{ "raw", "frames back to back, little-endian, no header" },
+	{ "stream",
+	  "sends frames on over ZeroMQ as array-1.0, PUB or PUSH, every Nth or N a second" },
 	{ "null", "counts frames, keeps no pixels" },
 	{ 0 },
 };

@@ -13,10 +13,12 @@
  * Life: sinks_open, then for each geometry sinks_lay_out, then for each series sinks_begin,
  * { sinks_put | sinks_lose | sinks_poll }..., sinks_end, and at last sinks_close.
  *
- * The primary sink is the first that keeps pixels; with only `null`, the first. The ledger is
- * about it: its events alone reach settled(). Each further pixel-keeping sink has a journal and
- * a sink-<n>.csv of its own, n being its index in the configuration; its losses make the series
- * incomplete. For a primary `null`, written means handed over and durable that the ledger is.
+ * The primary sink is the first that keeps pixels; with only `null` and `stream`, the first. The
+ * ledger is about it: its events alone reach settled(). Each further pixel-keeping sink has a
+ * journal and a sink-<n>.csv of its own, n being its index in the configuration; its losses make
+ * the series incomplete. For a primary `null` or `stream`, written means handed over and durable
+ * that the ledger is. What the viewers of a stream lose is counted apart (stream.h), and a
+ * further `stream` has no ledger.
  *
  * Callbacks come from within sinks_put, _poll, _drain, _begin, _end and _close, and must not call
  * back into the sinks. A sync or journal that fails is one of the reasons for `revoked`.
@@ -143,7 +145,8 @@ uint64_t sinks_memory_bytes(const struct config *c, const struct sink_geometry *
 /* Open the writer and prove that every directory is there and can be written.
  * wake_fd: an eventfd that completions shall signal, so that the caller can sleep on it.
  * 0, or negative errno with why[] naming the directory: -ENOENT, -EACCES, -EROFS, -ENOSPC,
- * -EEXIST (two sinks on the same file name), -ENOMEM. */
+ * -EEXIST (two sinks on the same file name), -ENOMEM; or with why[] naming the endpoint of a
+ * stream: those of stream_open(). */
 int sinks_open(struct sinks **ret, const struct config *c, const struct sink_program *program,
                const struct sink_callbacks *callbacks, int wake_fd, char why[256]);
 

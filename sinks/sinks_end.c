@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/master.h"
 #include "sinks/sinks_state.h"
+#include "sinks/stream.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -208,6 +209,22 @@ static void write_masters(struct sinks *s, const uint64_t *journal_bytes, const 
 	}
 }
 
+/* What viewers lose is no reason for the series to be incomplete, but not silent either. */
+static void say_lost_to_viewers(struct sinks *s, const struct lane *l)
+{
+	const struct stream_figures *f = stream_figures(l->stream);
+	char text[480];
+
+	if (f->lost == 0)
+		return;
+	snprintf(text, sizeof text,
+	         "sink %u (stream): %" PRIu64 " of %" PRIu64
+	         " frames were lost to viewers of %s, too slow or not there; the series is not "
+	         "concerned",
+	         l->index, f->lost, f->lost + f->sent, stream_summary(l->stream));
+	sinks_say(s, SINK_INFO, text);
+}
+
 static void close_folders(struct sinks *s)
 {
 	for (unsigned i = 0; i < s->parent_count; i++) {
@@ -256,6 +273,9 @@ bool sinks_end(struct sinks *s, const struct sink_summary *summary)
 	err = sinks_write_manifest(s, &manifest);
 	if (err)
 		sinks_say_failed(s, "manifest.json", err);
+	for (unsigned i = 0; i < s->lane_count; i++)
+		if (s->lanes[i].stream)
+			say_lost_to_viewers(s, &s->lanes[i]);
 	checkpoint_close(&s->checkpoint);
 	sinks_say_rest(s);
 	close_folders(s);

@@ -2,6 +2,7 @@
 #include "sinks/sinks_state.h"
 
 #include "sinks/manifest.h"
+#include "sinks/stream.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -44,6 +45,15 @@ void sinks_journal_name(const struct sinks *s, unsigned i, char name[32])
 		snprintf(name, 32, "journal-%u.bin", i);
 }
 
+static void begin_stream(struct sinks *s, struct lane *l)
+{
+	bool averaged = l->config->product == PRODUCT_REDUCED && s->config->reduce.average > 1;
+	uint64_t step = s->config->series.step ? s->config->series.step : 1;
+
+	stream_begin(l->stream, &l->shape, s->series,
+	             averaged ? step * s->config->reduce.average : step);
+}
+
 static int begin_lane(struct sinks *s, const struct sink_start *start, unsigned i)
 {
 	const struct config_reduce *r = &s->config->reduce;
@@ -73,7 +83,9 @@ static int begin_lane(struct sinks *s, const struct sink_start *start, unsigned 
 	/* Without a flat the pixels are counts, whatever the window says. */
 	series.display = reduced && !series.window && r->normalise == NORMALISE_TRANSMISSION &&
 	                 s->config->calibration.flat && s->config->calibration.flat[0] != '\0';
-	if (!has) { /* a further null sink only counts */
+	if (s->lanes[i].stream)
+		begin_stream(s, &s->lanes[i]);
+	if (!has) { /* a further null or stream sink keeps no ledger */
 		series.folder = series.ledger = -1;
 		return lane_begin(&s->lanes[i], &series);
 	}

@@ -163,7 +163,7 @@ def what_a_later_version_will_have_is_refused_with_its_line(bench):
         status, _, said = bench.run("openbeamd", "--check", "--set", f"{key}={value}")
         equal(status, CONFIGURATION, f"status of {key}={value}")
         contains(said, key, value)
-    for form in ("hdf5", "stream"):
+    for form in ("hdf5",):
         path = write(bench, f"sinks:\n  - format: {form}\n    directory: .\n")
         status, _, said = bench.run("openbeamd", "-c", path)
         equal(status, CONFIGURATION, f"status of {form}")

@@ -161,7 +161,12 @@ void rig_make(struct rig *r, enum sink_format format)
 		r->config.sinks[i].frames_per_file = CONFIG_AUTO;
 		r->config.sinks[i].sync_ns = 20000000;
 		r->config.sinks[i].format = format;
+		r->config.sinks[i].endpoint = "tcp://127.0.0.1:*";
+		r->config.sinks[i].attach = ATTACH_BIND;
+		r->config.sinks[i].every = 1;
+		r->config.sinks[i].queue = 10;
 	}
+	r->config.ingest.name = "camera";
 	r->config.series.step = 1;
 	r->config.rotation.start_auto = true;
 	r->config.reduce.window_high = 1.5;

@@ -175,9 +175,6 @@ static const struct refusal {
 	  { "rotation.step: 0.5 degrees from which angle? It needs "
 	    "rotation.start" } },
 	{ "reduce: {roi: {width: 65537}}\n", { "1:23: reduce.roi.width: 65537 is out of range" } },
-	{ "sinks: [{}, {format: stream}]\n", { "1:22: sinks.1.format: stream is not in this" } },
-	{ "sinks: [{every: 2}]\n", { "sinks.0.every: this key is not in this version" } },
-	{ "sinks: [{rate: }]\n", { "sinks.0.rate: this key is not in this version" } },
 	{ "sinks: [{}, {compression: bslz4}]\n",
 	  { "1:27: sinks.1.compression: bslz4 needs format hdf5, files of format tiff are not" } },
 	{ "sinks: [{compression: gzip}]\n", { "sinks.0.compression: 'gzip' is none of its" } },
@@ -217,6 +214,26 @@ static const struct refusal {
 	  { "1:16: ingest.bits: 12 bits do not fit" } },
 	{ "sinks: [{file_size: 1GB, frames_per_file: 10}]\n",
 	  { "1:21: sinks.0.file_size: files" } },
+	{ "sinks: [{}, {format: stream}]\n", { "1:22: sinks.1.format: stream needs an endpoint" } },
+	{ "sinks: [{every: 2}]\n",
+	  { "1:17: sinks.0.every: only format stream has it", "this sink is tiff" } },
+	{ "sinks: [{format: raw, rate: 5}]\n",
+	  { "1:29: sinks.0.rate: only format stream", "this sink is raw" } },
+	{ "sinks: [{format: \"null\", endpoint: \"tcp://*:1\"}]\n",
+	  { "sinks.0.endpoint: only format stream", "this sink is null" } },
+	{ "sinks: [{queue: 100}]\n", { "1:17: sinks.0.queue: only format stream" } },
+	{ "sinks: [{socket: push}]\n", { "1:18: sinks.0.socket: only format stream" } },
+	{ "sinks: [{attach: connect}]\n", { "1:18: sinks.0.attach: only format stream" } },
+	{ "sinks: [{format: stream, endpoint: localhost}]\n",
+	  { "1:36: sinks.0.endpoint: 'localhost' does not fit", "tcp://HOST:PORT" } },
+	{ "sinks: [{format: stream, endpoint: \"tcp://*:9\", every: 0}]\n",
+	  { "sinks.0.every: 0 is out of range", "1 to 1000000000 frames" } },
+	{ "sinks: [{format: stream, endpoint: \"ipc://a\"}, {format: stream, endpoint: "
+	  "\"ipc://a\"}]\n",
+	  { "sinks.1.endpoint: sink 0 binds ipc://a already" } },
+	{ "ingest: {attach: bind, endpoints: [\"tcp://*:9\"]}\n"
+	  "sinks: [{format: stream, endpoint: \"tcp://*:9\"}]\n",
+	  { "2:36: sinks.0.endpoint: ingest.endpoints binds tcp://*:9 already" } },
 
 	/* what is not plain YAML */
 	{ "ingest: {\n", { "beam.yaml:2:1: not YAML: " } },
@@ -258,6 +275,12 @@ static const char *const accepted[] = {
 	"ingest: {endpoints: tcp://h:1}",
 	"ingest: {endpoints: [\"tcp://*:5555\", ipc:///run/a, \"tcp://[::1]:9\"]}",
 	"ingest: {endpoints: [\"tcp://eth0:*\"]}",
+	"sinks: [{format: stream, endpoint: tcp://127.0.0.1:9998}]",
+	"sinks: [{format: stream, endpoint: \"tcp://*:*\"}, {format: stream, endpoint: "
+	"\"tcp://*:*\"}]",
+	"sinks: [{format: stream, endpoint: \"ipc://a\", attach: connect, socket: push, every: 10, "
+	"rate: 25}, {format: stream, endpoint: \"ipc://a\"}]",
+	"sinks: [{endpoint: \"\", attach: bind, socket: pub, every: 1, rate: 0, queue: 10}]",
 	"ingest: {bits: 8, frame: {type: uint8}}",
 	"ingest: {frame: {width: 8192, height: 8192}}",
 	"ingest: {pixel_format: Mono14, saturation: 16000}",

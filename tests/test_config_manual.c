@@ -59,7 +59,7 @@ Test(config_manual, is_what_the_defaults_print)
 	config_done(&c);
 }
 
-/* The line "name: ..." of a key, or the one that says a reserved key is not there. */
+/* The line "name: ..." of a key. */
 static const char *find_line(const char *from, const struct option *o)
 {
 	const char *name = option_name(o);
@@ -69,7 +69,7 @@ static const char *find_line(const char *from, const struct option *o)
 		const char *key;
 
 		line += *line == '\n';
-		key = line + strspn(line, o->kind == OPTION_RESERVED ? " #-" : " -");
+		key = line + strspn(line, " -");
 
 		if (strncmp(key, name, length) == 0 && key[length] == ':')
 			return key;
@@ -87,11 +87,6 @@ Test(config_manual, names_every_key_with_its_default_in_order)
 		char wanted[256];
 
 		cr_assert_not_null(line, "%s", o->path);
-		if (o->kind == OPTION_RESERVED) {
-			cr_expect_not_null(strstr(line, "not in this version"));
-			at = line;
-			continue;
-		}
 		/* Its comment says the default; its value is it, but for the settled one. */
 		snprintf(wanted, sizeof wanted, "Default: %s\n", o->fallback);
 		cr_expect(strstr(at, wanted) && strstr(at, wanted) < line, "%s", o->path);
@@ -136,6 +131,8 @@ static const char *const unusual_sets[] = {
 	"sinks=[{format: null, directory: \"null\"}, {direct: yes}]",
 	"sinks.1.sync=1h",
 	"sinks.2={format: raw, directory: \"1.5\", frames_per_file: 7}",
+	"sinks.3={format: stream, endpoint: \"tcp://*:9\", socket: push, every: 7, rate: 25, "
+	"queue: 99}",
 	"monitor={http: \"[::1]:80\", allowed_hosts: [on, \"2001:1\"]}",
 	"daemon={workers: 3, cpus: [0, 1023], isa: avx2, log: json}",
 };
@@ -221,7 +218,7 @@ Test(config_manual, has_every_key_in_the_json)
 			snprintf(path, sizeof path, "sinks.0.%s", option_name(o));
 		else
 			snprintf(path, sizeof path, "%s", o->path);
-		cr_expect_eq(json_at(root, path) != NULL, o->kind != OPTION_RESERVED, "%s", path);
+		cr_expect_not_null(json_at(root, path), "%s", path);
 	}
 	json_decref(root);
 	config_done(&c);
@@ -276,7 +273,7 @@ Test(config_manual, lists_the_options)
 		cr_expect_not(strlen(option.accepts) == 0, "%s", option.key);
 		cr_expect_lt(strlen(option.accepts), sizeof option.accepts - 1, "%s cut",
 		             option.key);
-		cr_expect_eq(option.fallback == NULL, options[i].kind == OPTION_RESERVED);
+		cr_expect_not_null(option.fallback, "%s", option.key);
 	}
 }
 
@@ -300,8 +297,7 @@ Test(config_manual, has_no_two_rows_for_one_member)
 		for (const struct option *b = a + 1; b->path; b++) {
 			bool apart = a->offset + a->size <= b->offset ||
 			             b->offset + b->size <= a->offset ||
-			             option_in_sink(a) != option_in_sink(b) ||
-			             a->kind == OPTION_RESERVED || b->kind == OPTION_RESERVED;
+			             option_in_sink(a) != option_in_sink(b);
 
 			cr_expect(apart, "%s and %s", a->path, b->path);
 		}
