@@ -106,7 +106,7 @@ static void print_verdict(const char *path, const struct recover_result *r)
 		printf(" (%" PRIu64 " by the crash)", r->crashed);
 	if (r->further_lost)
 		printf(", %" PRIu64 " lost by further sinks", r->further_lost);
-	printf(", %u files finished", r->finished);
+	printf(", %u file%s finished", r->finished, r->finished == 1 ? "" : "s");
 	if (r->removed)
 		printf(", %u empty ones removed", r->removed);
 	putchar('\n');

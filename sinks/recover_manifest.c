@@ -78,17 +78,17 @@ static uint64_t sum(const uint64_t *at, unsigned kinds)
 	return total;
 }
 
-/* What no record is about (rejected messages, duplicates) stays as it was, or unknown. */
-static void set_totals(json_t *m, const struct recover_lane *l)
+/* What no record is about (rejected messages, duplicates) stays as it was, or unknown. `seen`:
+ * frames that the last checkpoint had counted. */
+static void set_totals(json_t *m, const struct recover_lane *l, uint64_t seen)
 {
+	uint64_t received = l->written + sum(l->dropped, DROPPED_COUNT) - l->dropped[DROPPED_CRASH];
 	json_t *totals = json_object_get(m, "totals");
 
 	if (!json_is_object(totals)) {
 		totals = json_object();
 		set(m, "totals", totals);
-		set(totals, "received",
-		    number(l->written + sum(l->dropped, DROPPED_COUNT) -
-		           l->dropped[DROPPED_CRASH]));
+		set(totals, "received", number(received > seen ? received : seen));
 	}
 	set(totals, "expected", number(l->expected));
 	set(totals, "written", number(l->written));
@@ -250,7 +250,7 @@ json_t *recover_manifest(struct recover *r)
 		return NULL;
 	if (r->lane_count > 0 && r->lanes[0].view.map) {
 		set_series(r, m);
-		set_totals(m, &r->lanes[0]);
+		set_totals(m, &r->lanes[0], r->checkpoint.frames);
 	}
 	for (unsigned i = 0; i < r->lane_count; i++)
 		if (r->lanes[i].view.map)
