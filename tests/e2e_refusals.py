@@ -163,11 +163,6 @@ def what_a_later_version_will_have_is_refused_with_its_line(bench):
         status, _, said = bench.run("openbeamd", "--check", "--set", f"{key}={value}")
         equal(status, CONFIGURATION, f"status of {key}={value}")
         contains(said, key, value)
-    for form in ("hdf5",):
-        path = write(bench, f"sinks:\n  - format: {form}\n    directory: .\n")
-        status, _, said = bench.run("openbeamd", "-c", path)
-        equal(status, CONFIGURATION, f"status of {form}")
-        contains(said, form)
 
 
 @case
@@ -219,8 +214,7 @@ def options_that_only_tell_end_with_0(bench):
     status, out, _ = bench.run("openbeamd", "--list")
     equal(status, 0, "--list")
     contains(out, "array-1.0", "bsread", "dectris-v1", "dectris-v2", "sls", "stins", "odin-live",
-             "shm", "tiff", "raw", "null", "scalar")
-    check("hdf5" not in out, "--list names hdf5, which is not built")
+             "shm", "tiff", "hdf5", "raw", "stream", "null", "scalar")
 
 
 @case
