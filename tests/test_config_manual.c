@@ -131,8 +131,8 @@ static const char *const unusual_sets[] = {
 	"sinks=[{format: null, directory: \"null\"}, {direct: yes}]",
 	"sinks.1.sync=1h",
 	"sinks.2={format: raw, directory: \"1.5\", frames_per_file: 7}",
-	"sinks.3={format: stream, endpoint: \"tcp://*:9\", socket: push, every: 7, rate: 25, "
-	"queue: 99}",
+	"sinks.3={format: stream, endpoint: \"tcp://*:9\", socket: push, every: 7, rate: 25}",
+	"sinks.3.queue=99",
 	"monitor={http: \"[::1]:80\", allowed_hosts: [on, \"2001:1\"]}",
 	"daemon={workers: 3, cpus: [0, 1023], isa: avx2, log: json}",
 };
