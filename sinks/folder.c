@@ -116,12 +116,23 @@ int folder_prove(const struct disk_io *io, const char *path, enum direct_mode mo
 	return 0;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 bool folder_is_same(int a, int b)
 {
 	struct stat sa, sb;
 
-	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
-	       sa.st_ino == sb.st_ino;
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && is_same(&sa, &sb);
+}
+
+bool folder_is_at(const char *path, int directory)
+{
+	struct stat there, here;
+
+	return stat(path, &there) < 0 || fstat(directory, &here) < 0 || is_same(&there, &here);
 }
 
 /* Bytes of the UTF-8 sequence at s, 0 when it is none or a single byte. */

@@ -27,6 +27,9 @@ int folder_prove(const struct disk_io *io, const char *path, enum direct_mode mo
 /* Whether two open directories are the same one. */
 bool folder_is_same(int a, int b);
 
+/* Whether a path leads to this open directory, or nowhere. */
+bool folder_is_at(const char *path, int directory);
+
 /* Make a name fit for files: letters, digits, `._+-=@`, blanks and whole UTF-8 sequences stay,
  * anything else and a leading dot become `_`; cut at 100 bytes; "series" when empty. True when
  * it had to be changed. */

@@ -95,7 +95,6 @@ static void take(const struct master_source *s, struct stack_rows *rows,
 	if (r->state != FRAME_WRITTEN || r->file == JOURNAL_NO_FILE)
 		return;
 	row->present = true;
-	row->number = r->number;
 	row->file = r->file;
 	row->index = r->index;
 }

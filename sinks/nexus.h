@@ -25,7 +25,8 @@
  *       control/                      NXmonitor: data [stack], the dose: NaN, not known
  *     process/                        NXprocess: what was done to the pixels
  *     openbeam/                       NXcollection
- *       frame_number                  [stack], 2^64 - 1 for what is no frame
+ *       frame_number                  [stack], of an average its first, 2^64 - 1 for what is no
+ *                                     frame
  *       calibration/                  dark, flat, mask: the full images, float32, with path and
  *                                     crc32c; dark_frame, flat_frame: as they are in the stack
  *       ledger/                       the columns of frames.csv, one entry for each frame number

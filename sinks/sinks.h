@@ -180,7 +180,8 @@ struct sink_start {
 };
 
 /* Make the series folders, the journal and a manifest in state `running`. The running number is
- * the first free one, the same in every directory. 0, or negative errno after say(). After a
+ * the first free one, the same in every directory. A directory is the one that its path leads to
+ * now, be it another than at sinks_open(). 0, or negative errno after say(). After a
  * failure frames may be put all the same: they are settled as dropped (write, no_space). */
 int sinks_begin(struct sinks *s, const struct sink_start *start);
 

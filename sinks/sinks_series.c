@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,11 +15,46 @@
 
 /* The beginning of a series: folders, journals, the manifest. */
 
+static bool is_of_another(const struct sinks *s, const struct folder_parent *p, int directory)
+{
+	for (unsigned i = 0; i < s->parent_count; i++)
+		if (&s->parents[i] != p && folder_is_same(s->parents[i].directory, directory))
+			return true;
+	return false;
+}
+
+/* Go where the path leads now: what was there was removed, moved, or is mounted over. */
+static void follow(struct sinks *s, unsigned parent)
+{
+	struct folder_parent *p = &s->parents[parent];
+	char why[256], text[4608];
+	int directory;
+	bool direct;
+
+	if (folder_is_at(p->path, p->directory))
+		return;
+	if (folder_prove(writer_disk(s->writer), p->path, DIRECT_AUTO, &directory, &direct, why)) {
+		sinks_say(s, SINK_ERROR, why);
+		return;
+	}
+	if (!is_of_another(s, p, directory) && dup3(directory, p->directory, O_CLOEXEC) >= 0) {
+		for (unsigned i = 0; i < s->lane_count; i++)
+			if (s->parent_of[i] == parent && s->lanes[i].config->direct == DIRECT_AUTO)
+				s->lanes[i].direct = s->lanes[i].direct && direct;
+		snprintf(text, sizeof text, "%s is another directory now", p->path);
+		sinks_say(s, SINK_WARNING, text);
+	}
+	close(directory);
+}
+
 static int make_folders(struct sinks *s)
 {
-	int err = folder_make(writer_disk(s->writer), s->parents, s->parent_count, s->name,
-	                      s->series, &s->number);
+	int err;
 
+	for (unsigned i = 0; i < s->parent_count; i++)
+		follow(s, i);
+	err = folder_make(writer_disk(s->writer), s->parents, s->parent_count, s->name, s->series,
+	                  &s->number);
 	for (unsigned i = 0; i < s->parent_count; i++) {
 		char text[4352];
 
@@ -144,6 +180,23 @@ static void open_checkpoint(struct sinks *s, const struct sink_start *start)
 		sinks_say_failed(s, CHECKPOINT_NAME, err);
 }
 
+/* Programs that reconstruct have no use for a stack without angles. */
+static void say_without_angles(struct sinks *s)
+{
+	const char *key = s->config->ingest.rotation_key;
+
+	if (!s->config->rotation.start_auto || (key && key[0]))
+		return;
+	for (unsigned i = 0; i < s->lane_count; i++) {
+		if (s->lanes[i].format->id != SINK_HDF5)
+			continue;
+		sinks_say(s, SINK_WARNING,
+		          "the HDF5 files have no rotation angles, which httomo and Savu need: "
+		          "set rotation.start and rotation.step, or rotation.from_key");
+		return;
+	}
+}
+
 int sinks_begin(struct sinks *s, const struct sink_start *start)
 {
 	struct manifest manifest;
@@ -159,6 +212,7 @@ int sinks_begin(struct sinks *s, const struct sink_start *start)
 		         start->name);
 		sinks_say(s, SINK_WARNING, text);
 	}
+	say_without_angles(s);
 	s->started_ns = writer_clock_ns(CLOCK_REALTIME);
 	s->now_ns = writer_clock_ns(CLOCK_MONOTONIC);
 	first = make_folders(s);

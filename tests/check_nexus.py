@@ -469,4 +469,5 @@ def main():
         case(sys.argv[1])
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -291,14 +291,14 @@ class Bench:
         directory.mkdir(exist_ok=True)
         return {"format": form, "directory": str(directory), "sync": "200ms", **more}
 
-    def daemon(self, endpoints, settings=None, series=1, arguments=(), wrapper=()):
+    def daemon(self, endpoints, settings=None, series=1, arguments=(), wrapper=(), program="openbeamd"):
         """Start it; endpoints: one, or a list; series: None for no --series."""
         wanted = dict(DEFAULTS)
         wanted["ingest.endpoints"] = [endpoints] if isinstance(endpoints, str) else list(endpoints)
         wanted["sinks"] = [self.sink()]
         wanted.update(settings or {})
         arguments = [*arguments, *(() if series is None else ("--series", series))]
-        daemon = Daemon(self.programs / "openbeamd", self.folder, f"openbeamd-{len(self.daemons)}",
+        daemon = Daemon(self.programs / program, self.folder, f"openbeamd-{len(self.daemons)}",
                         {k: v for k, v in wanted.items() if v is not None}, arguments, wrapper)
         self.daemons.append(daemon)
         return daemon

@@ -168,7 +168,9 @@ void rig_make(struct rig *r, enum sink_format format)
 	}
 	r->config.ingest.name = "camera";
 	r->config.series.step = 1;
+	strcpy(r->rotation_key, "angle"); /* of some frames: rig_put() */
 	r->config.rotation.start_auto = true;
+	r->config.ingest.rotation_key = r->rotation_key;
 	r->config.reduce.window_high = 1.5;
 	r->config.reduce.normalise = NORMALISE_TRANSMISSION;
 	r->config.sink_count = 1;

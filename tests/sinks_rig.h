@@ -25,6 +25,7 @@ struct rig {
 	char root[64];    /* made by rig_make(), removed by rig_done() */
 	char dirs[3][80]; /* root/0, root/1, root/2 */
 	struct config config;
+	char rotation_key[8];
 	struct sink_geometry geometry;
 	struct sink_memory memory;
 	struct disk_io io;

@@ -112,6 +112,111 @@ Test(sinks_life, a_directory_of_somebody_else_is_refused_by_name)
 	rig_done(&rig);
 }
 
+static void one_series(uint64_t frames)
+{
+	rig_begin(&rig);
+	for (uint64_t i = 0; i < frames; i++)
+		rig_put(&rig, i);
+	rig_end(&rig);
+	rig_check(&rig);
+}
+
+Test(sinks_life, hdf5_without_angles_is_said_once_a_series)
+{
+	static const char wanted[] = "rotation.from_key";
+
+	rig_make(&rig, SINK_HDF5);
+	rig.rotation_key[0] = '\0';
+	cr_assert_eq(rig_open(&rig), 0);
+	one_series(3);
+	cr_assert_not_null(strstr(rig.said, wanted), "%s", rig.said);
+	cr_assert_null(strstr(strstr(rig.said, wanted) + 1, wanted), "%s", rig.said);
+	rig.said[0] = '\0';
+	one_series(1);
+	cr_assert_not_null(strstr(rig.said, wanted), "%s", rig.said);
+	rig.rotation_key[0] = 'a';
+	rig.said[0] = '\0';
+	one_series(1);
+	rig.rotation_key[0] = '\0';
+	rig.config.rotation.start_auto = false;
+	one_series(1);
+	cr_assert_null(strstr(rig.said, wanted), "%s", rig.said);
+	rig_done(&rig);
+}
+
+Test(sinks_life, tiffs_need_no_angles)
+{
+	rig_make(&rig, SINK_TIFF);
+	cr_assert_eq(rig_open(&rig), 0);
+	one_series(1);
+	cr_assert_null(strstr(rig.said, "rotation"), "%s", rig.said);
+	rig_done(&rig);
+}
+
+/* A directory that is not the one that was opened. */
+
+static void replace_directory(void)
+{
+	char away[96];
+
+	snprintf(away, sizeof away, "%s/away", rig.root);
+	cr_assert_eq(rename(rig.dirs[0], away), 0);
+	cr_assert_eq(mkdir(rig.dirs[0], 0777), 0);
+}
+
+Test(sinks_life, a_series_goes_where_the_path_leads_when_it_begins)
+{
+	for (unsigned direct = 0; direct < 2; direct++) {
+		rig_make(&rig, SINK_TIFF);
+		cr_assert_eq(rig_open(&rig), 0);
+		one_series(5);
+		replace_directory();
+		rig.refuse_direct = direct;
+		one_series(5);
+		cr_assert(rig.complete, "%s", rig.said);
+		cr_assert_eq(sinks_series_number(rig.sinks), 1);
+		cr_assert_not_null(strstr(rig.said, rig.dirs[0]), "%s", rig.said);
+		cr_assert_not_null(strstr(rig.said, "another directory"), "%s", rig.said);
+		rig_done(&rig);
+	}
+}
+
+Test(sinks_life, a_directory_that_is_gone_loses_its_series_and_no_other)
+{
+	rig_make(&rig, SINK_TIFF);
+	cr_assert_eq(rig_open(&rig), 0);
+	cr_assert_eq(rmdir(rig.dirs[0]), 0);
+	rig_begin(&rig);
+	for (uint64_t i = 0; i < 5; i++)
+		rig_put(&rig, i);
+	rig_end(&rig);
+	cr_assert_not(rig.complete);
+	cr_assert_eq(rig_count(&rig, FRAME_DROPPED, DROPPED_WRITE), 5);
+	cr_assert_not_null(strstr(rig.said, rig.dirs[0]), "%s", rig.said);
+	cr_assert_eq(mkdir(rig.dirs[0], 0777), 0);
+	one_series(5);
+	cr_assert(rig.complete, "%s", rig.said);
+	rig_done(&rig);
+}
+
+Test(sinks_life, directories_that_became_one_stay_two)
+{
+	char away[96];
+
+	rig_make(&rig, SINK_TIFF);
+	rig.config.sink_count = 2;
+	cr_assert_eq(rig_open(&rig), 0);
+	snprintf(away, sizeof away, "%s/away", rig.root);
+	cr_assert_eq(rename(rig.dirs[1], away), 0);
+	cr_assert_eq(symlink(rig.dirs[0], rig.dirs[1]), 0);
+	rig_begin(&rig);
+	rig_put(&rig, 1);
+	rig_end(&rig);
+	cr_assert(rig.complete, "%s", rig.said);
+	cr_assert_eq(sinks_series_number(rig.sinks), 1);
+	rig_done(&rig);
+}
+
 /* What a crash leaves: every valid record names pixels that are there. */
 
 static void write_until_killed(void)
