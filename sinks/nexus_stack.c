@@ -184,7 +184,7 @@ hid_t nexus_write_stack(struct hdf5 *h, hid_t detector, const struct nexus_stack
 
 	if (h->err)
 		return H5I_INVALID_HID;
-	plist = H5Pcreate(H5P_DATASET_CREATE);
+	plist = hdf5_creation(h);
 	set_fill(h, plist, m->shape->type);
 	for (unsigned i = 0; i < s->frame_count; i++)
 		map_frame(h, plist, s, i, m);
