@@ -75,7 +75,8 @@ int hdf5_filter_register(void)
 {
 	static const H5Z_class2_t class = { .version = H5Z_CLASS_T_VERS,
 		                            .id = FILTER_BITSHUFFLE,
-		                            .encoder_present = 0,
+		                            /* Without one no dataset can be made. */
+		                            .encoder_present = 1,
 		                            .decoder_present = 1,
 		                            .name = "bitshuffle; see kernels/decompress.h",
 		                            .filter = filter };
