@@ -79,7 +79,7 @@ static uint64_t average_of(const json_t *manifest)
 		json_object_get(json_object_get(manifest, "configuration"), "reduce");
 	json_int_t average = json_integer_value(json_object_get(reduce, "average"));
 
-	return average > 0 ? (uint64_t)average : 1;
+	return average > 0 ? (uint64_t)average : 0;
 }
 
 static void tell_reasons(struct audit *a)
