@@ -133,21 +133,6 @@ static void sweep(const struct crash_case *c, const char *where, enum crash_mome
 	crash_notes_free(r.notes);
 }
 
-/* Whether the arguments ask for this case. */
-static bool is_wanted(const struct crash_case *c, int argc, char **argv)
-{
-	bool any = false;
-
-	for (int i = 1; i + 1 < argc; i++) {
-		if (strcmp(argv[i], "--case") != 0)
-			continue;
-		any = true;
-		if (strcmp(c->name, argv[i + 1]) == 0)
-			return true;
-	}
-	return !any;
-}
-
 static struct counts sweep_case(const struct crash_case *c, unsigned i)
 {
 	struct counts n = { 0 };
@@ -171,7 +156,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < count; i++) {
 		struct counts n;
 
-		if (!is_wanted(&cases[i], argc, argv))
+		if (!crash_is_wanted(&cases[i], argc, argv))
 			continue;
 		n = sweep_case(&cases[i], i);
 		printf("%s: %" PRIu64 " kills of the series, %" PRIu64 " of its recovery, %" PRIu64

@@ -34,6 +34,22 @@
 #define FDS_MAX   256
 #define CASES_MAX 32
 
+/* Folders to remove when something fails; OPENBEAM_KEEP in the environment keeps them. */
+static struct {
+	char path[128];
+	pid_t by;
+} made[2];
+static unsigned made_count;
+
+static void run_on(const char *format, const char *a, const char *b)
+{
+	char command[512];
+
+	snprintf(command, sizeof command, format, a, b);
+	if (system(command) != 0)
+		crash_fail("failed: %s", command);
+}
+
 void crash_fail(const char *format, ...)
 {
 	va_list arguments;
@@ -42,6 +58,11 @@ void crash_fail(const char *format, ...)
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);
 	fputc('\n', stderr);
+	for (unsigned i = made_count; i-- > 0;) {
+		made_count = i;
+		if (made[i].by == getpid() && !getenv("OPENBEAM_KEEP"))
+			run_on("rm -rf -- '%s'%s", made[i].path, "");
+	}
 	exit(1);
 }
 
@@ -53,6 +74,20 @@ bool crash_is_long(int argc, char **argv)
 		if (strcmp(argv[i], "--long") == 0)
 			return true;
 	return asked && asked[0] && strcmp(asked, "0") != 0;
+}
+
+bool crash_is_wanted(const struct crash_case *c, int argc, char **argv)
+{
+	bool any = false;
+
+	for (int i = 1; i + 1 < argc; i++) {
+		if (strcmp(argv[i], "--case") != 0)
+			continue;
+		any = true;
+		if (strcmp(c->name, argv[i + 1]) == 0)
+			return true;
+	}
+	return !any;
 }
 
 /* ---- cases ---- */
@@ -774,21 +809,17 @@ void crash_folder_make(char ret[128], const char *where, const char *name)
 	snprintf(ret, 128, "%.60s/openbeam-%.20s-XXXXXX", where, name);
 	if (!mkdtemp(ret))
 		crash_fail("%s: %s", ret, strerror(errno));
+	if (made_count < sizeof made / sizeof *made) {
+		snprintf(made[made_count].path, sizeof made[0].path, "%s", ret);
+		made[made_count++].by = getpid();
+	}
 	make_parents(ret);
-}
-
-static void run_on(const char *format, const char *a, const char *b)
-{
-	char command[512];
-
-	snprintf(command, sizeof command, format, a, b);
-	if (system(command) != 0)
-		crash_fail("failed: %s", command);
 }
 
 void crash_folder_remove(const char *root)
 {
 	run_on("rm -rf -- '%s'%s", root, "");
+	made_count = 0; /* all of them are, together */
 }
 
 /* Names of a folder without those of itself and its parent, sorted; the caller's to free. */
@@ -828,9 +859,14 @@ static void remove_one(const char *path, void *user)
 		crash_fail("%s: %s", path, strerror(errno));
 }
 
-void crash_folder_empty(const char *root)
+void crash_folder_wipe(const char *root)
 {
 	each_inside(root, remove_one, NULL);
+}
+
+void crash_folder_empty(const char *root)
+{
+	crash_folder_wipe(root);
 	make_parents(root);
 }
 

@@ -77,9 +77,14 @@ struct crash_kill {
 };
 const struct disk_io *crash_kill_io(struct crash_kill *k);
 
-/* Folders: made with root/0 and root/1, emptied, copied, and one number for all their content. */
+/* Whether the arguments name no case with --case, or this one. */
+bool crash_is_wanted(const struct crash_case *c, int argc, char **argv);
+
+/* Folders: made with root/0 and root/1, emptied but for these, or wholly, copied, and one number
+ * for all their content. */
 void crash_folder_make(char ret[128], const char *where, const char *name);
 void crash_folder_empty(const char *root);
+void crash_folder_wipe(const char *root);
 void crash_folder_remove(const char *root);
 void crash_folder_copy(const char *from, const char *to);
 uint64_t crash_folder_sum(const char *root);
