@@ -236,9 +236,11 @@ uint64_t audit_page_frames(const struct audit *a, const struct audit_lane *l)
 {
 	const char *product = json_string_value(json_object_get(l->said, "product"));
 
-	if (a->average == 0)
-		return UINT64_MAX;
-	return product && strcmp(product, "source") == 0 ? 1 : a->average;
+	if (l->view.header.source || (product && strcmp(product, "source") == 0))
+		return 1;
+	if (a->average > 0)
+		return a->average;
+	return l->is_open && l->view.header.average > 0 ? l->view.header.average : UINT64_MAX;
 }
 
 /* Join what shares a page: the members of a mean. */

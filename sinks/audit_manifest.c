@@ -79,7 +79,7 @@ static uint64_t average_of(const json_t *manifest)
 		json_object_get(json_object_get(manifest, "configuration"), "reduce");
 	json_int_t average = json_integer_value(json_object_get(reduce, "average"));
 
-	return average > 0 ? (uint64_t)average : 1;
+	return average > 0 ? (uint64_t)average : 0;
 }
 
 static void tell_reasons(struct audit *a)
@@ -197,6 +197,14 @@ static void add_said(struct audit *a, const json_t *said)
 		open_folder(a, l);
 }
 
+/* Recovery leaves such a manifest where a series was cut off before it had a journal. */
+static bool is_unbegun(const struct audit *a, const json_t *sinks)
+{
+	return a->state == MANIFEST_INCOMPLETE && json_is_array(sinks) &&
+	       json_array_size(sinks) == 0 && faccessat(a->folder, "journal.bin", F_OK, 0) < 0 &&
+	       faccessat(a->folder, "frames.csv", F_OK, 0) < 0;
+}
+
 static void read_sinks(struct audit *a)
 {
 	const json_t *sinks = json_object_get(a->manifest, "sinks"), *said;
@@ -206,6 +214,8 @@ static void read_sinks(struct audit *a)
 	json_array_foreach(sinks, i, said) add_said(a, said);
 	for (unsigned k = 0; k < a->lane_count; k++)
 		primary += a->lanes[k].primary;
+	if (is_unbegun(a, sinks))
+		return;
 	if (primary != 1)
 		audit_found(a, NAME, "names %u sinks as the first that keeps the ledger", primary);
 }

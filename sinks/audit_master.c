@@ -101,10 +101,11 @@ static bool check_mappings(struct master *m)
 	hid_t properties = H5Dget_create_plist(m->images);
 	hid_t type = H5Dget_type(m->images);
 	size_t count = 0;
-	bool ok = properties >= 0 && type >= 0 && H5Pget_layout(properties) == H5D_VIRTUAL &&
-	          H5Tget_size(type) <= sizeof m->fill &&
+	bool is_virtual = properties >= 0 && H5Pget_layout(properties) == H5D_VIRTUAL;
+	bool ok = properties >= 0 && type >= 0 && H5Tget_size(type) <= sizeof m->fill &&
 	          H5Pget_fill_value(properties, type, m->fill) >= 0 &&
-	          H5Pget_virtual_count(properties, &count) >= 0;
+	          (is_virtual ? H5Pget_virtual_count(properties, &count) >= 0
+	                      : m->lane->frame_count == 0); /* a stack of nothing but absent ones */
 
 	if (!ok)
 		audit_found(m->audit, m->name, "%s is no virtual dataset", DATASET);

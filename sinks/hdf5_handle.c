@@ -124,10 +124,19 @@ hid_t hdf5_group(struct hdf5 *h, hid_t at, const char *name, const char *nx_clas
 	return group;
 }
 
+hid_t hdf5_creation(struct hdf5 *h)
+{
+	hid_t plist = H5Pcreate(H5P_DATASET_CREATE);
+
+	if (plist < 0 || H5Pset_obj_track_times(plist, 0) < 0)
+		hdf5_failed(h, "cannot describe a dataset", NULL);
+	return plist;
+}
+
 /* Creation properties under which unwritten values read as 0 or NaN. */
 static hid_t unwritten(struct hdf5 *h, enum hdf5_kind kind)
 {
-	hid_t plist = H5Pcreate(H5P_DATASET_CREATE);
+	hid_t plist = hdf5_creation(h);
 	double none = NAN;
 
 	if (plist < 0 || ((kind == HDF5_FLOAT32 || kind == HDF5_FLOAT64) &&
@@ -224,7 +233,7 @@ static hid_t text_type(struct hdf5 *h)
 
 void hdf5_text(struct hdf5 *h, hid_t at, const char *name, const char *text)
 {
-	hid_t type, space, set = H5I_INVALID_HID;
+	hid_t type, space, plist, set = H5I_INVALID_HID;
 	char *copy;
 
 	if (h->err)
@@ -232,11 +241,13 @@ void hdf5_text(struct hdf5 *h, hid_t at, const char *name, const char *text)
 	copy = readable(h, text);
 	type = text_type(h);
 	space = H5Screate(H5S_SCALAR);
+	plist = hdf5_creation(h);
 	if (!h->err && space >= 0)
-		set = H5Dcreate2(at, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+		set = H5Dcreate2(at, name, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
 	if (set < 0 || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &copy) < 0)
 		hdf5_failed(h, "cannot write the text", name);
 	hdf5_close(h, set);
+	hdf5_close(h, plist);
 	hdf5_close(h, space);
 	hdf5_close(h, type);
 	free(copy);

@@ -54,6 +54,10 @@ void hdf5_close(struct hdf5 *h, hid_t id);
 /* Make a group, with the attribute NX_class unless that is NULL. The caller closes it. */
 hid_t hdf5_group(struct hdf5 *h, hid_t at, const char *name, const char *nx_class);
 
+/* Properties to create a dataset with, which the caller closes: without the time, so that the same
+ * series gives the same bytes. */
+hid_t hdf5_creation(struct hdf5 *h);
+
 /* Make a dataset of the values, [dims[0]][dims[1]]..., and leave it open for its attributes; rank
  * 0 is a single value. values NULL: nothing is written, and what is read is 0, or NaN for
  * floating-point values. */

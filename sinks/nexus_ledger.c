@@ -216,9 +216,7 @@ static void init_properties(struct hdf5 *h, struct table *t)
 {
 	hsize_t chunk = CHUNK;
 
-	t->plist = H5Pcreate(H5P_DATASET_CREATE);
-	if (t->plist < 0)
-		hdf5_failed(h, "cannot describe the ledger", NULL);
+	t->plist = hdf5_creation(h);
 	if (h->err || t->entries <= CHUNK || H5Zfilter_avail(H5Z_FILTER_DEFLATE) <= 0)
 		return;
 	if (H5Pset_chunk(t->plist, 1, &chunk) < 0 || H5Pset_shuffle(t->plist) < 0 ||

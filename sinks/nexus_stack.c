@@ -184,7 +184,7 @@ hid_t nexus_write_stack(struct hdf5 *h, hid_t detector, const struct nexus_stack
 
 	if (h->err)
 		return H5I_INVALID_HID;
-	plist = H5Pcreate(H5P_DATASET_CREATE);
+	plist = hdf5_creation(h);
 	set_fill(h, plist, m->shape->type);
 	/* Also where every frame is absent. */
 	if (!h->err && H5Pset_layout(plist, H5D_VIRTUAL) < 0)

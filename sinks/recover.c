@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_TRIES    100
+#define LOCK_AGAIN_NS 20000000
 
 void recover_say(struct recover *r, enum sink_say level, const char *format, ...)
 {
@@ -70,21 +75,54 @@ static void open_data_folder(struct recover *r, struct recover_lane *l)
 		            l->path, strerror(errno));
 }
 
+/* What io_uring still had in hand keeps the files of a killed process open, and their locks, for a
+ * while after its end. */
+static int wait_for_lock(int fd)
+{
+	const struct timespec moment = { .tv_nsec = LOCK_AGAIN_NS };
+	int err = 0;
+
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		err = -errno;
+		if (err != -EWOULDBLOCK)
+			return err;
+		(void)nanosleep(&moment, NULL);
+	}
+	return err;
+}
+
 static int lock_journal(const struct recover *r, struct recover_lane *l, char why[512])
 {
+	int err;
+
 	l->journal_fd = openat(r->folder, l->journal, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (l->journal_fd < 0)
 		return -errno;
-	if (flock(l->journal_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
+	err = wait_for_lock(l->journal_fd);
+	if (err != -EWOULDBLOCK)
+		return err;
 	snprintf(why, 512, "%s: a running daemon still writes this series: end it first", r->path);
 	return -EBUSY;
+}
+
+/* The daemon ended before its header was safe, so no record can have followed. */
+static bool is_unbegun(const struct recover_lane *l)
+{
+	struct stat st;
+
+	return fstat(l->journal_fd, &st) == 0 && st.st_size <= JOURNAL_HEADER_BYTES;
 }
 
 static int read_journal(struct recover *r, struct recover_lane *l, char why[512])
 {
 	int err = journal_view_open(&l->view, r->folder, l->journal, UINT64_MAX);
 
+	if (err == -EINVAL && is_unbegun(l)) {
+		l->unbegun = true;
+		return 0;
+	}
 	if (err) {
 		snprintf(why, 512, "%s/%s: %s", r->path, l->journal,
 		         err == -EINVAL ? "is no journal of this version, or its header is damaged"
@@ -119,7 +157,7 @@ static int open_lane(struct recover *r, const char *journal, const char *csv, ch
 	r->lane_count++;
 	if (!err)
 		err = read_journal(r, l, why);
-	if (!err)
+	if (!err && !l->unbegun)
 		open_data_folder(r, l);
 	return err;
 }
@@ -162,6 +200,14 @@ static bool was_running(const struct recover *r)
 	return !state || strcmp(state, "running") == 0;
 }
 
+/* Recovery found none either, and said so. */
+static bool had_no_journal(const struct recover *r)
+{
+	const json_t *sinks = json_object_get(r->manifest, "sinks");
+
+	return json_is_array(sinks) && json_array_size(sinks) == 0;
+}
+
 static int finish_lane(struct recover *r, struct recover_lane *l)
 {
 	int err = recover_place(r, l), later;
@@ -199,7 +245,7 @@ static int write_manifest(struct recover *r)
 	json_t *m = recover_manifest(r);
 	int err = m ? 0 : -ENOMEM;
 
-	for (unsigned i = 0; i < r->lane_count && !err; i++)
+	for (unsigned i = 0; i < r->lane_count && !r->unbegun && !err; i++)
 		err = recover_master(r, &r->lanes[i], m);
 	if (!err)
 		err = recover_manifest_write(r, m);
@@ -207,14 +253,31 @@ static int write_manifest(struct recover *r)
 	return err ? err : disk_sync(r->options->io, r->folder);
 }
 
-/* The daemon ended before its first frame could be durable. */
+/* Whether the daemon ended before any frame could be durable: all journals are open before the
+ * first one is taken. */
+static bool is_empty(const struct recover *r)
+{
+	bool unbegun = r->lane_count == 0;
+	uint64_t records = 0;
+
+	for (unsigned i = 0; i < r->lane_count; i++) {
+		unbegun = unbegun || r->lanes[i].unbegun;
+		records += r->lanes[i].view.records;
+	}
+	return unbegun && records == 0;
+}
+
+/* What is left is a manifest without sinks; journals that hold nothing go. */
 static int finish_empty(struct recover *r)
 {
-	recover_say(r, SINK_WARNING,
-	            "%s: it was cut off before its journal began: no frame of it "
-	            "is durable",
-	            r->path);
-	return write_manifest(r);
+	int err;
+
+	recover_say(r, SINK_WARNING, "%s: " RECOVER_UNBEGUN, r->path);
+	r->unbegun = true;
+	err = write_manifest(r);
+	for (unsigned i = 0; i < r->lane_count && !err; i++)
+		err = disk_remove(r->options->io, r->folder, r->lanes[i].journal);
+	return err ? err : disk_sync(r->options->io, r->folder);
 }
 
 /* As it was counted last: frames that came in the second before the crash are not in it, and those
@@ -267,11 +330,29 @@ static void close_all(struct recover *r)
 		close(r->folder);
 }
 
+/* Whether the journals are enough to go on: 0, or -ENOENT or -EINVAL with why[]. */
+static int check_journals(const struct recover *r, char why[512])
+{
+	/* A manifest that says how the series ended is worth more than none. */
+	if (r->lane_count == 0 && !(r->manifest && (was_running(r) || had_no_journal(r)))) {
+		snprintf(why, 512, "%s: %s", r->path,
+		         r->manifest ? "its journal is not there: nothing can be finished"
+		                     : "no series here: neither a journal nor a manifest");
+		return -ENOENT;
+	}
+	for (unsigned i = 0; i < r->lane_count && !is_empty(r); i++)
+		if (r->lanes[i].unbegun) {
+			snprintf(why, 512, "%s/%s: is no journal, and others have records", r->path,
+			         r->lanes[i].journal);
+			return -EINVAL;
+		}
+	return 0;
+}
+
 int recover_series(const char *path, const struct recover_options *o, struct recover_result *ret,
                    char why[512])
 {
 	struct recover r = { .options = o, .result = ret, .path = path };
-	bool empty;
 	int err;
 
 	*ret = (struct recover_result){ 0 };
@@ -285,13 +366,11 @@ int recover_series(const char *path, const struct recover_options *o, struct rec
 	r.manifest = recover_manifest_load(r.folder);
 	r.has_checkpoint = checkpoint_view_open(&r.checkpoint, r.folder) == 0;
 	err = open_lanes(&r, why);
-	empty = r.lane_count == 0 || (err == -EINVAL && was_running(&r) && r.manifest);
-	if (r.lane_count == 0 && !r.manifest) {
-		err = -ENOENT;
-		snprintf(why, 512, "%s: no series here: neither a journal nor a manifest", path);
-	} else if (!err || (empty && err == -EINVAL && r.lanes[0].view.records == 0)) {
+	if (!err)
+		err = check_journals(&r, why);
+	if (!err) {
 		ret->cut_off = was_running(&r);
-		err = empty ? finish_empty(&r) : finish_series(&r);
+		err = is_empty(&r) ? finish_empty(&r) : finish_series(&r);
 		if (err && why[0] == '\0')
 			snprintf(why, 512, "%s: %s", path, strerror(-err));
 	}

@@ -180,13 +180,21 @@ static bool is_whole(const struct recover *r)
 	return r->lane_count > 0 && h->frames > 0 && r->lanes[0].expected == h->frames;
 }
 
+/* Found so now, or by the recovery before this one. */
+static bool was_cut_off(const struct recover *r, const json_t *m)
+{
+	return r->result->cut_off || json_object_get(m, "recovered");
+}
+
 static void set_reasons(const struct recover *r, json_t *m)
 {
 	json_t *reasons = json_array();
 
 	for (unsigned i = 0; i < r->lane_count; i++)
 		add_lane_reasons(r, i, reasons);
-	if ((r->result->cut_off || json_object_get(m, "recovered")) && !is_whole(r))
+	if (r->unbegun)
+		json_array_append_new(reasons, json_string(RECOVER_UNBEGUN));
+	else if (was_cut_off(r, m) && !is_whole(r))
 		json_array_append_new(
 			reasons,
 			json_string("it was cut off; whether frames were to follow is not known"));
@@ -242,17 +250,29 @@ static void set_series(const struct recover *r, json_t *m)
 	}
 }
 
+/* No sink has a ledger. */
+static void set_unbegun(json_t *m)
+{
+	static const struct recover_lane none;
+
+	set(m, "program", json_string("openbeam"));
+	set(m, "sinks", json_array());
+	set_totals(m, &none);
+}
+
 json_t *recover_manifest(struct recover *r)
 {
 	json_t *m = r->manifest ? json_incref(r->manifest) : json_object();
 
 	if (!m)
 		return NULL;
-	if (r->lane_count > 0 && r->lanes[0].view.map) {
+	if (r->unbegun)
+		set_unbegun(m);
+	else if (r->lane_count > 0 && r->lanes[0].view.map) {
 		set_series(r, m);
 		set_totals(m, &r->lanes[0], r->checkpoint.frames);
 	}
-	for (unsigned i = 0; i < r->lane_count; i++)
+	for (unsigned i = 0; i < r->lane_count && !r->unbegun; i++)
 		if (r->lanes[i].view.map)
 			set_sink(m, &r->lanes[i]);
 	set_reasons(r, m);

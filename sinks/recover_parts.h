@@ -13,6 +13,8 @@
 
 /* What the files of recovery share. */
 
+#define RECOVER_UNBEGUN "it was cut off before its journal began: no frame of it is durable"
+
 /* A data file by its records. */
 struct recover_file {
 	uint32_t index;
@@ -27,6 +29,7 @@ struct recover_file {
 struct recover_lane {
 	char journal[32], csv[32]; /* file names */
 	int journal_fd;            /* locked; -1: none */
+	bool unbegun;              /* there is not even a header in it */
 	struct journal_view view;
 	const struct format *format; /* NULL: keeps no pixels */
 	struct sink_shape shape;
@@ -49,6 +52,7 @@ struct recover {
 	bool has_checkpoint;
 	struct recover_lane lanes[CONFIG_SINKS_MAX];
 	unsigned lane_count;
+	bool unbegun; /* nothing is durable, and there is no ledger */
 };
 
 __attribute__((format(printf, 3, 4))) void recover_say(struct recover *r, enum sink_say level,
