@@ -257,7 +257,7 @@ static void set_unbegun(json_t *m)
 
 	set(m, "program", json_string("openbeam"));
 	set(m, "sinks", json_array());
-	set_totals(m, &none);
+	set_totals(m, &none, 0);
 }
 
 json_t *recover_manifest(struct recover *r)
