@@ -31,23 +31,29 @@ def audit(bench, folder, status):
     equal(found, status, f"status of the audit\n{out}{err}")
 
 
-def frames_of(series):
-    """{number: pixels} of all that was written, whatever the format."""
-    found = {}
-    for name in {r["file"] for r in series.written()}:
-        path = series.folder / name
-        if name.endswith(".h5"):
-            with h5py.File(path, "r") as f:
-                stack = f["entry1/data/data"][...]
-        elif name.endswith(".tif"):
-            stack = tifffile.imread(path)
-            stack = stack if stack.ndim == 3 else stack[None]
-        else:
-            stack = numpy.fromfile(path, "<u2").reshape(-1, *SHAPE)
-        rows = [r for r in series.written() if r["file"] == name]
-        equal(len(stack), len(rows), f"frames in {name}")
-        found.update({int(r["frame"]): stack[int(r["index"])] for r in rows})
+def stack_in(path):
+    """The frames of a data file, whatever its format."""
+    if path.suffix == ".h5":
+        with h5py.File(path, "r") as f:
+            return f["entry1/data/data"][...]
+    if path.suffix == ".tif":
+        stack = tifffile.imread(path)
+        return stack if stack.ndim == 3 else stack[None]
+    return numpy.fromfile(path, "<u2").reshape(-1, *SHAPE)
+
+
+def pixels_of_rows(folder, rows):
+    """{number: pixels} of all that a ledger calls written; files have no frame beside those."""
+    found, written = {}, [r for r in rows if r["state"] == "written"]
+    for name in {r["file"] for r in written}:
+        stack, own = stack_in(folder / name), [r for r in written if r["file"] == name]
+        equal(len(stack), len(own), f"frames in {name}")
+        found.update({int(r["frame"]): stack[int(r["index"])] for r in own})
     return found
+
+
+def frames_of(series):
+    return pixels_of_rows(series.folder, series.rows)
 
 
 # ---- a slow disk
@@ -423,3 +429,216 @@ def fills_up(bench, form, disk, ballast):
         same_pixels(found, sent[n], f"{form}: frame {n} after space came back")
     audit(bench, first.folder, 1)
     audit(bench, second.folder, 0)
+
+
+@case(long_only=True, limit=180)
+def a_kill_on_a_full_ext4_is_recovered_once_there_is_space(bench):
+    sent = images(140)
+    for form in FORMS:
+        with Ext4(bench.folder / form, image_file(bench, 48)) as disk:
+            ballast = disk.folder / "ballast"
+            ballast.write_bytes(bytes(28 << 20))
+            camera = bench.camera()
+            daemon = bench.daemon(camera.endpoint, {
+                **SOURCE, **ANGLES, "series.frames": 200, "series.idle_end": "20s",
+                "sinks": [sink_of(bench, form, frames_per_file=40)]})
+            camera.send_all(sent)
+            until(lambda: "disk full" in daemon.log, "the full disk is said")
+            time.sleep(1)
+            daemon.send_signal(signal.SIGKILL)
+            daemon.wait(-signal.SIGKILL)
+            folder = disk.folder / "s-0001"
+            durable = [r["number"] for r in read_journal(folder / "journal.bin")[2] if r["state"] == 0]
+            check(20 < len(durable) < 140, f"{form}: {len(durable)} durable")
+            with open(disk.folder / "filler", "wb", buffering=0) as filler:
+                fill(filler)
+            status, out, err = bench.run("openbeam", "recover", folder)
+            check(status in (1, 74), f"{form}: recover on a full disk ends with {status}\n{out}{err}")
+            if status == 74:
+                contains(err, "No space left on device")
+            ballast.unlink()
+            status, out, err = bench.run("openbeam", "recover", folder)
+            equal(status, 1, f"{form}: status of recover\n{out}{err}")
+            series = bench.series(disk.folder).require_closed()
+            equal(series.totals["expected"], 200, "expected")
+            frames = frames_of(series)
+            equal(sorted(frames), durable, f"{form}: what was durable")
+            for n, found in frames.items():
+                same_pixels(found, sent[n], f"{form}: frame {n}")
+            audit(bench, folder, 1)
+
+
+def fill(file):
+    """Take what is left of the file system."""
+    for size in (1 << 16, 4096, 512):
+        try:
+            while file.write(bytes(size)) == size:
+                pass
+        except OSError:
+            pass
+
+
+class FailingDisk:
+    """A block device whose writes fail while a file is there: nbdkit, by FUSE, below a loop device."""
+
+    def __init__(self, folder, mebibytes):
+        if os.geteuid() != 0:
+            raise Skip("only root can mount a file system")
+        nbdkit, nbdfuse = tool("nbdkit"), tool("nbdfuse")  # Debian: nbdkit, libnbd-bin
+        if not os.path.exists("/dev/fuse"):
+            raise Skip("no /dev/fuse in this kernel")
+        self.folder, self.trigger, socket = folder, folder / "trigger", folder / "socket"
+        self.image = folder / "disk"
+        folder.mkdir()
+        self.image.touch()
+        self.processes = [subprocess.Popen(
+            [nbdkit, "-f", "-U", socket, "--filter=error", "memory", f"size={mebibytes}M",
+             "error-pwrite=EIO", "error-pwrite-rate=100%", f"error-file={self.trigger}"],
+            stderr=open(folder / "nbdkit.log", "wb"))]
+        until(socket.exists, "nbdkit listens")
+        self.processes.append(subprocess.Popen(
+            [nbdfuse, self.image, f"nbd+unix://?socket={socket}"],
+            stderr=open(folder / "nbdfuse.log", "wb")))
+        until(lambda: self.image.stat().st_size or self.processes[1].poll() is not None, "nbdfuse answers")
+        if self.processes[1].poll() is not None:
+            raise Skip(f"nbdfuse: {(folder / 'nbdfuse.log').read_text().strip()}")
+
+    def fail(self, on):
+        if on:
+            self.trigger.touch()
+        else:
+            self.trigger.unlink()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        command(tool("umount"), "-l", self.image)
+        for process in self.processes:
+            process.terminate()
+
+
+def over_a_failure(bench, device, camera, daemon, sent):
+    """Send 120 frames, the middle third of them while writes fail."""
+    for n in range(40):
+        camera.send(n, sent[n])
+    time.sleep(0.5)
+    device.fail(True)
+    for n in range(40, 80):
+        camera.send(n, sent[n])
+    until(lambda: "error sink" in daemon.log, "the failure is said")
+    time.sleep(0.5)
+    device.fail(False)
+    time.sleep(1.2)
+    for n in range(80, 120):
+        camera.send(n, sent[n])
+
+
+def finish(bench, folder, form):
+    """A file whose directory could not be written is left as .part, which recover finishes."""
+    status, out, err = bench.run("openbeam", "recover", folder)
+    equal(status, 1, f"{form}: status of recover\n{out}{err}")
+
+
+@case(long_only=True, limit=180)
+def pixels_that_cannot_be_written_cost_files_and_not_the_series(bench):
+    """The journal is on the first sink's disk, which is sound: the other one's goes on in new files."""
+    sent = images(120)
+    for form in FORMS:
+        with FailingDisk(bench.folder / f"{form}-disk", 96) as device, \
+                Ext4(bench.folder / form, device.image, "-O", "^has_journal", mount="errors=continue") as disk:
+            camera = bench.camera()
+            daemon = bench.daemon(camera.endpoint, {
+                **SOURCE, **ANGLES, "series.frames": 120, "sinks": [
+                    bench.sink("tiff", f"{form}-sound"),
+                    sink_of(bench, form, frames_per_file=20, sync="100ms")]})
+            over_a_failure(bench, device, camera, daemon, sent)
+            daemon.wait(1)
+            contains(daemon.log, "Input/output error", str(disk.folder / "s-0001" / "s-0001_00000"))
+            disk.unmount()  # what is only in memory goes
+            disk.mount()
+            finish(bench, bench.folder / f"{form}-sound" / "s-0001", form)
+            series = bench.series(bench.folder / f"{form}-sound").require_closed()
+            equal((series.state, series.totals["written"]), ("incomplete", 120), "state, written")
+            rows = series.read_csv("sink-1.csv")
+            fates = {(r["state"], r["reason"]) for r in rows}
+            equal((len(rows), fates), (120, {("written", ""), ("dropped", "write")}), f"{form}: sink-1.csv")
+            kept = pixels_of_rows(disk.folder / "s-0001", rows)
+            check(set(range(20)) | set(range(100, 120)) <= set(kept), f"{form}: before and after: {sorted(kept)}")
+            for n, found in kept.items():
+                same_pixels(found, sent[n], f"{form}: frame {n}")
+            audit(bench, series.folder, 1)
+
+
+@case(long_only=True, limit=180)
+def a_disk_whose_writes_fail_costs_the_series_and_not_the_next(bench):
+    """Nor the journal: what has a record is there, what has none is dropped."""
+    sent = images(120)
+    for form in FORMS:
+        with FailingDisk(bench.folder / f"{form}-disk", 96) as device, \
+                Ext4(bench.folder / form, device.image, "-O", "^has_journal", mount="errors=continue") as disk:
+            camera = bench.camera()
+            daemon = bench.daemon(camera.endpoint, {
+                **SOURCE, **ANGLES, "series.frames": 120, "series.idle_end": "3s",
+                "sinks": [sink_of(bench, form, frames_per_file=20, sync="100ms")]}, series=2)
+            over_a_failure(bench, device, camera, daemon, sent)
+            bench.wait_for_end(1, disk.folder)
+            time.sleep(3.5)  # silence, or the next frames would belong to no series
+            camera.send_all(sent)
+            daemon.wait(1)
+            contains(daemon.log, "Input/output error", str(disk.folder / "s-0001"))
+            ended = bench.all_series(disk.folder)[0]
+            equal(ended.lost("dropped"), {"write": 120 - ended.totals["written"]}, f"{form}: dropped")
+            disk.unmount()  # what is only in memory goes
+            disk.mount()
+            finish(bench, disk.folder / "s-0001", form)
+            first, second = bench.all_series(disk.folder)
+            first.require_closed()
+            equal((first.state, first.totals["expected"]), ("incomplete", 120), "state, expected")
+            # Those of which the journal took no record are to recovery what a crash cost.
+            equal(sum(first.lost("dropped").values()), 120 - first.totals["written"], f"{form}: dropped")
+            check(set(first.lost("dropped")) <= {"write", "crash"}, f"{form}: {first.lost('dropped')}")
+            check(first.totals["written"] >= 20, f"{form}: written {first.totals['written']}")
+            second.require_complete(120)
+            for series in (first, second):
+                for n, found in frames_of(series).items():
+                    same_pixels(found, sent[n], f"{form}: frame {n} of {series.folder.name}")
+            audit(bench, first.folder, 1)
+            audit(bench, second.folder, 0)
+
+
+@case(long_only=True, limit=180)
+def a_disk_that_breaks_the_file_systems_journal_keeps_what_was_durable(bench):
+    """ext4 turns read-only for good: nothing more can be written, no end either."""
+    sent = images(120)
+    for form in FORMS:
+        with FailingDisk(bench.folder / f"{form}-disk", 96) as device, \
+                Ext4(bench.folder / form, device.image) as disk:
+            camera = bench.camera()
+            daemon = bench.daemon(camera.endpoint, {
+                **SOURCE, **ANGLES, "series.frames": 120, "series.idle_end": "500ms",
+                "sinks": [sink_of(bench, form, frames_per_file=20, sync="100ms")]})
+            for n in range(50):
+                camera.send(n, sent[n])
+            folder = disk.folder / "s-0001"
+            journal = folder / "journal.bin"
+            until(lambda: journal.exists() and len(read_journal(journal)[2]) >= 50, "50 are durable")
+            device.fail(True)
+            for n in range(50, 120):
+                camera.send(n, sent[n])
+            daemon.wait(1)
+            contains(daemon.log, str(folder), "series incomplete", "dropped=70")
+            disk.unmount()
+            device.fail(False)
+            done = command(tool("e2fsck"), "-fy", device.image)
+            check(done.returncode < 4, f"e2fsck: {done.stdout}{done.stderr}")
+            disk.mount()
+            status, out, err = bench.run("openbeam", "recover", folder)
+            equal(status, 1, f"{form}: status of recover\n{out}{err}")
+            series = bench.series(disk.folder).require_closed()
+            equal(series.totals["expected"], 120, "expected")
+            frames = frames_of(series)
+            equal(set(range(50)) - set(frames), set(), f"{form}: what was durable")
+            for n, found in frames.items():
+                same_pixels(found, sent[n], f"{form}: frame {n}")
+            audit(bench, folder, 1)

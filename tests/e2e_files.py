@@ -175,6 +175,10 @@ def bigtiff_is_written_when_asked_for_more_than_4_gib(bench):
     with tifffile.TiffFile(series.folder / series.files()[0]) as tiff:
         check(tiff.is_bigtiff, "a file that may pass 4 GiB is a BigTIFF")
         same_pixels(numpy.stack([p.asarray() for p in tiff.pages]), numpy.stack(sent), "frames")
+    if shutil.which("tiffinfo"):
+        said = subprocess.run(["tiffinfo", "-D", series.folder / series.files()[0]], capture_output=True,
+                              text=True, check=False)
+        equal((said.returncode, said.stderr), (0, ""), "tiffinfo")
 
 
 @case
