@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* openbeam recover: finish what a crash cut off, then prove it as openbeam audit does. */
+#include "daemon/file_checksum.h"
 #include "daemon/openbeam_commands.h"
 #include "daemon/version.h"
 #include "ingest/calibration.h"
@@ -53,7 +54,7 @@ static int load_map(void *user, const char *role, const char *path, uint32_t crc
 	struct image image;
 	uint32_t crc;
 	uint64_t bytes;
-	int err = image_checksum(path, &bytes, &crc);
+	int err = file_checksum(path, &bytes, &crc);
 
 	(void)user;
 	if (err)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/planes.h"
+#include "daemon/file_checksum.h"
 #include "daemon/huge.h"
 #include "daemon/region.h"
 #include "ingest/calibration.h"
@@ -87,7 +88,7 @@ static int read_image(struct planes *p, const char *role, const char *path, bool
 		            "calibration.%s: %s is %u x %u pixels, but %s is %u x %u; calibration "
 		            "images have the full frame's size",
 		            role, path, ret->width, ret->height, p->size_from, p->width, p->height);
-	err = image_checksum(path, &file->bytes, &file->crc32c);
+	err = file_checksum(path, &file->bytes, &file->crc32c);
 	if (err < 0)
 		return fail(p, err, "calibration.%s: cannot read %s: %s", role, path,
 		            strerror(-err));

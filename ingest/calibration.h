@@ -33,7 +33,4 @@ int image_read(struct image *ret, const char *path, uint64_t limit_bytes);
 /* Accepts a zeroed one. */
 void image_done(struct image *i);
 
-/* Length and CRC-32C of the file's bytes, by which it is known again. 0 or negative errno. */
-int image_checksum(const char *path, uint64_t *ret_bytes, uint32_t *ret_crc32c);
-
 #endif

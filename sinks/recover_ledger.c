@@ -142,6 +142,7 @@ static void say_lost(struct recover *r, const struct recover_lane *l, const stru
 		recover_say(r, SINK_WARNING, "%s: and %zu further gaps", r->path, lost->count - 20);
 }
 
+/* What a daemon that ended by itself left without a record is what its journal did not take. */
 static int append(struct recover *r, struct recover_lane *l, const struct lost_spans *lost)
 {
 	const struct disk_io *io = r->options->io;
@@ -152,7 +153,8 @@ static int append(struct recover *r, struct recover_lane *l, const struct lost_s
 		unsigned char bytes[JOURNAL_RECORD_BYTES];
 		struct journal_record record = { .number = lost->at[i].first,
 			                         .state = FRAME_DROPPED,
-			                         .reason = DROPPED_CRASH,
+			                         .reason = r->result->cut_off ? DROPPED_CRASH
+			                                                      : DROPPED_WRITE,
 			                         .file = JOURNAL_NO_FILE,
 			                         .repeat = lost->at[i].count,
 			                         .step = l->view.header.step,
