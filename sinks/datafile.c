@@ -48,15 +48,19 @@ static void sync_done(struct writer_op *op)
 static void entry_done(struct writer_op *op)
 {
 	struct datafile *d = op->user;
+	char text[PART_NAME_MAX + 128];
 
 	d->entry_syncing = false;
 	if (!op->error)
 		return;
-	if (d->state == DATAFILE_NAMED)
-		d->events->say(d->events->user, SINK_ERROR,
-		               "sync of the folder failed after a rename: a power cut may undo it");
-	else
+	if (d->state != DATAFILE_NAMED) {
 		fail(d, FAULT_SYNC, "sync of the folder", op->error);
+		return;
+	}
+	snprintf(text, sizeof text,
+	         "%s: sync of the folder failed after its rename: %s: a power cut may undo it",
+	         d->stack.name, strerror(-op->error));
+	d->events->say(d->events->user, SINK_ERROR, text);
 }
 
 static void head_done(struct writer_op *op)

@@ -56,7 +56,7 @@ static void fail_batch(struct lane *l, int error)
 		lane_wait(l, DROPPED_NO_SPACE);
 		l->journal_retry_ns = l->retry_ns;
 	} else {
-		lane_stop(l, DROPPED_WRITE);
+		lane_stop(l, lane_reason_of(error));
 	}
 	snprintf(what, sizeof what, "the journal failed: %s: frames without a record are %s",
 	         strerror(-error),

@@ -215,7 +215,9 @@ static int finish_lane(struct recover *r, struct recover_lane *l)
 	if (err)
 		return err;
 	err = recover_files(r, l);
-	later = recover_ledger(r, l);
+	later = recover_table(r, l);
+	if (!later)
+		later = recover_ledger(r, l);
 	err = err ? err : later;
 	if (!later)
 		later = recover_report(r, l);

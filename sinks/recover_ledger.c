@@ -184,7 +184,7 @@ static void count(struct recover_lane *l)
 	}
 }
 
-static int map_again(struct recover *r, struct recover_lane *l)
+int recover_map_again(struct recover *r, struct recover_lane *l)
 {
 	journal_view_close(&l->view);
 	return journal_view_open(&l->view, r->folder, l->journal, UINT64_MAX);
@@ -206,7 +206,7 @@ int recover_ledger(struct recover *r, struct recover_lane *l)
 		for (size_t i = 0; i < lost.count; i++)
 			l->crashed += lost.at[i].count;
 		if (!err)
-			err = map_again(r, l);
+			err = recover_map_again(r, l);
 	}
 	if (!err)
 		count(l);

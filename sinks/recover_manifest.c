@@ -133,6 +133,7 @@ static void set_sink(json_t *m, const struct recover_lane *l)
 		set(sink, "format", json_string(l->format ? l->format->name : "null"));
 		set(sink, "product", json_string(h->source ? "source" : "reduced"));
 		set(sink, "primary", json_boolean(h->primary));
+		set(sink, "directory", json_string(l->format ? l->path : ""));
 		json_array_append_new(sinks, sink);
 	}
 	set(sink, "written", number(l->written));
@@ -186,18 +187,75 @@ static bool was_cut_off(const struct recover *r, const json_t *m)
 	return r->result->cut_off || json_object_get(m, "recovered");
 }
 
+/* What histograms counted is in no journal. */
+static bool has_histogram(const struct recover *r)
+{
+	return faccessat(r->folder, "histogram.csv", F_OK, 0) == 0;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Whether the reason is about what recovery has just made. */
+static bool is_mended(const char *reason)
+{
+	static const char *const files[] = { ".csv", ".h5" };
+	const char *colon = strchr(reason, ':');
+	char name[256];
+
+	if (ends_with(reason, " left unfinished") || strstr(reason, "could not be finished"))
+		return true;
+	if (!colon || strncmp(reason, "histogram.csv", strlen("histogram.csv")) == 0)
+		return false;
+	snprintf(name, sizeof name, "%.*s", (int)(colon - reason), reason);
+	return ends_with(name, files[0]) || ends_with(name, files[1]);
+}
+
+static bool is_among(const json_t *reasons, const json_t *one)
+{
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach(reasons, i, other) if (json_equal(other, one)) return true;
+	return false;
+}
+
+/* What the daemon said when it ended the series, then what is found now. */
+static json_t *merge(const struct recover *r, const json_t *m, const json_t *found)
+{
+	json_t *all = json_array(), *one;
+	size_t i;
+
+	if (!r->result->cut_off)
+		json_array_foreach(json_object_get(m, "reasons"), i, one)
+		{
+			if (json_is_string(one) && !is_mended(json_string_value(one)))
+				json_array_append(all, one);
+		}
+	json_array_foreach(found, i, one) if (!is_among(all, one)) json_array_append(all, one);
+	return all;
+}
+
 static void set_reasons(const struct recover *r, json_t *m)
 {
-	json_t *reasons = json_array();
+	json_t *found = json_array(), *reasons;
 
-	for (unsigned i = 0; i < r->lane_count; i++)
-		add_lane_reasons(r, i, reasons);
+	for (unsigned i = 0; i < r->lane_count && !r->unbegun; i++)
+		add_lane_reasons(r, i, found);
 	if (r->unbegun)
-		json_array_append_new(reasons, json_string(RECOVER_UNBEGUN));
+		json_array_append_new(found, json_string(RECOVER_UNBEGUN));
 	else if (was_cut_off(r, m) && !is_whole(r))
 		json_array_append_new(
-			reasons,
+			found,
 			json_string("it was cut off; whether frames were to follow is not known"));
+	if (!r->unbegun && !has_histogram(r))
+		json_array_append_new(found, json_string("histogram.csv is lost"));
+	reasons = merge(r, m, found);
+	json_decref(found);
 	set(m, "state", json_string(json_array_size(reasons) ? "incomplete" : "complete"));
 	set(m, "reasons", reasons);
 }
@@ -244,6 +302,8 @@ static void set_series(const struct recover *r, json_t *m)
 	set(m, "number", number(h->series_number));
 	set(m, "start_ns", number(h->started_ns));
 	set(m, "expected_from", json_string(expected_from(h)));
+	if (!json_is_string(json_object_get(m, "path")))
+		set(m, "path", json_string(r->path));
 	if (!json_is_integer(json_object_get(m, "end_ns"))) {
 		set(m, "end", time_text(end_ns));
 		set(m, "end_ns", number(end_ns));

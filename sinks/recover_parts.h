@@ -65,6 +65,13 @@ int recover_place(struct recover *r, struct recover_lane *l);
  * 0 or the first error. */
 int recover_files(struct recover *r, struct recover_lane *l);
 
+/* Add to the journal the losses that only the table of a series that ended has. 0 or negative
+ * errno. */
+int recover_table(struct recover *r, struct recover_lane *l);
+
+/* After something was added to the journal. 0 or negative errno. */
+int recover_map_again(struct recover *r, struct recover_lane *l);
+
 /* Add to the journal what has no record, and count. Maps the journal anew. 0 or negative errno. */
 int recover_ledger(struct recover *r, struct recover_lane *l);
 
