@@ -124,7 +124,7 @@ check_words() {
 check_named() {
   local file=$1 folder=${1%%/*} name=${1##*/} wanted
   wanted="(^|[^[:alnum:]_])${name//./\\.}([^[:alnum:]_]|\$)"
-  if [[ $folder == tests && $name =~ ^(test|stress|fuzz)_(.*)\.c$ ]]; then
+  if [[ $folder == tests && $name =~ ^(test|stress|fuzz|crash)_(.*)\.c$ ]]; then
     wanted="openbeam_(kernel_)?${BASH_REMATCH[1]}\\(${BASH_REMATCH[2]}[ )]|$wanted"
   fi
   grep -qE "$wanted" "$folder/CMakeLists.txt" ||
