@@ -477,6 +477,8 @@ static void checksum_changes(void)
 	size_t n;
 	char *text = slurp("frames.csv", &n), *end = strstr(strstr(text, "\n60,") + 1, "\n");
 
+	while (*end != ',') /* behind it is the angle */
+		end--;
 	end[-1] = end[-1] == '0' ? '1' : '0';
 	spill("frames.csv", text, n);
 	free(text);
