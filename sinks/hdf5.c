@@ -112,7 +112,8 @@ static int describe_chunks(hid_t properties, const struct format_file *f)
 	/* Version 0.3, bytes of an element, the filter's own block size, LZ4. */
 	unsigned parameters[5] = { 0, 3, product_bytes(f->shape->type), 0, 2 };
 
-	if (H5Pset_chunk(properties, 3, chunk) < 0)
+	/* A plugin of the library would put parameters of its own before these. */
+	if (hdf5_filter_register() || H5Pset_chunk(properties, 3, chunk) < 0)
 		return -1;
 	return H5Pset_filter(properties, FILTER_BITSHUFFLE, H5Z_FLAG_MANDATORY, 5, parameters) < 0
 	               ? -1

@@ -376,3 +376,26 @@ def a_write_that_fails_ends_the_file_not_the_run(bench):
           "frames beyond the limit are dropped")
     for n, found in series.images().items():
         same_pixels(found, sent[n], f"frame {n}")
+
+
+@case
+def compressed_hdf5_reads_with_the_librarys_own_filter(bench):
+    try:
+        import bitshuffle.h5  # which tells the library of it
+        import h5py
+    except ImportError as missing:
+        raise Skip(f"no {missing.name}") from None
+    equal(bitshuffle.h5.H5FILTER, 32008, "its filter")
+    sent = [reference.noise_image((24, 32), n, 0, 300) for n in range(30)]
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        "reduce.type": "source", "series.frames": 30,
+        "sinks": [bench.sink("hdf5", compression="bslz4", frames_per_file=12)]})
+    camera.send_all(sent)
+    daemon.wait()
+    series = bench.series()
+    for row in series.written():
+        with h5py.File(series.folder / row["file"]) as file:
+            found = file["entry1/data/data"][int(row["index"])]
+        same_pixels(found, sent[int(row["frame"])], f"frame {row['frame']} of {row['file']}")
+    equal(bench.run("openbeam", "audit", series.folder)[0], 0, "status of the audit")

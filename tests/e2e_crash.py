@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""openbeamd killed with SIGKILL while frames come fast; openbeam recover, and what audit says of it."""
+import random
+import signal
+import time
+
+from e2e_case import case, check, contains, equal, until
+from e2e_journal import HEADER_BYTES, RECORD_BYTES
+
+SINKS = ({"form": "tiff"}, {"form": "raw"}, {"form": "hdf5"}, {"form": "hdf5", "compression": "bslz4"})
+FRAMES, RATE = 20000, 4000
+
+
+def recorded(folder):
+    """The numbers that the journal calls written, by its whole records."""
+    try:
+        rows = (folder / "journal.bin").read_bytes()[HEADER_BYTES:]
+    except FileNotFoundError:
+        return set()
+    rows = [rows[i:i + RECORD_BYTES] for i in range(0, len(rows) - RECORD_BYTES + 1, RECORD_BYTES)]
+    return {int.from_bytes(row[8:16], "little") for row in rows if row[0] == 1 and row[16] == 0}
+
+
+def start(bench, name, sink, **settings):
+    """A daemon whose series has begun, its sender, and the folder of the series."""
+    endpoint = f"ipc://{bench.folder}/{name}.camera"
+    sender = bench.send(endpoint, "--size", "32x24", "--pixel-format", "Mono16",
+                        "--frames", FRAMES, "--rate", RATE)
+    daemon = bench.daemon(endpoint, {
+        "reduce.type": "source", "series.frames": FRAMES, "daemon.workers": 1, "ingest.buffer": "64MiB",
+        "sinks": [bench.sink(folder=name, sync="5ms", frames_per_file=60, **sink)], **settings})
+    output = bench.folder / name
+    until(lambda: list(output.glob("*/manifest.json")), "the series begins")
+    return daemon, sender, next(output.iterdir())
+
+
+def recover(bench, folder, *allowed):
+    status, out, err = bench.run("openbeam", "recover", folder, seconds=60)
+    check(status in allowed, f"openbeam recover ends with {status}\n{out}{err}")
+    return status, out, err
+
+
+def kill_once(bench, name, sink, seconds, **settings):
+    daemon, sender, folder = start(bench, name, sink, **settings)
+    time.sleep(seconds)
+    promised = recorded(folder)
+    daemon.send_signal(signal.SIGKILL)
+    daemon.wait(-signal.SIGKILL)
+    sender.kill()
+    sender.wait()
+    recover(bench, folder, 0, 1)
+    status, out, err = bench.run("openbeam", "audit", folder, seconds=60)
+    check(status in (0, 1), f"the audit ends with {status}\n{out}{err}")
+    equal([p.name for p in folder.glob("*.part")], [], "unfinished files")
+    lost = promised - recorded(folder)
+    check(not lost, f"frames that had a record are lost: {sorted(lost)[:10]}")
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    recover(bench, folder, 0, 1)
+    equal({p.name for p in folder.iterdir()}, set(before), "files after one recovery more")
+    changed = [p.name for p in folder.iterdir() if p.read_bytes() != before[p.name]]
+    equal(changed, [], "files that one recovery more changes")
+    return len(promised)
+
+
+@case(limit=1800)
+def a_daemon_that_is_killed_keeps_what_it_called_durable(bench):
+    rng, frames = random.Random(7), 0
+    kills = 200 if bench.long else 6
+    for n in range(kills):
+        settings = {"reduce.average": 3, "reduce.type": "float32"} if n % 5 == 4 else {}
+        frames += kill_once(bench, f"k{n}", SINKS[n % len(SINKS)], rng.uniform(0, 0.6), **settings)
+    print(f"{kills} daemons killed, {frames} frames were recorded and are there")
+    check(frames > 0, "frames were recorded")
+
+
+@case(limit=90)
+def a_series_that_runs_is_not_recovered(bench):
+    daemon, sender, folder = start(bench, "running", SINKS[0])
+    _, out, err = recover(bench, folder, 69)
+    contains(err, "a running daemon still writes this series")
+    contains(out, "not recovered")
+    recover(bench, folder.parent, 69)
+    until(lambda: len(recorded(folder)) > 100, "it goes on")
+    sender.kill()
+    sender.wait()
+    daemon.stop(None)
+    equal(bench.run("openbeam", "audit", folder)[0], 1, "status of the audit of what it was")
