@@ -127,7 +127,8 @@ def run_all(tests, arguments):
 def chosen(arguments):
     return [t for t in CASES
             if (not arguments.only or any(p in t.__name__ for p in arguments.only))
-            and (not arguments.quick or t.quick) and (not t.long_only or arguments.long)]
+            and (not arguments.quick or t.quick) and (not t.long_only or arguments.long)
+            and t.__module__ not in arguments.without]
 
 
 def main():
@@ -136,6 +137,8 @@ def main():
     parser.add_argument("--bin", type=Path, help="folder with the programs")
     parser.add_argument("--only", action="append", metavar="TEXT",
                         help="tests whose name contains TEXT (may be repeated)")
+    parser.add_argument("--without", action="append", metavar="MODULE", default=[],
+                        help="leave out the tests of this module (may be repeated)")
     parser.add_argument("--list", action="store_true", help="the names of the tests")
     parser.add_argument("--quick", action="store_true", help="the few that matter under sanitizers")
     parser.add_argument("--long", action="store_true", help="longer sweeps as well")

@@ -423,6 +423,8 @@ static void set_size(struct content *c, uint64_t size)
 
 static void put_bytes(struct content *c, const struct event *e, uint64_t from, uint64_t n)
 {
+	if (n == 0)
+		return;
 	if (e->offset + from + n > c->size)
 		set_size(c, e->offset + from + n);
 	memcpy(c->bytes + e->offset + from, e->data + from, n);
