@@ -31,6 +31,16 @@ static json_t *text(const char *s)
 	return value;
 }
 
+/* From the root, so that it is the same from wherever somebody looks. */
+static json_t *whole_path(const char *path)
+{
+	char *whole = path && path[0] ? realpath(path, NULL) : NULL;
+	json_t *value = text(whole ? whole : path);
+
+	free(whole);
+	return value;
+}
+
 static json_t *number(uint64_t n)
 {
 	return json_integer((json_int_t)n);
@@ -109,7 +119,7 @@ static json_t *calibration(const struct sink_program *p)
 
 		snprintf(crc, sizeof crc, "%08" PRIx32, c->crc32c);
 		set(o, "role", text(c->role));
-		set(o, "path", text(c->path));
+		set(o, "path", whole_path(c->path));
 		set(o, "crc32c", text(crc));
 		set(o, "bytes", number(c->bytes));
 		json_array_append_new(list, o);
@@ -179,7 +189,7 @@ static json_t *sink(const struct manifest *m, const struct lane *l)
 	set(o, "format", text(l->format->name));
 	set(o, "product", text(l->config->product == PRODUCT_SOURCE ? "source" : "reduced"));
 	set(o, "primary", json_boolean(l->primary));
-	set(o, "directory", text(l->format->suffix ? l->folder_path : ""));
+	set(o, "directory", whole_path(l->format->suffix ? l->folder_path : ""));
 	set(o, "written", number(l->written));
 	set(o, "durable", number(l->durable));
 	set(o, "dropped", dropped_counts(l->dropped));
@@ -250,7 +260,7 @@ static json_t *compose(const struct manifest *m)
 	bad |= set(o, "series", text(m->series));
 	bad |= set(o, "name", text(m->name));
 	bad |= set(o, "number", number(m->number));
-	bad |= set(o, "path", text(m->path));
+	bad |= set(o, "path", whole_path(m->path));
 	bad |= set(o, "start", time_text(m->start_ns));
 	bad |= set(o, "start_ns", number(m->start_ns));
 	bad |= set(o, "end", time_text(m->end_ns));

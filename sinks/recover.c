@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/recover_parts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -57,6 +58,37 @@ static bool is_sane(const struct recover_lane *l)
 	       h->head_bytes == l->format->head_bytes;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Manifests say whole paths; one that was written as relative is so to the folder from which the
+ * daemon saw this one by the path that is in it. */
+static bool resolve(const struct recover *r, const char *directory, char ret[4096])
+{
+	const char *path = json_string_value(json_object_get(r->manifest, "path"));
+	char *here = realpath(r->path, NULL);
+	bool found = directory[0] == '/' || (here && path && ends_with(here, path));
+
+	if (directory[0] == '/')
+		snprintf(ret, 4096, "%s", directory);
+	else if (found)
+		snprintf(ret, 4096, "%.*s%s", (int)(strlen(here) - strlen(path)), here, directory);
+	free(here);
+	return found;
+}
+
+/* The folder of a series has its name, wherever it is. */
+static bool has_name(const char *directory, const char *folder)
+{
+	const char *last = strrchr(directory, '/');
+
+	return last && strcmp(last + 1, folder) == 0;
+}
+
 /* Data files of a further sink may be in another directory. */
 static void open_data_folder(struct recover *r, struct recover_lane *l)
 {
@@ -68,7 +100,13 @@ static void open_data_folder(struct recover *r, struct recover_lane *l)
 		snprintf(l->path, sizeof l->path, "%s", r->path);
 		return;
 	}
-	snprintf(l->path, sizeof l->path, "%s", directory);
+	if (!resolve(r, directory, l->path) || !has_name(l->path, h->folder)) {
+		recover_say(r, SINK_ERROR,
+		            "sink %u: its folder is %s by the manifest, which is no folder of "
+		            "series %s seen from here: its files are left alone",
+		            h->sink, directory, h->folder);
+		return;
+	}
 	l->folder = open(l->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l->folder < 0)
 		recover_say(r, SINK_ERROR, "sink %u: cannot open its folder %s: %s", h->sink,
@@ -155,10 +193,18 @@ static int open_lane(struct recover *r, const char *journal, const char *csv, ch
 	if (err && err != -EBUSY)
 		snprintf(why, 512, "%s/%s: %s", r->path, l->journal, strerror(-err));
 	r->lane_count++;
-	if (!err)
-		err = read_journal(r, l, why);
-	if (!err && !l->unbegun)
-		open_data_folder(r, l);
+	return err;
+}
+
+static int read_lanes(struct recover *r, char why[512])
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < r->lane_count && !err; i++) {
+		err = read_journal(r, &r->lanes[i], why);
+		if (!err && !r->lanes[i].unbegun)
+			open_data_folder(r, &r->lanes[i]);
+	}
 	return err;
 }
 
@@ -249,8 +295,13 @@ static int write_manifest(struct recover *r)
 
 	for (unsigned i = 0; i < r->lane_count && !r->unbegun && !err; i++)
 		err = recover_master(r, &r->lanes[i], m);
-	if (!err)
-		err = recover_manifest_write(r, m);
+	if (m && err) /* what else is there is worth saying */
+		recover_manifest_reason(m, "the HDF5 master could not be made");
+	if (m) {
+		int later = recover_manifest_write(r, m);
+
+		err = err ? err : later;
+	}
 	json_decref(m);
 	return err ? err : disk_sync(r->options->io, r->folder);
 }
@@ -282,6 +333,13 @@ static int finish_empty(struct recover *r)
 	return err ? err : disk_sync(r->options->io, r->folder);
 }
 
+static bool exists(int folder, const char *name)
+{
+	struct stat st;
+
+	return folder < 0 || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* As it was counted last: frames that came in the second before the crash are not in it, and those
  * that were not durable are. */
 static int write_histogram(struct recover *r)
@@ -297,6 +355,10 @@ static int write_histogram(struct recover *r)
 
 	if (!r->has_checkpoint)
 		return 0;
+	if (exists(r->folder, "histogram.csv")) { /* the daemon's own, which is whole */
+		(void)disk_remove(r->options->io, r->folder, CHECKPOINT_NAME);
+		return 0;
+	}
 	err = report_histogram(r->options->io, r->folder, &s, true);
 	if (err)
 		return err;
@@ -311,6 +373,8 @@ static int finish_series(struct recover *r)
 	for (unsigned i = 0; i < r->lane_count; i++) {
 		int later = finish_lane(r, &r->lanes[i]);
 
+		if (later == -ENOENT) /* said where it was found: the manifest names it, too */
+			later = 0;
 		if (later)
 			recover_say(r, SINK_ERROR, "%s: recovery with %s failed: %s", r->path,
 			            r->lanes[i].journal, strerror(-later));
@@ -320,6 +384,68 @@ static int finish_series(struct recover *r)
 	if (!err)
 		err = write_histogram(r);
 	return err ? err : write_manifest(r);
+}
+
+/* ---- what needs nothing ---- */
+
+static bool has_parts(const struct recover_lane *l)
+{
+	int again = l->folder < 0 ? -1 : openat(l->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = again < 0 ? NULL : fdopendir(again);
+	bool found = false;
+
+	if (!d) {
+		if (again >= 0)
+			close(again);
+		return false;
+	}
+	for (struct dirent *e = readdir(d); e && !found; e = readdir(d))
+		found = ends_with(e->d_name, PART_SUFFIX);
+	closedir(d);
+	return found;
+}
+
+static bool lane_is_finished(const struct recover *r, const struct recover_lane *l)
+{
+	char master[PART_NAME_MAX];
+
+	snprintf(master, sizeof master, "%.200s.h5", l->view.header.folder);
+	return !l->unbegun && exists(r->folder, l->csv) && !has_parts(l) &&
+	       l->view.bytes ==
+	               JOURNAL_HEADER_BYTES + (uint64_t)l->view.records * JOURNAL_RECORD_BYTES &&
+	       (!l->format || l->format->id != SINK_HDF5 || exists(l->folder, master));
+}
+
+/* A series that its daemon or recovery ended, and that lacks nothing, is left as it is. */
+static bool is_finished(const struct recover *r)
+{
+	bool finished = r->lane_count > 0 && r->manifest && !was_running(r) && !r->has_checkpoint &&
+	                exists(r->folder, "histogram.csv");
+
+	for (unsigned i = 0; i < r->lane_count && finished; i++)
+		finished = lane_is_finished(r, &r->lanes[i]);
+	return finished;
+}
+
+static uint64_t total(const json_t *totals, const char *key)
+{
+	json_t *value = json_object_get(totals, key), *count;
+	const char *name;
+	uint64_t sum = 0;
+
+	if (json_is_integer(value))
+		return (uint64_t)json_integer_value(value);
+	json_object_foreach(value, name, count) sum += (uint64_t)json_integer_value(count);
+	return sum;
+}
+
+static void tell_totals(struct recover *r)
+{
+	const json_t *totals = json_object_get(r->manifest, "totals");
+
+	r->result->expected = total(totals, "expected");
+	r->result->written = total(totals, "written");
+	r->result->lost = total(totals, "dropped") + total(totals, "missing");
 }
 
 static void close_all(struct recover *r)
@@ -365,14 +491,20 @@ int recover_series(const char *path, const struct recover_options *o, struct rec
 		snprintf(why, 512, "%s: %s", path, strerror(-err));
 		return err;
 	}
+	err = open_lanes(&r, why);
+	/* Only with the locks is all of it what the daemon left. */
 	r.manifest = recover_manifest_load(r.folder);
 	r.has_checkpoint = checkpoint_view_open(&r.checkpoint, r.folder) == 0;
-	err = open_lanes(&r, why);
+	if (!err)
+		err = read_lanes(&r, why);
 	if (!err)
 		err = check_journals(&r, why);
 	if (!err) {
 		ret->cut_off = was_running(&r);
-		err = is_empty(&r) ? finish_empty(&r) : finish_series(&r);
+		if (is_finished(&r))
+			tell_totals(&r);
+		else
+			err = is_empty(&r) ? finish_empty(&r) : finish_series(&r);
 		if (err && why[0] == '\0')
 			snprintf(why, 512, "%s: %s", path, strerror(-err));
 	}

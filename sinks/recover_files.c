@@ -255,19 +255,25 @@ static bool is_data_part(const struct recover_lane *l, const char *name, uint32_
 	return strncmp(name, h->suffix, n) == 0 && strcmp(name + n, PART_SUFFIX) == 0;
 }
 
+/* Only names of ours. */
 static bool is_report_part(const struct recover_lane *l, const char *name)
 {
+	static const char *const reports[] = { "frames.csv" PART_SUFFIX,
+		                               "histogram.csv" PART_SUFFIX,
+		                               "manifest.json" PART_SUFFIX };
 	const struct journal_header *h = &l->view.header;
-	size_t n = strlen(name), suffix = strlen(PART_SUFFIX), folder = strlen(h->folder);
+	size_t folder = strlen(h->folder);
+	unsigned sink;
+	int used = 0;
 
+	for (size_t i = 0; i < sizeof reports / sizeof *reports; i++)
+		if (strcmp(name, reports[i]) == 0)
+			return true;
 	if (strncmp(name, h->folder, folder) == 0 &&
 	    strcmp(name + folder, ".h5" PART_SUFFIX) == 0) /* a master */
 		return true;
-	if (n <= suffix || strcmp(name + n - suffix, PART_SUFFIX) != 0)
-		return false;
-	n -= suffix;
-	return (n > 4 && (strncmp(name + n - 4, ".csv", 4) == 0)) ||
-	       (n > 5 && strncmp(name + n - 5, ".json", 5) == 0);
+	return sscanf(name, "sink-%3u.csv" PART_SUFFIX "%n", &sink, &used) == 1 &&
+	       name[used] == '\0' && used > 0;
 }
 
 static void remove_part(struct recover *r, struct recover_lane *l, const char *name, bool data)

@@ -345,6 +345,12 @@ json_t *recover_manifest(struct recover *r)
 	return m;
 }
 
+void recover_manifest_reason(json_t *manifest, const char *reason)
+{
+	json_array_append_new(json_object_get(manifest, "reasons"), json_string(reason));
+	set(manifest, "state", json_string("incomplete"));
+}
+
 int recover_manifest_write(struct recover *r, const json_t *manifest)
 {
 	struct part p;

@@ -3,8 +3,10 @@
 #include "sinks/recover_parts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The HDF5 master of a recovered series: the configuration and the calibration files are those
  * that the manifest names. */
@@ -76,6 +78,32 @@ static void free_maps(struct nexus_map *maps, unsigned count)
 		free((void *)(uintptr_t)maps[i].pixels);
 }
 
+static const char *text_of(const json_t *object, const char *section, const char *key)
+{
+	const char *text =
+		json_string_value(json_object_get(json_object_get(object, section), key));
+
+	return text ? text : "";
+}
+
+static double number_of(const json_t *object, const char *section, const char *key)
+{
+	return json_number_value(json_object_get(json_object_get(object, section), key));
+}
+
+/* The daemon's own master, over the same frames, knows more than recovery can. */
+static bool has_better(const struct recover_lane *l)
+{
+	char name[PART_NAME_MAX];
+	struct stat st;
+
+	for (size_t i = 0; i < l->file_count; i++)
+		if (l->files[i].finished || !l->files[i].usable)
+			return false;
+	snprintf(name, sizeof name, "%.200s.h5", l->view.header.folder);
+	return l->crashed == 0 && fstatat(l->folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int write_it(struct recover *r, struct recover_lane *l, const json_t *manifest,
                     const struct config *c, struct lane_file *files)
 {
@@ -95,17 +123,30 @@ static int write_it(struct recover *r, struct recover_lane *l, const json_t *man
 		.reduce = &c->reduce,
 		.name = name ? name : h->folder,
 		.version = r->options->version,
-		.ingest_name = "",
+		.ingest_name =
+			text_of(json_object_get(manifest, "configuration"), "ingest", "name"),
 		.maps = maps,
 		.map_count = map_count,
 		.manifest_json = manifest_json,
 		.config_json = config_json,
 		.start_ns = h->started_ns,
 		.end_ns = (uint64_t)json_integer_value(json_object_get(manifest, "end_ns")),
+		.detector_description = text_of(manifest, "detector", "description"),
+		.exposure_s = number_of(manifest, "detector", "exposure_s"),
+		.period_s = number_of(manifest, "detector", "period_s"),
 	};
 	char why[256] = "";
-	int err = master_write(&s, why);
+	int err;
 
+	if (r->has_checkpoint) {
+		const struct checkpoint_view *v = &r->checkpoint;
+
+		s.raw = (struct nexus_histogram){ v->raw_bins, v->counts, v->raw_tails };
+		s.normalised =
+			(struct nexus_histogram){ v->normalised_bins, v->counts + v->raw_bins.bins,
+			                          v->normalised_tails };
+	}
+	err = master_write(&s, why);
 	if (err == -EINVAL && map_count > 0) { /* images of another size */
 		s.map_count = 0;
 		err = master_write(&s, why);
@@ -125,7 +166,7 @@ int recover_master(struct recover *r, struct recover_lane *l, const json_t *mani
 	struct config c;
 	int err;
 
-	if (!l->format || l->format->id != SINK_HDF5 || l->folder < 0)
+	if (!l->format || l->format->id != SINK_HDF5 || l->folder < 0 || has_better(l))
 		return 0;
 	files = calloc(l->file_count ? l->file_count : 1, sizeof *files);
 	if (!files)

@@ -88,6 +88,9 @@ const char *recover_manifest_directory(const json_t *manifest, unsigned index);
 json_t *recover_manifest(struct recover *r);
 int recover_manifest_write(struct recover *r, const json_t *manifest);
 
+/* One reason more why the series is incomplete. */
+void recover_manifest_reason(json_t *manifest, const char *reason);
+
 /* What the lane's reports are made from; files[] is the caller's [l->file_count]. */
 struct report_source recover_source(const struct recover *r, const struct recover_lane *l,
                                     struct lane_file *files);

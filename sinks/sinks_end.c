@@ -253,6 +253,7 @@ static struct manifest final_manifest(const struct sinks *s, const struct sink_s
 bool sinks_end(struct sinks *s, const struct sink_summary *summary)
 {
 	uint64_t journal_bytes[CONFIG_SINKS_MAX];
+	int locks[CONFIG_SINKS_MAX];
 	struct reasons reasons = { 0 };
 	struct manifest manifest;
 	int err;
@@ -263,9 +264,12 @@ bool sinks_end(struct sinks *s, const struct sink_summary *summary)
 		(void)writer_wait(s->writer, WAIT_NS);
 	for (unsigned i = 0; i < summary->reason_count && reasons.count < REASONS_MAX; i++)
 		reasons.at[reasons.count++] = summary->reasons[i];
-	/* All journals first: what they had allocated is the room for the reports. */
-	for (unsigned i = 0; i < s->lane_count; i++)
+	/* All journals first: what they had allocated is the room for the reports. Their locks stay
+	 * until the last of those is there. */
+	for (unsigned i = 0; i < s->lane_count; i++) {
+		locks[i] = s->lanes[i].journal.fd < 0 ? -1 : dup(s->lanes[i].journal.fd);
 		lane_finish(&s->lanes[i], &journal_bytes[i]);
+	}
 	write_reports(s, summary, &reasons, journal_bytes);
 	manifest = final_manifest(s, summary, &reasons);
 	write_masters(s, journal_bytes, &manifest, summary, &reasons);
@@ -273,6 +277,9 @@ bool sinks_end(struct sinks *s, const struct sink_summary *summary)
 	err = sinks_write_manifest(s, &manifest);
 	if (err)
 		sinks_say_failed(s, "manifest.json", err);
+	for (unsigned i = 0; i < s->lane_count; i++)
+		if (locks[i] >= 0)
+			close(locks[i]);
 	for (unsigned i = 0; i < s->lane_count; i++)
 		if (s->lanes[i].stream)
 			say_lost_to_viewers(s, &s->lanes[i]);
