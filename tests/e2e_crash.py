@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """openbeamd killed with SIGKILL while frames come fast; openbeam recover, and what audit says of it."""
+import json
 import random
 import signal
 import time
+
+import numpy
+import tifffile
 
 from e2e_case import case, check, contains, equal, until
 from e2e_journal import HEADER_BYTES, RECORD_BYTES
@@ -85,3 +89,65 @@ def a_series_that_runs_is_not_recovered(bench):
     sender.wait()
     daemon.stop(None)
     equal(bench.run("openbeam", "audit", folder)[0], 1, "status of the audit of what it was")
+
+
+def content_of(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+@case
+def a_sound_series_is_left_as_it_is(bench):
+    flat = bench.folder / "flat.tif"
+    tifffile.imwrite(flat, numpy.full((24, 32), 1000, numpy.uint16))
+    endpoint = f"ipc://{bench.folder}/sound.camera"
+    daemon = bench.daemon(endpoint, {"reduce.normalise": "none", "calibration.flat": str(flat),
+                                     "series.frames": 20, "sinks": [bench.sink(form="hdf5")]}, series=1)
+    bench.send(endpoint, "--size", "32x24", "--pixel-format", "Mono16", "--frames", 20).wait()
+    daemon.wait(0)
+    folder, = (p.parent for p in bench.folder.glob("*/*/manifest.json"))
+    flat.unlink()
+    before = content_of(folder)
+    contains(recover(bench, folder.parent, 0)[1], "nothing to finish", "20 frames, 20 durable, 0 lost")
+    equal([n for n in before if content_of(folder)[n] != before[n]], [], "files that recovery changed")
+
+
+@case
+def recovery_keeps_to_the_folders_of_its_series(bench):
+    folders = {}
+    for name in ("a", "b"):
+        daemon, sender, folder = start(bench, name, SINKS[0], sinks=[
+            bench.sink("tiff", name, sync="5ms"), bench.sink("hdf5", f"{name}-h5", sync="5ms")],
+            **{"ingest.buffer": "256MiB"})
+        until(lambda: len(recorded(folder)) > 50, "frames are durable")
+        daemon.send_signal(signal.SIGKILL)
+        daemon.wait(-signal.SIGKILL)
+        sender.kill()
+        sender.wait()
+        folders[name] = folder
+    # The manifest of a says where it is, from wherever one looks; one that lies is not believed.
+    strange = bench.folder / "b-h5" / folders["b"].name
+    (strange / "user_fit.csv.part").write_text("mine")
+    before = content_of(strange)
+    recover(bench, folders["a"], 0, 1)
+    manifest = folders["a"] / "manifest.json"
+    said = json.loads(manifest.read_text())
+    check(all(s["directory"].startswith("/") for s in said["sinks"]), "folders are whole paths")
+    equal(content_of(strange), before, "another series' files")
+    recover(bench, folders["b"], 0, 1)
+    check((strange / "user_fit.csv.part").exists(), "a stranger's file is left alone")
+
+
+@case
+def a_data_file_that_is_gone_is_a_reason_not_an_end(bench):
+    daemon, sender, folder = start(bench, "gone", SINKS[0])
+    until(lambda: list(folder.glob("*_000002.tif")), "a file is finished")
+    daemon.send_signal(signal.SIGKILL)
+    daemon.wait(-signal.SIGKILL)
+    sender.kill()
+    sender.wait()
+    next(folder.glob("*_000001.tif")).unlink()
+    status, out, err = recover(bench, folder, 65)
+    contains(err, "_000001.tif", "it is not there")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    equal(manifest["state"], "incomplete", "state")
+    check(not [p for p in folder.glob("*.part")], "the other files are finished")
