@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/recover.h"
 
+#include "sinks/audit.h"
 #include "sinks/journal.h"
 #include "tests/sinks_rig.h"
 
@@ -360,6 +361,23 @@ static void average_last(uint32_t from, uint32_t to, uint32_t averaged)
 	cut_journal(to);
 }
 
+static void on_found(void *user, enum audit_kind kind, const char *where, const char *what)
+{
+	(void)user;
+	cr_assert_eq(kind, AUDIT_REMARK, "%s: %s", where, what);
+}
+
+/* Files and ledger agree again. */
+static void check_true(void)
+{
+	struct audit_result audited;
+
+	audit_series(sinks_series_path(rig.sinks), &(struct audit_options){ .found = on_found },
+	             &audited);
+	cr_assert_eq(audited.verdict, AUDIT_LOSSES);
+	cr_assert_eq(audited.written, result.written);
+}
+
 Test(recover, a_group_without_its_last_record_is_dropped_with_its_page)
 {
 	make_series();
@@ -377,6 +395,7 @@ Test(recover, a_group_without_its_last_record_is_dropped_with_its_page)
 		cr_assert_eq(read_record(i).reason, DROPPED_CRASH);
 		cr_assert_eq(read_record(i).number, i);
 	}
+	check_true();
 	cr_assert_eq(recover(), 0, "%s", why); /* again */
 	cr_assert_eq(result.written, 17);
 	rig_done(&rig);
@@ -414,6 +433,7 @@ Test(recover, a_whole_group_at_the_end_is_kept)
 	cr_assert_eq(recover(), 0, "%s", why);
 	cr_assert_eq(result.written, 20);
 	cr_assert_not_null(strstr(said, "finished with 18 frames"), "%s", said);
+	check_true();
 	rig_done(&rig);
 }
 
