@@ -168,8 +168,9 @@ static void take_records(struct audit *a, struct audit_lane *l)
 	size_t room = (l->view.bytes - JOURNAL_HEADER_BYTES) / JOURNAL_RECORD_BYTES;
 	size_t rest = (l->view.bytes - JOURNAL_HEADER_BYTES) % JOURNAL_RECORD_BYTES;
 	unsigned bad = 0;
+	uint32_t valid;
 
-	if (a->state == MANIFEST_RUNNING) {
+	if (a->state == MANIFEST_RUNNING && !journal_view_is_damaged(&l->view, false, &valid)) {
 		room = l->view.records; /* behind them is what a crash left */
 		rest = 0;
 	}

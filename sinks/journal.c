@@ -271,6 +271,52 @@ static uint32_t count_valid(const struct journal_view *v)
 	return records;
 }
 
+/* What is behind the valid prefix. */
+struct rest {
+	uint32_t valid;
+	bool junk;           /* an invalid record that is not zeros, */
+	bool junk_before;    /* and a valid one behind it */
+	bool batches;        /* frames of more than one batch, */
+	uint64_t durable_ns; /* which is the moment all of a batch have; 0: no frame yet */
+};
+
+static bool is_zeros(const unsigned char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+static void add_rest(struct rest *s, const unsigned char *bytes, uint32_t position)
+{
+	struct journal_record r;
+
+	if (!journal_decode(&r, bytes, position)) {
+		s->junk = s->junk || !is_zeros(bytes, JOURNAL_RECORD_BYTES);
+		return;
+	}
+	s->valid++;
+	s->junk_before = s->junk;
+	if (r.state != FRAME_WRITTEN)
+		return;
+	s->batches = s->batches || (s->durable_ns && s->durable_ns != r.durable_ns);
+	s->durable_ns = r.durable_ns;
+}
+
+bool journal_view_is_damaged(const struct journal_view *v, bool ended, uint32_t *ret_valid)
+{
+	size_t room = v->map ? (v->bytes - JOURNAL_HEADER_BYTES) / JOURNAL_RECORD_BYTES : 0;
+	struct rest s = { 0 };
+
+	for (size_t i = v->records; i < room && i < UINT32_MAX; i++)
+		add_rest(&s, v->map + JOURNAL_HEADER_BYTES + i * JOURNAL_RECORD_BYTES, (uint32_t)i);
+	if (!s.junk_before && !s.batches && !(ended && s.durable_ns))
+		return false;
+	*ret_valid = s.valid;
+	return true;
+}
+
 static int map_file(struct journal_view *v, int fd, uint64_t limit_bytes)
 {
 	struct stat st;

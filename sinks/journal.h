@@ -72,6 +72,11 @@ struct journal_view {
 int journal_view_open(struct journal_view *ret, int directory, const char *name,
                       uint64_t limit_bytes);
 
+/* Whether the storage changed the first record behind the valid prefix: valid ones follow it
+ * [*ret_valid]. Of a batch that a power cut tore any sectors may be there, too: then the others are
+ * zeros, and all that is behind them is of one batch. `ended`: the daemon synced its last batch. */
+bool journal_view_is_damaged(const struct journal_view *v, bool ended, uint32_t *ret_valid);
+
 /* Accepts a zeroed one. */
 void journal_view_close(struct journal_view *v);
 

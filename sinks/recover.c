@@ -501,9 +501,10 @@ int recover_series(const char *path, const struct recover_options *o, struct rec
 		err = check_journals(&r, why);
 	if (!err) {
 		ret->cut_off = was_running(&r);
-		if (is_finished(&r))
+		err = recover_check(&r, why);
+		if (!err && is_finished(&r))
 			tell_totals(&r);
-		else
+		else if (!err)
 			err = is_empty(&r) ? finish_empty(&r) : finish_series(&r);
 		if (err && why[0] == '\0')
 			snprintf(why, 512, "%s: %s", path, strerror(-err));

@@ -11,8 +11,10 @@ struct disk_io;
  * dropped (crash), and the ledger, the reports and the manifest are made again.
  *
  * The journal is the only thing that is believed. It is never shortened but by what no record is,
- * and only grows by the lost frames; everything else is written as .part and renamed, so that
- * recovery may itself be cut off and run again. */
+ * and only grows by the lost frames; of a group that was averaged and has not all its records at
+ * the journal's end, those become records of lost frames. A journal that the storage changed, with
+ * valid records behind the damaged one, is refused, and nothing is touched. Everything else is
+ * written as .part and renamed, so that recovery may itself be cut off and run again. */
 
 struct recover_options {
 	const struct disk_io *io; /* NULL in the program */
@@ -42,7 +44,7 @@ struct recover_result {
 
 /* `path`: the series' folder. 0 when its ledger and its files agree again, else negative errno with
  * why[]: -ENOENT (no series there), -EBUSY (a daemon still writes it), -EINVAL (the journal is
- * none), or what an input or output failed with. One thread. */
+ * none, or damaged), or what an input or output failed with. One thread. */
 int recover_series(const char *path, const struct recover_options *o, struct recover_result *ret,
                    char why[512]);
 

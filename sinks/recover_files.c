@@ -80,7 +80,8 @@ int recover_place(struct recover *r, struct recover_lane *l)
 		int err;
 
 		journal_view_record(&l->view, i, &record);
-		if (record.state != FRAME_WRITTEN || record.file == JOURNAL_NO_FILE || !l->format)
+		if (record.state != FRAME_WRITTEN || record.file == JOURNAL_NO_FILE || !l->format ||
+		    i >= l->torn_from)
 			continue;
 		f = find_file(l, record.file);
 		if (!f)

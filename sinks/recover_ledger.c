@@ -11,7 +11,8 @@
 
 /* The ledger: every number from the first to the last expected or seen has one state. */
 
-#define MOST_LOST 1000000u /* of frames announced and never seen, as series.max_gap */
+#define MOST_LOST     1000000u            /* frames announced and never seen, as series.max_gap */
+#define MOST_REPEATED (UINT64_C(1) << 32) /* frames that a record is about */
 
 struct span {
 	uint64_t first, count; /* numbers first + i * step */
@@ -65,7 +66,40 @@ static struct span *known_spans(const struct recover_lane *l, size_t *ret_count)
 /* How many numbers lie from `first` to before `end`. */
 static uint64_t between(uint64_t first, uint64_t end, uint64_t step)
 {
-	return end > first ? (end - first + step - 1) / step : 0;
+	return end > first ? (end - first - 1) / step + 1 : 0;
+}
+
+/* The number so many steps on, or the last there is. */
+static uint64_t advance(uint64_t number, uint64_t count, uint64_t step)
+{
+	return count > (UINT64_MAX - number) / step ? UINT64_MAX : number + count * step;
+}
+
+/* Where the series begins; without the number, it is the first that came. */
+static uint64_t first_of(const struct recover_lane *l, const struct span *known, size_t count)
+{
+	const struct journal_header *h = &l->view.header;
+
+	return h->first_known ? h->first : count ? known[0].first : 0;
+}
+
+/* Numbers without a record between those with one; *ret_next: the one behind the last. */
+static int find_gaps(const struct recover_lane *l, const struct span *known, size_t count,
+                     struct lost_spans *lost, uint64_t *ret_next)
+{
+	uint64_t step = l->view.header.step, next = first_of(l, known, count);
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t gap = between(next, known[i].first, step), end;
+		int err = gap ? add_span(lost, next, gap) : 0;
+
+		if (err)
+			return err;
+		end = advance(known[i].first, known[i].count, step);
+		next = end > next ? end : next;
+	}
+	*ret_next = next;
+	return 0;
 }
 
 /* Frames that came and left no record: up to the newest number of the last checkpoint. */
@@ -73,25 +107,19 @@ static uint64_t newest_end(const struct recover *r, const struct recover_lane *l
 {
 	const struct journal_header *h = &l->view.header;
 
-	return r->has_checkpoint && r->checkpoint.frames > 0 ? r->checkpoint.newest + h->step : 0;
+	return r->has_checkpoint && r->checkpoint.frames > 0
+	               ? advance(r->checkpoint.newest, 1, h->step)
+	               : 0;
 }
 
-/* The frames that came or were to come behind the last one with a record. */
-static int add_tail(struct recover *r, const struct recover_lane *l, struct lost_spans *lost,
-                    uint64_t next)
+/* Frames that were announced, from `next` on. */
+static int add_announced(struct recover *r, const struct recover_lane *l, struct lost_spans *lost,
+                         uint64_t first, uint64_t next)
 {
 	const struct journal_header *h = &l->view.header;
-	uint64_t first = h->first_known ? h->first : next, missing, seen;
+	uint64_t missing;
 
-	seen = between(next, newest_end(r, l), h->step);
-	if (seen > 0 && seen <= MOST_LOST && (h->first_known || l->view.records > 0)) {
-		int err = add_span(lost, next, seen);
-
-		if (err)
-			return err;
-		next += seen * h->step;
-	}
-	if (h->frames == 0 || !h->first_known || h->frames > (UINT64_MAX - first) / h->step)
+	if (h->frames == 0 || h->frames > (UINT64_MAX - first) / h->step)
 		return 0;
 	missing = between(next, first + h->frames * h->step, h->step);
 	if (missing > MOST_LOST) {
@@ -104,24 +132,145 @@ static int add_tail(struct recover *r, const struct recover_lane *l, struct lost
 	return missing ? add_span(lost, next, missing) : 0;
 }
 
-/* Numbers without a record. */
+/* Numbers without a record, up to the last that came or was to come. */
 static int find_lost(struct recover *r, const struct recover_lane *l, const struct span *known,
                      size_t count, struct lost_spans *lost)
 {
 	const struct journal_header *h = &l->view.header;
-	uint64_t next = h->first_known ? h->first : count ? known[0].first : 0;
+	uint64_t next = 0, seen;
+	int err = find_gaps(l, known, count, lost, &next);
 
-	for (size_t i = 0; i < count; i++) {
-		uint64_t gap = between(next, known[i].first, h->step), end;
-		int err = gap ? add_span(lost, next, gap) : 0;
-
-		if (err)
-			return err;
-		end = known[i].first + known[i].count * h->step;
-		next = end > next ? end : next;
+	if (err || (!h->first_known && count == 0)) /* nothing says where it began */
+		return err;
+	seen = between(next, newest_end(r, l), h->step);
+	if (seen > 0 && seen <= MOST_LOST) {
+		err = add_span(lost, next, seen);
+		next = advance(next, seen, h->step);
 	}
-	return add_tail(r, l, lost, next);
+	if (err || (!h->first_known && !r->result->cut_off)) /* the daemon knew better */
+		return err;
+	return add_announced(r, l, lost, first_of(l, known, count), next);
 }
+
+/* ---- before anything is touched ---- */
+
+static const char *wrong_in_record(const struct recover_lane *l, const struct journal_record *r)
+{
+	uint64_t step = l->view.header.step;
+
+	if (r->repeat == 1)
+		return NULL;
+	if (r->step != step)
+		return "its step is not that of the series";
+	if (r->repeat > MOST_REPEATED || r->repeat - 1 > (UINT64_MAX - r->number) / step)
+		return "its range of numbers cannot be";
+	return NULL;
+}
+
+static int check_records(const struct recover *r, const struct recover_lane *l, char why[512])
+{
+	for (uint32_t i = 0; i < l->view.records; i++) {
+		struct journal_record record;
+		const char *wrong;
+
+		journal_view_record(&l->view, i, &record);
+		wrong = wrong_in_record(l, &record);
+		if (!wrong)
+			continue;
+		snprintf(why, 512, "%s/%s: record %" PRIu32 ", frame %" PRIu64 ": %s", r->path,
+		         l->journal, i, record.number, wrong);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* What is put into the ledger must be readable again. */
+static int check_gaps(const struct recover *r, const struct recover_lane *l, char why[512])
+{
+	struct lost_spans lost = { 0 };
+	size_t count = 0;
+	struct span *known = known_spans(l, &count);
+	uint64_t next = 0;
+	int err = known ? find_gaps(l, known, count, &lost, &next) : -ENOMEM;
+
+	for (size_t i = 0; i < lost.count && !err; i++) {
+		if (lost.at[i].count <= MOST_REPEATED)
+			continue;
+		snprintf(why, 512,
+		         "%s/%s: %" PRIu64 " frames from %" PRIu64
+		         " have no record: its numbers cannot be",
+		         r->path, l->journal, lost.at[i].count, lost.at[i].first);
+		err = -EINVAL;
+	}
+	free(known);
+	free(lost.at);
+	return err;
+}
+
+static bool is_crash(const struct journal_record *r)
+{
+	return r->state == FRAME_DROPPED && r->reason == DROPPED_CRASH;
+}
+
+/* The place before records that recovery itself put there, in part before it was cut off, too. */
+static uint32_t skip_crash(const struct recover_lane *l, uint32_t end, struct journal_record *ret)
+{
+	for (; end > 0; end--) {
+		journal_view_record(&l->view, end - 1, ret);
+		if (!is_crash(ret))
+			break;
+	}
+	return end;
+}
+
+/* A torn batch may end within the records of a group that was averaged: its page has the counts of
+ * frames that are not on record, and the page's number is that of the last of them. Where it
+ * begins, or view.records. */
+static uint32_t find_torn(const struct recover *r, const struct recover_lane *l)
+{
+	struct journal_record last, record;
+	uint32_t end = skip_crash(l, l->view.records, &last), from = l->view.records, found = 0;
+
+	if (!r->result->cut_off || l->view.header.average <= 1 || end == 0 ||
+	    last.state != FRAME_WRITTEN || last.file == JOURNAL_NO_FILE)
+		return from;
+	while ((end = skip_crash(l, end, &record)) > 0 && record.state == FRAME_WRITTEN &&
+	       record.file == last.file && record.index == last.index) {
+		from = --end;
+		found++;
+	}
+	return found < last.averaged ? from : l->view.records;
+}
+
+static int check_lane(const struct recover *r, const struct recover_lane *l, char why[512])
+{
+	uint32_t valid = 0;
+	int err;
+
+	if (journal_view_is_damaged(&l->view, !r->result->cut_off, &valid)) {
+		snprintf(why, 512,
+		         "%s/%s: record %" PRIu32 " is damaged, %" PRIu32
+		         " valid ones follow it: the storage changed it; nothing was touched",
+		         r->path, l->journal, l->view.records, valid);
+		return -EINVAL;
+	}
+	err = check_records(r, l, why);
+	return err ? err : check_gaps(r, l, why);
+}
+
+int recover_check(struct recover *r, char why[512])
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < r->lane_count && !err; i++)
+		if (!r->lanes[i].unbegun) {
+			r->lanes[i].torn_from = find_torn(r, &r->lanes[i]);
+			err = check_lane(r, &r->lanes[i], why);
+		}
+	return err;
+}
+
+/* ---- the ledger ---- */
 
 static void say_lost(struct recover *r, const struct recover_lane *l, const struct lost_spans *lost)
 {
@@ -147,8 +296,13 @@ static int append(struct recover *r, struct recover_lane *l, const struct lost_s
 {
 	const struct disk_io *io = r->options->io;
 	uint64_t end = JOURNAL_HEADER_BYTES + (uint64_t)l->view.records * JOURNAL_RECORD_BYTES;
-	int err = end == l->view.bytes ? 0 : disk_truncate(io, l->journal_fd, end);
+	int err = 0;
 
+	/* Or else what is cut off could come back behind what is added. */
+	if (end != l->view.bytes)
+		err = disk_truncate(io, l->journal_fd, end);
+	if (end != l->view.bytes && !err)
+		err = disk_sync(io, l->journal_fd);
 	for (size_t i = 0; i < lost->count && !err; i++) {
 		unsigned char bytes[JOURNAL_RECORD_BYTES];
 		struct journal_record record = { .number = lost->at[i].first,
@@ -165,6 +319,47 @@ static int append(struct recover *r, struct recover_lane *l, const struct lost_s
 		end += sizeof bytes;
 	}
 	return err ? err : disk_sync(io, l->journal_fd);
+}
+
+/* In place: cut off within, what is left is a torn group again. */
+static int drop_torn(struct recover *r, struct recover_lane *l)
+{
+	const struct disk_io *io = r->options->io;
+	uint64_t dropped = 0, last = 0;
+	int err = 0;
+
+	for (uint32_t i = l->torn_from; i < l->view.records && !err; i++) {
+		unsigned char bytes[JOURNAL_RECORD_BYTES];
+		struct journal_record was, now;
+
+		journal_view_record(&l->view, i, &was);
+		if (was.state != FRAME_WRITTEN)
+			continue;
+		now = (struct journal_record){ .number = was.number,
+			                       .state = FRAME_DROPPED,
+			                       .reason = DROPPED_CRASH,
+			                       .flags = was.flags,
+			                       .file = JOURNAL_NO_FILE,
+			                       .timestamp_ns = was.timestamp_ns,
+			                       .received_ns = was.received_ns,
+			                       .rotation = was.rotation,
+			                       .repeat = 1,
+			                       .step = was.step };
+		journal_encode(bytes, &now, i);
+		err = disk_write(io, l->journal_fd, bytes, sizeof bytes,
+		                 JOURNAL_HEADER_BYTES + (uint64_t)i * JOURNAL_RECORD_BYTES);
+		last = was.number;
+		dropped++;
+	}
+	if (err || dropped == 0)
+		return err;
+	if (l == &r->lanes[0])
+		recover_say(r, SINK_WARNING,
+		            "%s: %" PRIu64 " frames up to %" PRIu64
+		            " are lost (crash): the group they were averaged with is not whole",
+		            r->path, dropped, last);
+	l->crashed += dropped;
+	return disk_sync(io, l->journal_fd);
 }
 
 static void count(struct recover_lane *l)
@@ -199,6 +394,8 @@ int recover_ledger(struct recover *r, struct recover_lane *l)
 	            JOURNAL_HEADER_BYTES + (uint64_t)l->view.records * JOURNAL_RECORD_BYTES;
 	int err = known ? find_lost(r, l, known, count_known, &lost) : -ENOMEM;
 
+	if (!err)
+		err = drop_torn(r, l);
 	if (!err && (lost.count || torn)) {
 		if (l == &r->lanes[0])
 			say_lost(r, l, &lost);

@@ -31,6 +31,7 @@ struct recover_lane {
 	int journal_fd;            /* locked; -1: none */
 	bool unbegun;              /* there is not even a header in it */
 	struct journal_view view;
+	uint32_t torn_from; /* written records from here on are of a group that is not whole */
 	const struct format *format; /* NULL: keeps no pixels */
 	struct sink_shape shape;
 	int folder; /* of its data files, -1: not found */
@@ -57,6 +58,10 @@ struct recover {
 
 __attribute__((format(printf, 3, 4))) void recover_say(struct recover *r, enum sink_say level,
                                                        const char *format, ...);
+
+/* Whether the journals can be believed, before anything is touched: 0, -ENOMEM, or -EINVAL with
+ * why[], when one is damaged or its records make no sense. Finds torn groups. */
+int recover_check(struct recover *r, char why[512]);
 
 /* Sort the records into files. 0, -ENOMEM, or -EINVAL when their places make no sense. */
 int recover_place(struct recover *r, struct recover_lane *l);

@@ -141,6 +141,12 @@ static uint64_t mean_of(const struct crash_case *c, uint64_t number)
 	return last < CRASH_FRAMES ? last : CRASH_FRAMES - 1;
 }
 
+/* Frames that went into the one of `number`: groups are lost whole. */
+static uint32_t averaged(const struct crash_case *c, uint64_t number)
+{
+	return (uint32_t)(mean_of(c, number) - number / c->average * c->average) + 1;
+}
+
 static void draw(unsigned char *pixels, const struct crash_case *c, uint64_t number)
 {
 	for (size_t i = 0; i < frame_bytes(c); i++)
@@ -420,7 +426,7 @@ static void put(struct crash_writer *w, uint64_t number)
 	struct sink_frame f = { .number = number,
 		                .received_ns = 5000 + number,
 		                .rotation = NAN,
-		                .averaged = c->average,
+		                .averaged = averaged(c, number),
 		                .reduced = s->pixels,
 		                .reduction = &d,
 		                .owner = s };

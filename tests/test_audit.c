@@ -884,6 +884,20 @@ static void flip_anywhere(const char *name, uint64_t *seed, long from, bool must
 	free(bytes);
 }
 
+Test(audit, a_damaged_record_is_found_while_the_series_runs)
+{
+	make_series(SINK_TIFF);
+	run_series();
+	replace("manifest.json", "\"state\"", "\"complete\"", "\"running\"");
+	audit();
+	cr_assert_null(strstr(said, "is damaged"), "%s", said);
+	record_changes();
+	cr_assert_eq(audit(), AUDIT_UNFINISHED, "%s", said);
+	cr_assert_not_null(strstr(said, "journal.bin: record"), "%s", said);
+	cr_assert_not_null(strstr(said, "is damaged"), "%s", said);
+	rig_done(&rig);
+}
+
 Test(audit, any_flipped_bit_is_survived_and_found_in_the_ledger, .timeout = 100)
 {
 	uint64_t seed = 88172645463325252u;
