@@ -308,6 +308,82 @@ Test(journal, losses_merge_only_where_nothing_is_lost_by_it)
 	lost_done(&l);
 }
 
+static void lose(struct lost_list *l, uint64_t number, uint8_t reason)
+{
+	struct loss loss = {
+		.number = number, .received_ns = 1, .state = FRAME_DROPPED, .reason = reason
+	};
+
+	cr_assert_eq(lost_add(l, &loss), 0);
+}
+
+/* Each of the first `count` numbers is in the list once. */
+static void check_lost(const struct lost_list *l, uint64_t count)
+{
+	unsigned char *seen = calloc(count, 1);
+
+	cr_assert_not_null(seen);
+	for (size_t i = 0; i < l->count; i++) {
+		struct journal_record r;
+
+		lost_record(l, i, &r);
+		for (uint64_t k = 0; k < r.repeat; k++) {
+			uint64_t place = (r.number + k * r.step) / l->step;
+
+			cr_assert_lt(place, count);
+			cr_assert_eq(seen[place]++, 0, "number %d twice", (int)place);
+		}
+	}
+	for (uint64_t i = 0; i < count; i++)
+		cr_assert_eq(seen[i], 1, "number %d is missing", (int)i);
+	free(seen);
+}
+
+Test(journal, many_losses_in_any_near_order_take_little)
+{
+	/* Of each so many, the order in which they come. */
+	static const unsigned orders[][4] = {
+		{ 0, 1, 2, 3 }, { 1, 0, 3, 2 }, { 3, 2, 1, 0 }, { 2, 0, 3, 1 }
+	};
+
+	for (unsigned o = 0; o < sizeof orders / sizeof *orders; o++) {
+		struct lost_list l = { .step = 3 };
+
+		for (uint64_t i = 0; i < 200000; i += 4)
+			for (unsigned k = 0; k < 4; k++)
+				lose(&l, 3 * (i + orders[o][k]), DROPPED_OVERLOAD);
+		cr_expect_lt(l.count, 4200, "order %u: %zu entries", o, l.count);
+		check_lost(&l, 200000);
+		lost_done(&l);
+	}
+}
+
+Test(journal, losses_in_a_batch_are_not_changed_by_later_ones)
+{
+	struct lost_list l = { .step = 1 };
+
+	for (uint64_t i = 0; i < 5000; i++)
+		lose(&l, 2 * i, DROPPED_OVERLOAD);
+	l.held = l.count;
+	cr_assert_eq(l.held, 5000, "none has a neighbour");
+	for (uint64_t i = 5000; i-- > 0;)
+		lose(&l, 2 * i + 1, DROPPED_OVERLOAD);
+	for (size_t i = 0; i < l.held; i++)
+		cr_assert(l.at[i].number == 2 * i && l.at[i].repeat == 1);
+	check_lost(&l, 10000);
+	lost_done(&l);
+}
+
+Test(journal, losses_of_another_reason_do_not_merge)
+{
+	struct lost_list l = { .step = 1 };
+
+	for (uint64_t i = 0; i < 6000; i++)
+		lose(&l, i, i % 2 ? DROPPED_OVERLOAD : DROPPED_NO_SPACE);
+	cr_expect_eq(l.count, 6000);
+	lost_done(&l);
+}
+
 /* Commit ten records, of which four reach the file before `error`; left open. */
 static int commit_in_vain(void)
 {
