@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/journal.h"
 #include "sinks/lost.h"
+#include "sinks/part.h"
+#include "sinks/report.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -37,6 +39,14 @@ static void done(void)
 	unlinkat(directory, "j", 0);
 	close(directory);
 	rmdir(root);
+}
+
+static const char *path_of(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", root, name);
+	return path;
 }
 
 static struct journal_record sample(uint64_t number)
@@ -240,6 +250,102 @@ Test(journal, a_damaged_header_or_another_file_is_refused, .init = make, .fini =
 	cr_assert_eq(ftruncate(fd, JOURNAL_HEADER_BYTES - 1), 0);
 	close(fd);
 	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), -EINVAL);
+}
+
+Test(journal, what_was_opened_stays_readable_whatever_becomes_of_the_file, .init = make,
+     .fini = done)
+{
+	struct journal_view v;
+	struct journal_record r;
+
+	write_sample();
+	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), 0);
+	cr_assert_eq(truncate(path_of("j"), 0), 0); /* a map would be a signal now */
+	cr_assert_eq(v.records, RECORDS);
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		journal_view_record(&v, i, &r);
+		cr_expect_eq(r.number, 100 + i);
+	}
+	journal_view_close(&v);
+}
+
+Test(journal, of_any_size_is_read_the_same, .init = make, .fini = done)
+{
+	struct journal_view v;
+
+	write_sample();
+	cr_assert_eq(truncate(path_of("j"), 65 << 20),
+	             0); /* mapped, and holes behind the records */
+	cr_assert_eq(valid_records(), RECORDS);
+	cr_assert_eq(journal_view_open(&v, directory, "j",
+	                               JOURNAL_HEADER_BYTES + 3 * JOURNAL_RECORD_BYTES),
+	             0);
+	cr_expect_eq(v.records, 3);
+	journal_view_close(&v);
+}
+
+Test(journal, a_link_a_pipe_or_a_folder_is_none, .init = make, .fini = done)
+{
+	struct journal_view v;
+
+	write_sample();
+	cr_assert_eq(symlinkat("j", directory, "link"), 0);
+	cr_assert_eq(mkfifoat(directory, "pipe", 0600), 0);
+	cr_assert_eq(mkdirat(directory, "folder", 0700), 0);
+	cr_expect_eq(journal_view_open(&v, directory, "link", UINT64_MAX), -ELOOP);
+	cr_expect_eq(journal_view_open(&v, directory, "pipe", UINT64_MAX), -EINVAL);
+	cr_expect_eq(journal_view_open(&v, directory, "folder", UINT64_MAX), -EINVAL);
+	unlinkat(directory, "link", 0);
+	unlinkat(directory, "pipe", 0);
+	unlinkat(directory, "folder", AT_REMOVEDIR);
+}
+
+static void read_back(const char *name, char ret[64])
+{
+	int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW);
+	ssize_t n;
+
+	cr_assert_geq(fd, 0, "%s", name);
+	n = read(fd, ret, 63);
+	cr_assert_geq(n, 0);
+	ret[n] = '\0';
+	close(fd);
+}
+
+Test(journal, a_report_is_written_to_no_link_that_bears_its_name, .init = make, .fini = done)
+{
+	char text[64];
+	struct part p;
+
+	cr_assert_eq(part_write(NULL, directory, "precious", "kept", 4, false), 0);
+	cr_assert_eq(symlinkat("precious", directory, "a.part"), 0);
+	cr_assert_eq(part_write(NULL, directory, "a", "new", 3, false), 0);
+	cr_assert_eq(symlinkat("precious", directory, "b.part"), 0);
+	cr_assert_eq(part_open(&p, NULL, directory, "b"), 0);
+	fputs("text", p.text);
+	cr_assert_eq(part_commit(&p, false), 0);
+	read_back("precious", text);
+	cr_expect_str_eq(text, "kept");
+	read_back("a", text);
+	cr_expect_str_eq(text, "new");
+	read_back("b", text);
+	cr_expect_str_eq(text, "text");
+	for (const char *name = "a"; *name; name = *name == 'a' ? "b" : "")
+		unlinkat(directory, name, 0);
+	unlinkat(directory, "precious", 0);
+}
+
+Test(journal, a_report_replaces_what_an_earlier_attempt_left, .init = make, .fini = done)
+{
+	int fd = openat(directory, "a.part", O_WRONLY | O_CREAT, 0600);
+	char text[64];
+
+	cr_assert_eq(write(fd, "much longer", 11), 11);
+	close(fd);
+	cr_assert_eq(part_write(NULL, directory, "a", "new", 3, false), 0);
+	read_back("a", text);
+	cr_expect_str_eq(text, "new");
+	unlinkat(directory, "a", 0);
 }
 
 Test(journal, refuses_states_and_reasons_that_do_not_exist)
