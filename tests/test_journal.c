@@ -580,3 +580,50 @@ Test(journal, has_a_synced_directory_entry_before_the_first_record)
 	cr_assert_eq(faccessat(directory, "j", F_OK, 0), -1);
 	done();
 }
+
+/* Finished ones bear their final name, in whatever order the files are listed. */
+Test(journal, a_report_names_unfinished_files_as_they_are, .init = make, .fini = done)
+{
+	const struct config_rotation rotation = { 0 };
+	const struct lost_list none = { .step = 1 };
+	struct journal_header h = { .step = 1, .suffix = ".tif", .folder = "wood-0007" };
+	struct lane_file files[200];
+	struct report_source s = { .folder = directory,
+		                   .journal = "j",
+		                   .journal_bytes =
+		                           JOURNAL_HEADER_BYTES + 200 * JOURNAL_RECORD_BYTES,
+		                   .lost = &none,
+		                   .series = "wood-0007",
+		                   .rotation = &rotation,
+		                   .step = 1,
+		                   .suffix = ".tif",
+		                   .files = files,
+		                   .file_count = 200,
+		                   .any_unfinished = true };
+	char line[1024], wanted[64];
+	FILE *f;
+
+	cr_assert_eq(journal_open(&journal, writer, directory, "j", &h), 0);
+	for (uint32_t i = 0; i < 200; i++) {
+		struct journal_record r = sample(i);
+
+		r.file = i;
+		cr_assert_eq(journal_append(&journal, &r), 0);
+		files[i] = (struct lane_file){ .index = i * 77 % 200,
+			                       .unfinished = i * 77 % 200 % 3 == 0 };
+	}
+	cr_assert_eq(commit(), 0);
+	journal_close(&journal);
+	cr_assert_eq(report_frames(&s, "frames.csv"), 0);
+	f = fopen(path_of("frames.csv"), "r");
+	cr_assert_not_null(f);
+	cr_assert_not_null(fgets(line, sizeof line, f)); /* the columns */
+	for (unsigned i = 0; i < 200; i++) {
+		cr_assert_not_null(fgets(line, sizeof line, f));
+		snprintf(wanted, sizeof wanted, ",wood-0007_%06u.tif%s,17,", i,
+		         i % 3 == 0 ? ".part" : "");
+		cr_expect_not_null(strstr(line, wanted), "%s lacks %s", line, wanted);
+	}
+	fclose(f);
+	unlinkat(directory, "frames.csv", 0);
+}
