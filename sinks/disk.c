@@ -77,7 +77,7 @@ static int64_t call(const struct disk_io *io, const struct disk_call *c, mode_t 
 
 	if (result < 0)
 		return result;
-	do
+	do /* but no sync, whose next try may hide what this one has seen */
 		result = try(c, length, mode);
 	while (result < 0 && errno == EINTR && c->kind != DISK_SYNC && c->kind != DISK_SYNC_DATA);
 	result = result < 0 ? -errno : result;

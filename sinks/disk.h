@@ -12,7 +12,8 @@
  * what a power cut may undo. In the program the table is NULL.
  *
  * The functions here wait for their call; writer.h has those that do not. All return negative
- * errno, and try again what a signal interrupted. */
+ * errno, and try again what a signal interrupted, but no sync: the kernel tells of a failure
+ * once. */
 
 enum disk_kind {
 	DISK_WRITE,

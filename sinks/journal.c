@@ -16,6 +16,8 @@
 #define STEP_MIN          (64u << 10) /* when space is short */
 #define STEP_FIRST        (512u << 10)
 #define STEP_MAX          (64u << 20)
+#define COPY_BYTES_MAX    (64u << 20) /* of a journal that is read into memory */
+#define PROBE_BYTES       (64u << 10)
 
 static int allocate_first(struct journal *j)
 {
@@ -317,16 +319,50 @@ bool journal_view_is_damaged(const struct journal_view *v, bool ended, uint32_t 
 	return true;
 }
 
-static int map_file(struct journal_view *v, int fd, uint64_t limit_bytes)
+/* -ENODATA: the file became shorter. */
+static int read_bytes(int fd, unsigned char *to, size_t bytes, size_t offset)
 {
-	struct stat st;
-	void *map;
+	for (size_t done = 0; done < bytes;) {
+		ssize_t n = pread(fd, to + done, bytes - done, (off_t)(offset + done));
 
-	if (fstat(fd, &st) < 0)
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENODATA;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int copy_file(struct journal_view *v, int fd)
+{
+	void *copy =
+		mmap(NULL, v->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err;
+
+	if (copy == MAP_FAILED)
 		return -errno;
-	v->bytes = (uint64_t)st.st_size < limit_bytes ? (size_t)st.st_size : (size_t)limit_bytes;
-	if (v->bytes < JOURNAL_HEADER_BYTES)
-		return -EINVAL;
+	err = read_bytes(fd, copy, v->bytes, 0);
+	if (err) {
+		munmap(copy, v->bytes);
+		return err;
+	}
+	v->map = copy;
+	return 0;
+}
+
+/* Reading it first, an error of the medium is an errno and no signal. */
+static int map_file(struct journal_view *v, int fd)
+{
+	unsigned char block[PROBE_BYTES];
+	void *map;
+	int err = 0;
+
+	for (size_t at = 0; at < v->bytes && !err; at += sizeof block)
+		err = read_bytes(fd, block,
+		                 v->bytes - at < sizeof block ? v->bytes - at : sizeof block, at);
+	if (err)
+		return err;
 	map = mmap(NULL, v->bytes, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;
@@ -334,16 +370,30 @@ static int map_file(struct journal_view *v, int fd, uint64_t limit_bytes)
 	return 0;
 }
 
+static int take_file(struct journal_view *v, int fd, uint64_t limit_bytes)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	v->bytes = (uint64_t)st.st_size < limit_bytes ? (size_t)st.st_size : (size_t)limit_bytes;
+	if (v->bytes < JOURNAL_HEADER_BYTES)
+		return -EINVAL;
+	return v->bytes < COPY_BYTES_MAX ? copy_file(v, fd) : map_file(v, fd);
+}
+
 int journal_view_open(struct journal_view *ret, int directory, const char *name,
                       uint64_t limit_bytes)
 {
 	struct journal_view v = { 0 };
-	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	int err;
 
 	if (fd < 0)
 		return -errno;
-	err = map_file(&v, fd, limit_bytes);
+	err = take_file(&v, fd, limit_bytes);
 	close(fd);
 	if (err)
 		return err;

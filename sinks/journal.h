@@ -61,14 +61,16 @@ bool journal_idle(const struct journal *j);
 
 /* A journal being read. */
 struct journal_view {
-	const unsigned char *map; /* NULL when empty */
-	size_t bytes;             /* of the map */
+	const unsigned char *map; /* the file's bytes, NULL when empty */
+	size_t bytes;             /* of it */
 	struct journal_header header;
 	uint32_t records; /* valid ones, from the start */
 };
 
-/* Map `name` in `directory` and find its valid prefix, within limit_bytes. 0, -EINVAL when it is
- * no journal, or another errno. */
+/* Take `name` in `directory`, a file and no link, and find its valid prefix, within limit_bytes. It
+ * is read through once, into memory when it has less than 64 MiB, so that what the medium cannot
+ * give back is an errno here; a larger one is mapped after that. 0, -EINVAL when it is no journal,
+ * -ELOOP when it is a link, or another errno. */
 int journal_view_open(struct journal_view *ret, int directory, const char *name,
                       uint64_t limit_bytes);
 

@@ -7,18 +7,56 @@
 #include <string.h>
 
 #define SINGLE_MAX 4096 /* entries that may keep their own times */
+#define NEAR       16   /* entries that a number out of order may stand beside */
+
+/* Whether the numbers of b go on where those of a end. */
+static bool follows(const struct lost_list *l, const struct loss *a, const struct loss *b)
+{
+	return a->state == b->state && a->reason == b->reason && a->flags == b->flags &&
+	       b->number == a->number + a->repeat * l->step;
+}
 
 static bool merges(const struct lost_list *l, const struct loss *loss)
 {
 	const struct loss *last = l->count > l->held ? &l->at[l->count - 1] : NULL;
 	bool bare;
 
-	if (!last || last->state != loss->state || last->reason != loss->reason ||
-	    last->flags != loss->flags || loss->number != last->number + last->repeat * l->step)
+	if (!last || !follows(l, last, loss))
 		return false;
 	bare = !last->timestamp_ns && !last->received_ns && !loss->timestamp_ns &&
 	       !loss->received_ns;
 	return bare || l->count > SINGLE_MAX;
+}
+
+static void extend(struct loss *to, uint64_t number, uint64_t repeat)
+{
+	to->number = number;
+	to->repeat += repeat;
+	to->timestamp_ns = 0;
+	to->received_ns = 0;
+}
+
+/* One of the last few that `loss` stands beside, on either side; NULL when none does. */
+static struct loss *find_neighbour(const struct lost_list *l, const struct loss *loss)
+{
+	for (size_t i = l->count; i > l->held && l->count - i < NEAR; i--)
+		if (&l->at[i - 1] != loss &&
+		    (follows(l, &l->at[i - 1], loss) || follows(l, loss, &l->at[i - 1])))
+			return &l->at[i - 1];
+	return NULL;
+}
+
+static void join(struct lost_list *l, struct loss *to, const struct loss *loss)
+{
+	extend(to, loss->number < to->number ? loss->number : to->number, loss->repeat);
+	/* What lay between two of them has made one of both. */
+	loss = to;
+	to = find_neighbour(l, loss);
+	if (!to)
+		return;
+	extend(to, loss->number < to->number ? loss->number : to->number, loss->repeat);
+	l->count--;
+	memmove(&l->at[loss - l->at], loss + 1, (size_t)(&l->at[l->count] - loss) * sizeof *loss);
 }
 
 static int grow(struct lost_list *l)
@@ -35,16 +73,21 @@ static int grow(struct lost_list *l)
 
 int lost_add(struct lost_list *l, const struct loss *loss)
 {
-	if (merges(l, loss)) {
-		l->at[l->count - 1].repeat++;
-		l->at[l->count - 1].timestamp_ns = 0;
-		l->at[l->count - 1].received_ns = 0;
+	struct loss one = *loss, *near;
+
+	one.repeat = 1;
+	if (merges(l, &one)) {
+		extend(&l->at[l->count - 1], l->at[l->count - 1].number, 1);
+		return 0;
+	}
+	near = l->count > SINGLE_MAX ? find_neighbour(l, &one) : NULL;
+	if (near) {
+		join(l, near, &one);
 		return 0;
 	}
 	if (l->count == l->capacity && grow(l))
 		return -ENOMEM;
-	l->at[l->count] = *loss;
-	l->at[l->count++].repeat = 1;
+	l->at[l->count++] = one;
 	return 0;
 }
 

@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 /* Frames that were lost and wait for the journal. Neighbours with the same fate share an entry
- * where nothing else is known of them, and always once many wait: a gap of a million frames, or
- * a disk that stays full for a day, takes no memory to speak of. */
+ * where nothing else is known of them, and always once many wait, a little out of order too: a gap
+ * of a million frames, or a disk that stays full for a day, takes no memory to speak of. */
 
 struct loss {
 	uint64_t number, repeat;

@@ -20,15 +20,21 @@ int part_rename(const struct disk_io *io, int directory, const char *name)
 	return err ? err : disk_rename(io, directory, from, name);
 }
 
-/* A file descriptor of `name`.part, or negative errno. */
+/* A file descriptor of a new `name`.part, or negative errno. An older one goes; where it is a link,
+ * what that leads to stays as it is. */
 static int create(const struct disk_io *io, int directory, const char *name)
 {
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 	char part[PART_NAME_MAX];
-	int err = part_name(part, name);
+	int err = part_name(part, name), fd;
 
 	if (err)
 		return err;
-	return disk_open(io, directory, part, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+	fd = disk_open(io, directory, part, flags, 0666);
+	if (fd != -EEXIST)
+		return fd;
+	err = disk_remove(io, directory, part);
+	return err ? err : disk_open(io, directory, part, flags, 0666);
 }
 
 /* Name a closed file that was written with `err`, or remove it. */

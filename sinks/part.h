@@ -25,7 +25,8 @@ struct part {
 	int fd;           /* of `text` */
 };
 
-/* Create `name`.part in `directory`, over an older one of that name. 0 or negative errno. */
+/* Create `name`.part in `directory`; an older one of that name is removed, never written to. 0 or
+ * negative errno. */
 int part_open(struct part *ret, const struct disk_io *io, int directory, const char *name);
 
 /* Flush, sync, close, and give it its final name; with `replace` over an older file. On failure

@@ -56,21 +56,49 @@ static void print_flags(FILE *f, uint32_t flags)
 	}
 }
 
-static bool is_unfinished(const struct report_source *s, uint32_t file)
+/* The indices of files that were never finished, ascending. */
+struct unfinished {
+	uint32_t *at;
+	size_t count;
+};
+
+static int by_index(const void *a, const void *b)
 {
-	for (size_t i = 0; s->any_unfinished && i < s->file_count; i++)
-		if (s->files[i].index == file)
-			return s->files[i].unfinished;
-	return false;
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return left < right ? -1 : left > right;
 }
 
-static void print_file(FILE *f, const struct report_source *s, const struct journal_record *r)
+static int unfinished_open(struct unfinished *ret, const struct report_source *s)
+{
+	struct unfinished u = { 0 };
+
+	if (s->any_unfinished) {
+		u.at = malloc(s->file_count * sizeof *u.at);
+		if (!u.at)
+			return -ENOMEM;
+		for (size_t i = 0; i < s->file_count; i++)
+			if (s->files[i].unfinished)
+				u.at[u.count++] = s->files[i].index;
+		qsort(u.at, u.count, sizeof *u.at, by_index);
+	}
+	*ret = u;
+	return 0;
+}
+
+static bool is_unfinished(const struct unfinished *u, uint32_t file)
+{
+	return u->count > 0 && bsearch(&file, u->at, u->count, sizeof *u->at, by_index);
+}
+
+static void print_file(FILE *f, const struct report_source *s, const struct unfinished *u,
+                       const struct journal_record *r)
 {
 	if (r->file == JOURNAL_NO_FILE || !s->suffix)
 		fputs(",,", f);
 	else
 		fprintf(f, ",%s_%06" PRIu32 "%s%s,%" PRIu32, s->series, r->file, s->suffix,
-		        is_unfinished(s, r->file) ? PART_SUFFIX : "", r->index);
+		        is_unfinished(u, r->file) ? PART_SUFFIX : "", r->index);
 }
 
 static void print_written(FILE *f, const struct journal_record *r, double rotation)
@@ -102,8 +130,8 @@ static void print_lost(FILE *f, const struct journal_record *r)
 }
 
 /* first: the series' smallest number. */
-static void print_record(FILE *f, const struct report_source *s, const struct journal_record *r,
-                         uint64_t first)
+static void print_record(FILE *f, const struct report_source *s, const struct unfinished *u,
+                         const struct journal_record *r, uint64_t first)
 {
 	double rotation = isnan(r->rotation) ? rotation_of(s->rotation, r->number, first, s->step)
 	                                     : r->rotation;
@@ -112,7 +140,7 @@ static void print_record(FILE *f, const struct report_source *s, const struct jo
 		fprintf(f, "%" PRIu64 ",%s,%s,", r->number + i * r->step,
 		        frame_state_name(r->state), frame_reason_name(r->state, r->reason));
 		print_flags(f, r->flags);
-		print_file(f, s, r);
+		print_file(f, s, u, r);
 		if (r->state == FRAME_WRITTEN)
 			print_written(f, r, rotation);
 		else
@@ -183,7 +211,7 @@ void report_ledger_record(const struct report_ledger *l, size_t i, struct journa
 	read_record(l, l->lines[i].place, ret);
 }
 
-static int write_lines(const struct report_ledger *l, const char *name)
+static int write_lines(const struct report_ledger *l, const struct unfinished *u, const char *name)
 {
 	const struct report_source *s = l->source;
 	struct part p;
@@ -196,7 +224,7 @@ static int write_lines(const struct report_ledger *l, const char *name)
 		struct journal_record r;
 
 		report_ledger_record(l, i, &r);
-		print_record(p.text, s, &r, l->lines[0].number);
+		print_record(p.text, s, u, &r, l->lines[0].number);
 	}
 	return part_commit(&p, s->replace);
 }
@@ -205,6 +233,7 @@ int report_frames(const struct report_source *s, const char *name)
 {
 	uint64_t expected = (s->journal_bytes - JOURNAL_HEADER_BYTES) / JOURNAL_RECORD_BYTES;
 	struct report_ledger l;
+	struct unfinished u = { 0 };
 	int err = report_ledger_open(&l, s);
 	int unread = 0;
 
@@ -212,7 +241,10 @@ int report_frames(const struct report_source *s, const char *name)
 		return err;
 	if (l.view.records < expected) /* changed behind our back, or the medium lost it */
 		unread = -EINVAL;
-	err = write_lines(&l, name);
+	err = unfinished_open(&u, s);
+	if (!err)
+		err = write_lines(&l, &u, name);
+	free(u.at);
 	report_ledger_close(&l);
 	return err ? err : unread;
 }

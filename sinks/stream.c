@@ -3,6 +3,7 @@
 
 #include "ingest/frame.h"
 #include "sinks/folder.h"
+#include "sinks/viewers.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,8 +25,8 @@
  * gate, and until libzmq gives it back each frame counts as lost. */
 
 #define LINGER_MS     100
-#define TOPIC_BYTES   1024 /* the longest subscription, and the largest message from a viewer */
-#define SUBSCRIPTIONS 64   /* heard before a frame, at most */
+#define SUBSCRIPTIONS 1024 /* heard before a frame, at most */
+#define WAITING       16   /* messages of a viewer that wait to be heard; then it waits */
 
 /* The length of a queue is for good: viewers connect before frames are known, and libzmq 4.3.4
  * cannot change it while they come and go. It would write to connections that are gone, and never
@@ -50,6 +51,7 @@ struct parcel {
 
 struct stream {
 	void *context, *socket;
+	struct viewers *viewers;
 	bool push;
 	uint32_t every, rate, queue;
 	char source[80];
@@ -75,6 +77,7 @@ struct int_option {
 
 static const struct int_option socket_options[] = {
 	{ ZMQ_LINGER, LINGER_MS },
+	{ ZMQ_RCVHWM, WAITING },
 	{ ZMQ_IMMEDIATE, 1 },            /* push: no queue for a viewer that is not there */
 	{ ZMQ_HANDSHAKE_IVL, 10000 },    /* ms */
 	{ ZMQ_RECONNECT_IVL, 50 },       /* ms, doubled up to */
@@ -157,7 +160,7 @@ static int set_option(struct stream *s, int name, int value)
 
 static int set_options(struct stream *s, const char *endpoint)
 {
-	const int64_t largest = TOPIC_BYTES;
+	const int64_t largest = VIEWERS_BYTES;
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof socket_options / sizeof *socket_options && !err; i++)
@@ -225,7 +228,8 @@ int stream_open(struct stream **ret, const struct config_sink *c, unsigned index
 	snprintf(s->source, sizeof s->source, "%s", source);
 	s->parcels = calloc(COPIES_MOST(s->queue), sizeof *s->parcels);
 	s->parcel_count = s->parcels ? COPIES_MOST(s->queue) : 0;
-	err = s->parcels ? open_socket(s, c) : -ENOMEM;
+	s->viewers = viewers_open(s->endpoint, c->attach == ATTACH_BIND);
+	err = s->parcels && s->viewers ? open_socket(s, c) : -ENOMEM;
 	if (err) {
 		stream_close(s);
 		return refuse(c, index, err, why);
@@ -247,6 +251,7 @@ void stream_close(struct stream *s)
 	for (unsigned i = 0; i < s->parcel_count; i++)
 		free(s->parcels[i].pixels);
 	free(s->parcels);
+	viewers_close(s->viewers);
 	free(s);
 }
 
@@ -330,19 +335,23 @@ static bool is_due(struct stream *s, uint64_t number, uint64_t now_ns)
 
 /* Viewers. */
 
-/* 1 and a topic: somebody has subscribed to it, 0 and a topic: nobody is left. */
 static void hear_subscriptions(struct stream *s)
 {
-	unsigned char message[2];
+	zmq_msg_t message;
 
+	zmq_msg_init(&message);
 	for (unsigned i = 0; i < SUBSCRIPTIONS; i++) {
-		if (zmq_recv(s->socket, message, sizeof message, ZMQ_DONTWAIT) <= 0)
-			return;
-		if (message[0] == 1)
+		int change;
+
+		if (zmq_msg_recv(&message, s->socket, ZMQ_DONTWAIT) < 0)
+			break;
+		change = viewers_hear(s->viewers, &message);
+		if (change > 0)
 			s->topics++;
-		else if (message[0] == 0 && s->topics > 0)
+		else if (change < 0 && s->topics > 0)
 			s->topics--;
 	}
+	zmq_msg_close(&message);
 }
 
 static bool has_room(struct stream *s)

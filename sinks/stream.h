@@ -17,7 +17,8 @@
  * of `queue` frames, and all of them share copies for that many and 4, or of 64 MiB for up to two
  * such queues; with neither, the frame is lost to viewers. So of pub one viewer that stands still
  * costs the others nothing. Over TCP it is disconnected when it has taken nothing for 30 s. At the
- * end what is queued has 100 ms to leave.
+ * end what is queued has 100 ms to leave. Nor can one fill the memory: after so many subscriptions,
+ * or one that is too long, it is disconnected (viewers.h).
  *
  * What viewers lose is counted here and nowhere else: the data on disk are not concerned.
  *

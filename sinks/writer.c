@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 /* An operation is in one of three places: `waiting` (a queue, first in first out), `retrying`
- * (EAGAIN; back to waiting after a millisecond), or under way in the kernel. A submission that
+ * (EAGAIN, but of a sync only what was not tried; back to waiting after a millisecond), or under
+ * way in the kernel. A submission that
  * fails for good moves its operations from there to `refused`. At most DEPTH are
  * under way, so a submission entry is always free and the completion queue cannot overflow. */
 
@@ -73,6 +74,11 @@ static struct writer_op *queue_pop(struct op_queue *q)
 static bool is_write(const struct writer_op *op)
 {
 	return op->kind == DISK_WRITE;
+}
+
+static bool is_sync(const struct writer_op *op)
+{
+	return op->kind == DISK_SYNC || op->kind == DISK_SYNC_DATA;
 }
 
 static void figures_add(struct writer_figures *f, const struct writer_op *op)
@@ -210,6 +216,11 @@ static bool answer(struct writer *w, struct writer_op *op, int64_t result)
 	struct disk_call c = call_of(op, op->asked);
 
 	disk_after(w->io, &c, result);
+	/* The kernel tells of pages that it could not write once: a second sync may say 0. */
+	if (result < 0 && is_sync(op)) {
+		finish(w, op, (int)result);
+		return true;
+	}
 	return settle(w, op, result);
 }
 

@@ -15,10 +15,9 @@
  * its writes, since a write that ends short would break the link.
  *
  * A write goes on until every byte is in the file: short ones are resubmitted from the aligned
- * remainder, EINTR and EAGAIN are tried again (for ten seconds without any progress). Any other
- * error is the answer;
- * the engine never tries a failed sync again, since the second one returns success for pages
- * that are lost. */
+ * remainder, EINTR, EAGAIN and EBUSY are tried again (for ten seconds without any progress). Any
+ * other error is the answer. The engine never tries a sync again that the kernel saw fail, whatever
+ * the error, since the second one returns success for pages that are lost. */
 
 #define WRITER_ALIGN 4096 /* of offset, length and memory with O_DIRECT */
 

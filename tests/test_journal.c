@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/journal.h"
 #include "sinks/lost.h"
+#include "sinks/part.h"
+#include "sinks/report.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -37,6 +39,14 @@ static void done(void)
 	unlinkat(directory, "j", 0);
 	close(directory);
 	rmdir(root);
+}
+
+static const char *path_of(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", root, name);
+	return path;
 }
 
 static struct journal_record sample(uint64_t number)
@@ -242,6 +252,102 @@ Test(journal, a_damaged_header_or_another_file_is_refused, .init = make, .fini =
 	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), -EINVAL);
 }
 
+Test(journal, what_was_opened_stays_readable_whatever_becomes_of_the_file, .init = make,
+     .fini = done)
+{
+	struct journal_view v;
+	struct journal_record r;
+
+	write_sample();
+	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), 0);
+	cr_assert_eq(truncate(path_of("j"), 0), 0); /* a map would be a signal now */
+	cr_assert_eq(v.records, RECORDS);
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		journal_view_record(&v, i, &r);
+		cr_expect_eq(r.number, 100 + i);
+	}
+	journal_view_close(&v);
+}
+
+Test(journal, of_any_size_is_read_the_same, .init = make, .fini = done)
+{
+	struct journal_view v;
+
+	write_sample();
+	cr_assert_eq(truncate(path_of("j"), 65 << 20),
+	             0); /* mapped, and holes behind the records */
+	cr_assert_eq(valid_records(), RECORDS);
+	cr_assert_eq(journal_view_open(&v, directory, "j",
+	                               JOURNAL_HEADER_BYTES + 3 * JOURNAL_RECORD_BYTES),
+	             0);
+	cr_expect_eq(v.records, 3);
+	journal_view_close(&v);
+}
+
+Test(journal, a_link_a_pipe_or_a_folder_is_none, .init = make, .fini = done)
+{
+	struct journal_view v;
+
+	write_sample();
+	cr_assert_eq(symlinkat("j", directory, "link"), 0);
+	cr_assert_eq(mkfifoat(directory, "pipe", 0600), 0);
+	cr_assert_eq(mkdirat(directory, "folder", 0700), 0);
+	cr_expect_eq(journal_view_open(&v, directory, "link", UINT64_MAX), -ELOOP);
+	cr_expect_eq(journal_view_open(&v, directory, "pipe", UINT64_MAX), -EINVAL);
+	cr_expect_eq(journal_view_open(&v, directory, "folder", UINT64_MAX), -EINVAL);
+	unlinkat(directory, "link", 0);
+	unlinkat(directory, "pipe", 0);
+	unlinkat(directory, "folder", AT_REMOVEDIR);
+}
+
+static void read_back(const char *name, char ret[64])
+{
+	int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW);
+	ssize_t n;
+
+	cr_assert_geq(fd, 0, "%s", name);
+	n = read(fd, ret, 63);
+	cr_assert_geq(n, 0);
+	ret[n] = '\0';
+	close(fd);
+}
+
+Test(journal, a_report_is_written_to_no_link_that_bears_its_name, .init = make, .fini = done)
+{
+	char text[64];
+	struct part p;
+
+	cr_assert_eq(part_write(NULL, directory, "precious", "kept", 4, false), 0);
+	cr_assert_eq(symlinkat("precious", directory, "a.part"), 0);
+	cr_assert_eq(part_write(NULL, directory, "a", "new", 3, false), 0);
+	cr_assert_eq(symlinkat("precious", directory, "b.part"), 0);
+	cr_assert_eq(part_open(&p, NULL, directory, "b"), 0);
+	fputs("text", p.text);
+	cr_assert_eq(part_commit(&p, false), 0);
+	read_back("precious", text);
+	cr_expect_str_eq(text, "kept");
+	read_back("a", text);
+	cr_expect_str_eq(text, "new");
+	read_back("b", text);
+	cr_expect_str_eq(text, "text");
+	for (const char *name = "a"; *name; name = *name == 'a' ? "b" : "")
+		unlinkat(directory, name, 0);
+	unlinkat(directory, "precious", 0);
+}
+
+Test(journal, a_report_replaces_what_an_earlier_attempt_left, .init = make, .fini = done)
+{
+	int fd = openat(directory, "a.part", O_WRONLY | O_CREAT, 0600);
+	char text[64];
+
+	cr_assert_eq(write(fd, "much longer", 11), 11);
+	close(fd);
+	cr_assert_eq(part_write(NULL, directory, "a", "new", 3, false), 0);
+	read_back("a", text);
+	cr_expect_str_eq(text, "new");
+	unlinkat(directory, "a", 0);
+}
+
 Test(journal, refuses_states_and_reasons_that_do_not_exist)
 {
 	unsigned char bytes[JOURNAL_RECORD_BYTES];
@@ -305,6 +411,82 @@ Test(journal, losses_merge_only_where_nothing_is_lost_by_it)
 	cr_assert(r.number == 10 && r.repeat == 5 && r.step == 2 && r.state == FRAME_MISSING);
 	lost_record(&l, 3, &r);
 	cr_assert(r.number == 32 && r.repeat == 1 && r.received_ns == 2);
+	lost_done(&l);
+}
+
+static void lose(struct lost_list *l, uint64_t number, uint8_t reason)
+{
+	struct loss loss = {
+		.number = number, .received_ns = 1, .state = FRAME_DROPPED, .reason = reason
+	};
+
+	cr_assert_eq(lost_add(l, &loss), 0);
+}
+
+/* Each of the first `count` numbers is in the list once. */
+static void check_lost(const struct lost_list *l, uint64_t count)
+{
+	unsigned char *seen = calloc(count, 1);
+
+	cr_assert_not_null(seen);
+	for (size_t i = 0; i < l->count; i++) {
+		struct journal_record r;
+
+		lost_record(l, i, &r);
+		for (uint64_t k = 0; k < r.repeat; k++) {
+			uint64_t place = (r.number + k * r.step) / l->step;
+
+			cr_assert_lt(place, count);
+			cr_assert_eq(seen[place]++, 0, "number %d twice", (int)place);
+		}
+	}
+	for (uint64_t i = 0; i < count; i++)
+		cr_assert_eq(seen[i], 1, "number %d is missing", (int)i);
+	free(seen);
+}
+
+Test(journal, many_losses_in_any_near_order_take_little)
+{
+	/* Of each so many, the order in which they come. */
+	static const unsigned orders[][4] = {
+		{ 0, 1, 2, 3 }, { 1, 0, 3, 2 }, { 3, 2, 1, 0 }, { 2, 0, 3, 1 }
+	};
+
+	for (unsigned o = 0; o < sizeof orders / sizeof *orders; o++) {
+		struct lost_list l = { .step = 3 };
+
+		for (uint64_t i = 0; i < 200000; i += 4)
+			for (unsigned k = 0; k < 4; k++)
+				lose(&l, 3 * (i + orders[o][k]), DROPPED_OVERLOAD);
+		cr_expect_lt(l.count, 4200, "order %u: %zu entries", o, l.count);
+		check_lost(&l, 200000);
+		lost_done(&l);
+	}
+}
+
+Test(journal, losses_in_a_batch_are_not_changed_by_later_ones)
+{
+	struct lost_list l = { .step = 1 };
+
+	for (uint64_t i = 0; i < 5000; i++)
+		lose(&l, 2 * i, DROPPED_OVERLOAD);
+	l.held = l.count;
+	cr_assert_eq(l.held, 5000, "none has a neighbour");
+	for (uint64_t i = 5000; i-- > 0;)
+		lose(&l, 2 * i + 1, DROPPED_OVERLOAD);
+	for (size_t i = 0; i < l.held; i++)
+		cr_assert(l.at[i].number == 2 * i && l.at[i].repeat == 1);
+	check_lost(&l, 10000);
+	lost_done(&l);
+}
+
+Test(journal, losses_of_another_reason_do_not_merge)
+{
+	struct lost_list l = { .step = 1 };
+
+	for (uint64_t i = 0; i < 6000; i++)
+		lose(&l, i, i % 2 ? DROPPED_OVERLOAD : DROPPED_NO_SPACE);
+	cr_expect_eq(l.count, 6000);
 	lost_done(&l);
 }
 
@@ -397,4 +579,51 @@ Test(journal, has_a_synced_directory_entry_before_the_first_record)
 	cr_assert_eq(journal_open(&journal, writer, directory, "j", &h), -EIO);
 	cr_assert_eq(faccessat(directory, "j", F_OK, 0), -1);
 	done();
+}
+
+/* Finished ones bear their final name, in whatever order the files are listed. */
+Test(journal, a_report_names_unfinished_files_as_they_are, .init = make, .fini = done)
+{
+	const struct config_rotation rotation = { 0 };
+	const struct lost_list none = { .step = 1 };
+	struct journal_header h = { .step = 1, .suffix = ".tif", .folder = "wood-0007" };
+	struct lane_file files[200];
+	struct report_source s = { .folder = directory,
+		                   .journal = "j",
+		                   .journal_bytes =
+		                           JOURNAL_HEADER_BYTES + 200 * JOURNAL_RECORD_BYTES,
+		                   .lost = &none,
+		                   .series = "wood-0007",
+		                   .rotation = &rotation,
+		                   .step = 1,
+		                   .suffix = ".tif",
+		                   .files = files,
+		                   .file_count = 200,
+		                   .any_unfinished = true };
+	char line[1024], wanted[64];
+	FILE *f;
+
+	cr_assert_eq(journal_open(&journal, writer, directory, "j", &h), 0);
+	for (uint32_t i = 0; i < 200; i++) {
+		struct journal_record r = sample(i);
+
+		r.file = i;
+		cr_assert_eq(journal_append(&journal, &r), 0);
+		files[i] = (struct lane_file){ .index = i * 77 % 200,
+			                       .unfinished = i * 77 % 200 % 3 == 0 };
+	}
+	cr_assert_eq(commit(), 0);
+	journal_close(&journal);
+	cr_assert_eq(report_frames(&s, "frames.csv"), 0);
+	f = fopen(path_of("frames.csv"), "r");
+	cr_assert_not_null(f);
+	cr_assert_not_null(fgets(line, sizeof line, f)); /* the columns */
+	for (unsigned i = 0; i < 200; i++) {
+		cr_assert_not_null(fgets(line, sizeof line, f));
+		snprintf(wanted, sizeof wanted, ",wood-0007_%06u.tif%s,17,", i,
+		         i % 3 == 0 ? ".part" : "");
+		cr_expect_not_null(strstr(line, wanted), "%s lacks %s", line, wanted);
+	}
+	fclose(f);
+	unlinkat(directory, "frames.csv", 0);
 }

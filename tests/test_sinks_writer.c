@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LONG_AGO_NS 11000000000u /* more than an operation may stall */
@@ -44,6 +45,31 @@ static int answer_before(void *user, const struct disk_call *c, uint64_t *length
 static const struct disk_io io = {
 	.user = &answers, .ring = answer_ring, .submit = answer_submit, .before = answer_before
 };
+
+/* The kernel's answers to syncs: so many fail, each with the error that it then forgets. */
+static unsigned syncs_to_fail, syncs_tried;
+static int sync_errno;
+
+static int answer_sync(long call, int fd)
+{
+	syncs_tried++;
+	if (syncs_to_fail == 0)
+		return (int)syscall(call, fd);
+	syncs_to_fail--;
+	errno = sync_errno;
+	return -1;
+}
+
+/* In place of the library's. */
+int fsync(int fd)
+{
+	return answer_sync(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+	return answer_sync(SYS_fdatasync, fd);
+}
 
 static struct writer *writer;
 static unsigned char bytes[2 * WRITER_ALIGN] __attribute__((aligned(WRITER_ALIGN)));
@@ -184,4 +210,55 @@ Test(sinks_writer, a_write_that_gains_nothing_on_a_full_disk_has_no_space)
 	close(fd);
 	cr_assert_eq(umount(where), 0);
 	rmdir(where);
+}
+
+Test(sinks_writer, a_sync_that_the_kernel_answered_is_never_tried_again)
+{
+	static const int errors[] = { EINTR, EAGAIN, EBUSY, EIO };
+	int fd = make_file("/tmp");
+
+	answers = (struct answers){ .refuse_ring = -EPERM };
+	cr_assert_eq(writer_open(&writer, &io, -1), 0);
+	for (unsigned i = 0; i < sizeof errors / sizeof *errors * 2; i++) {
+		struct writer_op op = { .kind = i % 2 ? DISK_SYNC : DISK_SYNC_DATA,
+			                .fd = fd,
+			                .done = on_done };
+
+		sync_errno = errors[i / 2];
+		syncs_to_fail = 1;
+		syncs_tried = 0;
+		writer_start(writer, &op);
+		finish(&op);
+		cr_expect_eq(op.error, -sync_errno, "%s", strerror(sync_errno));
+		cr_expect_eq(syncs_tried, 1);
+	}
+	writer_close(writer);
+	close(fd);
+}
+
+Test(sinks_writer, a_sync_that_was_not_tried_is_tried_again)
+{
+	int fd = make_file("/tmp");
+	struct writer_op op = { .kind = DISK_SYNC, .fd = fd, .done = on_done };
+
+	answers = (struct answers){ .refuse_ring = -EPERM, .attempts = 1, .refusals = 3 };
+	cr_assert_eq(writer_open(&writer, &io, -1), 0);
+	writer_start(writer, &op);
+	finish(&op);
+	cr_expect_eq(op.error, 0);
+	cr_expect_eq(answers.attempts, 5);
+	cr_expect_eq(syncs_tried, 1);
+	writer_close(writer);
+	close(fd);
+}
+
+Test(sinks_writer, a_sync_that_is_waited_for_is_not_tried_again_either)
+{
+	int fd = make_file("/tmp");
+
+	sync_errno = EINTR;
+	syncs_to_fail = 1;
+	cr_expect_eq(disk_sync(NULL, fd), -EINTR);
+	cr_expect_eq(syncs_tried, 1);
+	close(fd);
 }

@@ -8,7 +8,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -733,6 +736,176 @@ Test(stream, an_address_of_another_host_is_refused_by_name)
 	expect_refused(c, -EADDRNOTAVAIL, "of this host");
 	c.endpoint = nowhere;
 	expect_refused(c, -ENODEV, "of this host");
+}
+
+/* A viewer that means harm speaks ZMTP 3.0 itself; libzmq's would need the memory first. */
+
+#define FLOOD 20000 /* messages */
+
+struct flood {
+	size_t bytes; /* of a message's body */
+	unsigned char first;
+	int fd; /* -1: not connected */
+	unsigned connections;
+	uint64_t next;
+};
+
+static int connect_plainly(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+		                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	bool local = strncmp(address(), "ipc://", 6) == 0;
+	int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
+
+	cr_assert_geq(fd, 0);
+	if (local)
+		strncpy(un.sun_path, address() + 6, sizeof un.sun_path - 1);
+	else
+		in.sin_port = htons((in_port_t)atoi(strrchr(address(), ':') + 1));
+	cr_assert_eq(local ? connect(fd, (struct sockaddr *)&un, sizeof un)
+	                   : connect(fd, (struct sockaddr *)&in, sizeof in),
+	             0);
+	return fd;
+}
+
+static void flood_connect(struct flood *f)
+{
+	static const char greeting[64] = "\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL";
+	static const char ready[] = "\4\x19\5READY\x0bSocket-Type\0\0\0\3SUB";
+	char answer[64 + 2];
+
+	f->fd = connect_plainly();
+	f->connections++;
+	if (send(f->fd, greeting, 64, MSG_NOSIGNAL) == 64 &&
+	    recv(f->fd, answer, 66, MSG_WAITALL) == 66 &&
+	    recv(f->fd, answer, (size_t)answer[65], MSG_WAITALL) > 0 &&
+	    send(f->fd, ready, sizeof ready - 1, MSG_NOSIGNAL) > 0)
+		return;
+	close(f->fd);
+	f->fd = -1;
+}
+
+/* One message that differs from all before it in its first bytes. */
+static void flood_send(struct flood *f)
+{
+	unsigned char message[9 + 1024] = { 2 };
+	ssize_t n;
+
+	if (f->fd < 0)
+		flood_connect(f);
+	if (f->fd < 0)
+		return;
+	message[7] = (unsigned char)(f->bytes >> 8);
+	message[8] = (unsigned char)f->bytes;
+	memset(message + 9, 'x', f->bytes);
+	message[9] = f->first;
+	memcpy(message + 10, &f->next, sizeof f->next);
+	for (size_t done = 0; done < 9 + f->bytes; done += (size_t)n) {
+		n = send(f->fd, message + done, 9 + f->bytes - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EAGAIN && done == 0)
+			return; /* the stream lets it wait */
+		if (n < 0 && errno == EAGAIN)
+			n = 0;
+		if (n < 0) {
+			close(f->fd);
+			f->fd = -1;
+			return;
+		}
+	}
+	f->next++;
+}
+
+static size_t resident_bytes(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long size = 0, resident = 0;
+
+	cr_assert_not_null(f);
+	cr_assert_eq(fscanf(f, "%lu %lu", &size, &resident), 2);
+	fclose(f);
+	return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void check_flood(size_t bytes, unsigned char first, char *endpoint)
+{
+	struct config_sink c = settings(STREAM_PUB);
+	struct flood f = { .bytes = bytes, .first = first, .fd = -1 };
+	uint64_t end = monotonic_ns() + UINT64_C(60000000000);
+	size_t before;
+	void *v;
+
+	if (endpoint)
+		c.endpoint = endpoint;
+	open_with(&c);
+	begin(16, 16, PRODUCT_UINT16, 1);
+	v = viewer(ZMQ_SUB);
+	wait_for(&v, 1, 1);
+	begin(16, 16, PRODUCT_UINT16, 1);
+	before = resident_bytes();
+	for (uint64_t i = 0; f.next < FLOOD; i++) {
+		cr_assert_lt(monotonic_ns(), end, "%d were sent", (int)f.next);
+		for (unsigned k = 0; k < 100; k++)
+			flood_send(&f);
+		offer(i);
+		cr_assert_eq(see(v, LONG_MS), i);
+	}
+	cr_expect_gt(f.connections, 2, "it is disconnected");
+	cr_expect_lt(resident_bytes(), before + (30u << 20));
+	cr_expect_eq(stream_figures(stream)->lost + stream_figures(stream)->unwatched, 0);
+	if (f.fd >= 0)
+		close(f.fd);
+	close_all(&v, 1);
+}
+
+Test(stream, a_flood_of_long_subscriptions_takes_no_memory_and_no_frame)
+{
+	check_flood(1000, 1, NULL);
+}
+
+Test(stream, a_flood_of_short_subscriptions_takes_no_memory_and_no_frame)
+{
+	check_flood(60, 1, NULL);
+}
+
+Test(stream, a_flood_over_a_local_socket_takes_no_memory_and_no_frame)
+{
+	char endpoint[64], *path = endpoint + strlen("ipc://");
+
+	snprintf(endpoint, sizeof endpoint, "ipc:///tmp/openbeam-stream-%d", (int)getpid());
+	check_flood(60, 1, endpoint);
+	unlink(path);
+}
+
+Test(stream, a_flood_of_other_messages_takes_no_memory_and_no_frame)
+{
+	check_flood(60, 'm', NULL);
+}
+
+Test(stream, a_viewer_may_change_its_mind)
+{
+	struct config_sink c = settings(STREAM_PUB);
+	char topic[16];
+	void *v;
+
+	open_with(&c);
+	begin(16, 16, PRODUCT_UINT16, 1);
+	v = viewer(ZMQ_SUB);
+	wait_for(&v, 1, 1);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(topic, sizeof topic, "topic %u", i);
+		zmq_setsockopt(v, ZMQ_SUBSCRIBE, topic, strlen(topic));
+		zmq_setsockopt(v, ZMQ_UNSUBSCRIBE, topic, strlen(topic));
+	}
+	wait_for(&v, 1, 2);
+	zmq_setsockopt(v, ZMQ_UNSUBSCRIBE, "", 0);
+	begin(16, 16, PRODUCT_UINT16, 1);
+	for (unsigned i = 0; i < 200 && stream_figures(stream)->unwatched == 0; i++) {
+		offer(i);
+		usleep(10000);
+	}
+	cr_expect_gt(stream_figures(stream)->unwatched, 0);
+	close_all(&v, 1);
 }
 
 /* Beside files. */
