@@ -405,12 +405,40 @@ static bool has_parts(const struct recover_lane *l)
 	return found;
 }
 
+/* Numbers that the journal knows; a daemon whose journal failed told of others in its reports. */
+static uint64_t numbers_of(const struct recover_lane *l)
+{
+	uint64_t numbers = 0;
+
+	for (uint32_t i = 0; i < l->view.records; i++) {
+		struct journal_record record;
+
+		journal_view_record(&l->view, i, &record);
+		numbers += record.repeat;
+	}
+	return numbers;
+}
+
+static uint64_t total(const json_t *totals, const char *key)
+{
+	json_t *value = json_object_get(totals, key), *count;
+	const char *name;
+	uint64_t sum = 0;
+
+	if (json_is_integer(value))
+		return (uint64_t)json_integer_value(value);
+	json_object_foreach(value, name, count) sum += (uint64_t)json_integer_value(count);
+	return sum;
+}
+
 static bool lane_is_finished(const struct recover *r, const struct recover_lane *l)
 {
+	const json_t *totals = json_object_get(r->manifest, "totals");
 	char master[PART_NAME_MAX];
 
 	snprintf(master, sizeof master, "%.200s.h5", l->view.header.folder);
 	return !l->unbegun && exists(r->folder, l->csv) && !has_parts(l) &&
+	       numbers_of(l) == total(totals, "expected") &&
 	       l->view.bytes ==
 	               JOURNAL_HEADER_BYTES + (uint64_t)l->view.records * JOURNAL_RECORD_BYTES &&
 	       (!l->format || l->format->id != SINK_HDF5 || exists(l->folder, master));
@@ -425,18 +453,6 @@ static bool is_finished(const struct recover *r)
 	for (unsigned i = 0; i < r->lane_count && finished; i++)
 		finished = lane_is_finished(r, &r->lanes[i]);
 	return finished;
-}
-
-static uint64_t total(const json_t *totals, const char *key)
-{
-	json_t *value = json_object_get(totals, key), *count;
-	const char *name;
-	uint64_t sum = 0;
-
-	if (json_is_integer(value))
-		return (uint64_t)json_integer_value(value);
-	json_object_foreach(value, name, count) sum += (uint64_t)json_integer_value(count);
-	return sum;
 }
 
 static void tell_totals(struct recover *r)
