@@ -321,6 +321,12 @@ static int append(struct recover *r, struct recover_lane *l, const struct lost_s
 	return err ? err : disk_sync(io, l->journal_fd);
 }
 
+int recover_map_again(struct recover *r, struct recover_lane *l)
+{
+	journal_view_close(&l->view);
+	return journal_view_open(&l->view, r->folder, l->journal, UINT64_MAX);
+}
+
 /* In place: cut off within, what is left is a torn group again. */
 static int drop_torn(struct recover *r, struct recover_lane *l)
 {
@@ -359,7 +365,8 @@ static int drop_torn(struct recover *r, struct recover_lane *l)
 		            " are lost (crash): the group they were averaged with is not whole",
 		            r->path, dropped, last);
 	l->crashed += dropped;
-	return disk_sync(io, l->journal_fd);
+	err = disk_sync(io, l->journal_fd);
+	return err ? err : recover_map_again(r, l);
 }
 
 static void count(struct recover_lane *l)
@@ -377,12 +384,6 @@ static void count(struct recover_lane *l)
 		else
 			l->missing[r.reason] += r.repeat;
 	}
-}
-
-int recover_map_again(struct recover *r, struct recover_lane *l)
-{
-	journal_view_close(&l->view);
-	return journal_view_open(&l->view, r->folder, l->journal, UINT64_MAX);
 }
 
 int recover_ledger(struct recover *r, struct recover_lane *l)
