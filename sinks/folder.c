@@ -220,13 +220,37 @@ static void enter(const struct disk_io *io, struct folder_parent *p, const char 
 	}
 }
 
+/* What is known of a name, else a new entry with number 0. NULL when the directory cannot be told.
+ */
+static struct folder_count *count_of(struct folder_parent *p, const char *name)
+{
+	struct stat here;
+	struct folder_count *c;
+
+	if (fstat(p->directory, &here) < 0)
+		return NULL;
+	for (unsigned i = 0; i < FOLDER_COUNTS; i++) {
+		c = &p->counts[i];
+		if (c->device == here.st_dev && c->inode == here.st_ino &&
+		    strcmp(c->name, name) == 0)
+			return c;
+	}
+	c = &p->counts[p->next_count++ % FOLDER_COUNTS];
+	*c = (struct folder_count){ .device = here.st_dev, .inode = here.st_ino };
+	snprintf(c->name, sizeof c->name, "%s", name);
+	return c;
+}
+
 int folder_make(const struct disk_io *io, struct folder_parent *parents, unsigned count,
                 const char *name, char ret_name[FOLDER_NAME_MAX], uint32_t *ret_number)
 {
-	uint32_t number = 0;
+	struct folder_count *last;
+	uint32_t number;
 	int error = -ENOENT;
 
 	assert(count > 0);
+	last = count_of(&parents[0], name);
+	number = last ? last->number : 0;
 	do
 		snprintf(ret_name, FOLDER_NAME_MAX, "%.*s-%04" PRIu32, NAME_BYTES_MAX, name,
 		         ++number);
@@ -236,5 +260,7 @@ int folder_make(const struct disk_io *io, struct folder_parent *parents, unsigne
 		enter(io, &parents[i], ret_name);
 		error = parents[i].error && error ? parents[i].error : 0;
 	}
+	if (last && !parents[0].error)
+		last->number = number;
 	return error;
 }

@@ -6,8 +6,19 @@
 #include "sinks/disk.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #define FOLDER_NAME_MAX 140 /* bytes of "<name>-<number>" with the final 0 */
+
+/* The last number that was made of a name, in one directory. */
+struct folder_count {
+	char name[FOLDER_NAME_MAX]; /* "": none */
+	uint32_t number;
+	dev_t device; /* of the directory */
+	ino_t inode;
+};
+
+#define FOLDER_COUNTS 16 /* names that are remembered */
 
 /* A directory in which series folders are made. Several sinks may share one. */
 struct folder_parent {
@@ -16,6 +27,9 @@ struct folder_parent {
 	char series_path[4096];
 	int series; /* file descriptor of the last series' folder, -1: it could not be made */
 	int error;  /* why not */
+	/* folder_make()'s own; zeroed at first. */
+	struct folder_count counts[FOLDER_COUNTS];
+	unsigned next_count; /* to be forgotten */
 };
 
 /* Open a directory and prove that files can be made, written (with O_DIRECT unless DIRECT_NO)
@@ -35,9 +49,11 @@ bool folder_is_at(const char *path, int directory);
  * it had to be changed. */
 bool folder_clean_name(char ret[FOLDER_NAME_MAX], const char *name);
 
-/* Make "<name>-<number>" in every parent, number (at least four digits) being the first from 1
- * that is free in all of them. Parents in which it cannot be made have series -1 and error.
- * Returns 0 when at least one could, else the first error. */
+/* Make "<name>-<number>" in every parent, number (at least four digits) being the first that is
+ * free in all of them, from 1, or behind the last one made here of that name: one that became free
+ * meanwhile is not used again, and many series do not make the next one slow. Parents in which it
+ * cannot be made have series -1 and error. Returns 0 when at least one could, else the first error.
+ */
 int folder_make(const struct disk_io *io, struct folder_parent *parents, unsigned count,
                 const char *name, char ret_name[FOLDER_NAME_MAX], uint32_t *ret_number);
 

@@ -193,7 +193,7 @@ def a_directory_that_vanishes_between_series_costs_that_series_alone(bench):
 
     daemon = three_series(bench, between)
     daemon.wait(1)
-    contains(daemon.log, f"cannot make the series folder {bench.output}/s-0001: No such file or directory",
+    contains(daemon.log, f"cannot make the series folder {bench.output}/s-0002: No such file or directory",
              "dropped=30")
     series = bench.series().require_complete(30)
     for n, found in series.images().items():

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sinks_rig.h"
 
+#include "sinks/folder.h"
 #include "sinks/format.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -257,6 +259,69 @@ Test(sinks, series_are_numbered_and_never_overwritten)
 	cr_assert_eq(sinks_series_number(rig.sinks), 3);
 	snprintf(path, sizeof path, "%s/wood-0003/wood-0003_000000.raw", rig.dirs[0]);
 	cr_assert_eq(stat(path, &st), 0);
+	rig_done(&rig);
+}
+
+static int count_folders(void *user, const struct disk_call *c, uint64_t *length)
+{
+	(void)length;
+	*(unsigned *)user += c->kind == DISK_FOLDER;
+	return 0;
+}
+
+/* The number that a name gets, and how many were tried for it. */
+static uint32_t make_folder(struct folder_parent *p, const char *name, unsigned *ret_tried)
+{
+	const struct disk_io io = { .user = ret_tried, .before = count_folders };
+	char made[FOLDER_NAME_MAX], wanted[FOLDER_NAME_MAX];
+	uint32_t number;
+
+	*ret_tried = 0;
+	cr_assert_eq(folder_make(&io, p, 1, name, made, &number), 0);
+	snprintf(wanted, sizeof wanted, "%s-%04u", name, number);
+	cr_assert_str_eq(made, wanted);
+	cr_assert_geq(p->series, 0);
+	close(p->series);
+	return number;
+}
+
+Test(sinks, numbers_go_on_behind_the_last_one_and_need_one_try)
+{
+	struct folder_parent p = { .series = -1 };
+	char path[128], elsewhere[128];
+	unsigned tried;
+
+	rig_make(&rig, SINK_RAW);
+	p.path = rig.dirs[0];
+	p.directory = open(rig.dirs[0], O_RDONLY | O_DIRECTORY);
+	for (unsigned i = 1; i <= 3; i++) { /* of an earlier run, but for the first */
+		snprintf(path, sizeof path, "%s/wood-%04u", rig.dirs[0], i + 1);
+		cr_assert_eq(mkdir(path, 0777), 0);
+	}
+	cr_expect_eq(make_folder(&p, "wood", &tried), 1);
+	cr_expect_eq(make_folder(&p, "wood", &tried), 5);
+	cr_expect_eq(tried, 4, "%u", tried);
+	for (unsigned i = 1; i <= 50; i++) { /* two names by turns */
+		cr_expect_eq(make_folder(&p, "wood", &tried), 5 + i);
+		cr_expect_eq(tried, 1);
+		cr_expect_eq(make_folder(&p, "dark", &tried), i);
+		cr_expect_eq(tried, 1);
+	}
+	snprintf(path, sizeof path, "%s/dark-0051", rig.dirs[0]);
+	cr_assert_eq(mkdir(path, 0777), 0);
+	cr_expect_eq(make_folder(&p, "dark", &tried), 52, "somebody else's");
+	for (unsigned i = 0; i < 40; i++) { /* more names than are remembered */
+		snprintf(path, sizeof path, "n%u", i);
+		cr_expect_eq(make_folder(&p, path, &tried), 1);
+	}
+	cr_expect_eq(make_folder(&p, "dark", &tried), 53);
+	snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", rig.dirs[0]);
+	cr_assert_eq(mkdir(elsewhere, 0777), 0);
+	close(p.directory);
+	p.directory = open(elsewhere, O_RDONLY | O_DIRECTORY);
+	p.path = elsewhere;
+	cr_expect_eq(make_folder(&p, "dark", &tried), 1, "another directory has its own");
+	close(p.directory);
 	rig_done(&rig);
 }
 
