@@ -2,6 +2,7 @@
 #include "sinks/audit_parts.h"
 
 #include "sinks/hdf5_filter.h"
+#include "sinks/hdf5_handle.h"
 
 #include <errno.h>
 #include <hdf5.h>
@@ -37,24 +38,10 @@ int64_t audit_hdf5_open(const struct audit_lane *l, const char *name)
 	return file;
 }
 
-static hid_t memory_type(enum product_type t)
-{
-	switch (t) {
-	case PRODUCT_UINT8:
-		return H5T_STD_U8LE;
-	case PRODUCT_UINT16:
-		return H5T_STD_U16LE;
-	case PRODUCT_UINT32:
-		return H5T_STD_U32LE;
-	default:
-		return H5T_IEEE_F32LE;
-	}
-}
-
 static bool has_type(hid_t dataset, enum product_type t)
 {
 	hid_t type = H5Dget_type(dataset);
-	bool has = type >= 0 && H5Tequal(type, memory_type(t)) > 0;
+	bool has = type >= 0 && H5Tequal(type, hdf5_file_type(hdf5_kind_of(t))) > 0;
 
 	if (type >= 0)
 		H5Tclose(type);
@@ -102,8 +89,8 @@ bool audit_hdf5_row(const struct audit_lane *l, int64_t dataset, uint64_t row, v
 	hid_t memory = H5Screate_simple(3, count, NULL), space = H5Dget_space(dataset);
 	bool ok = memory >= 0 && space >= 0 &&
 	          H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
-	          H5Dread(dataset, memory_type((enum product_type)h->type), memory, space,
-	                  H5P_DEFAULT, pixels) >= 0;
+	          H5Dread(dataset, hdf5_file_type(hdf5_kind_of((enum product_type)h->type)), memory,
+	                  space, H5P_DEFAULT, pixels) >= 0;
 
 	if (space >= 0)
 		H5Sclose(space);

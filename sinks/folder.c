@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/folder.h"
 
+#include "sinks/texts.h"
 #include "sinks/writer.h"
 
 #include <assert.h>
@@ -135,21 +136,12 @@ bool folder_is_at(const char *path, int directory)
 	return stat(path, &there) < 0 || fstat(directory, &here) < 0 || is_same(&there, &here);
 }
 
-/* Bytes of the UTF-8 sequence at s, 0 when it is none or a single byte. */
+/* Of a sequence of several bytes; 0: it is a single one, or none. */
 static size_t sequence_bytes(const unsigned char *s)
 {
-	size_t n = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
-	           : s[0] >= 0xe0 && s[0] <= 0xef ? 3
-	           : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
-	                                          : 0;
+	size_t n = text_sequence_bytes((const char *)s);
 
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0; /* overlong, a surrogate, or beyond Unicode */
-	return n;
+	return n > 1 ? n : 0;
 }
 
 static bool is_plain(unsigned char c)

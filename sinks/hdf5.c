@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/hdf5_filter.h"
+#include "sinks/hdf5_handle.h"
 #include "sinks/hdf5_space.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@
 struct tail {
 	struct format_file file;
 	struct hdf5_space space;
+	struct hdf5 hdf5;
 	hid_t id, data;         /* negative: closed */
 	uint64_t indexed;       /* chunks */
 	unsigned char *nothing; /* stands for a chunk [longest chunk] */
@@ -45,161 +47,94 @@ static struct format_plan plan(const struct config_sink *c, const struct sink_sh
 	};
 }
 
-/* The tree. All of these return 0 or -1, as the library does. */
+/* The tree. */
 
-static int set_text(hid_t object, const char *name, const char *value)
-{
-	hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), attribute = -1;
-	size_t n = strlen(value);
-	int result = -1;
-
-	if (type >= 0 && space >= 0 && H5Tset_size(type, n ? n : 1) >= 0 &&
-	    H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
-		attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-	if (attribute >= 0 && H5Awrite(attribute, type, value) >= 0)
-		result = 0;
-	H5Aclose(attribute);
-	H5Sclose(space);
-	H5Tclose(type);
-	return result;
-}
-
-static int set_window(hid_t object, const struct format_file *f)
-{
-	double window[2] = { f->window_low, f->window_high };
-	hsize_t two = 2;
-	hid_t space = H5Screate_simple(1, &two, NULL), attribute = -1;
-	int result = -1;
-
-	if (space >= 0)
-		attribute = H5Acreate2(object, "window", H5T_IEEE_F64LE, space, H5P_DEFAULT,
-		                       H5P_DEFAULT);
-	if (attribute >= 0 && H5Awrite(attribute, H5T_NATIVE_DOUBLE, window) >= 0)
-		result = 0;
-	H5Aclose(attribute);
-	H5Sclose(space);
-	return result;
-}
-
-static hid_t make_group(hid_t parent, const char *name, const char *class)
-{
-	hid_t group = H5Gcreate2(parent, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-
-	if (group >= 0 && set_text(group, "NX_class", class)) {
-		H5Gclose(group);
-		return -1;
-	}
-	return group;
-}
-
-static hid_t pixel_type(enum product_type t)
-{
-	switch (t) {
-	case PRODUCT_UINT8:
-		return H5T_STD_U8LE;
-	case PRODUCT_UINT16:
-		return H5T_STD_U16LE;
-	case PRODUCT_UINT32:
-		return H5T_STD_U32LE;
-	default:
-		return H5T_IEEE_F32LE;
-	}
-}
-
-static int describe_chunks(hid_t properties, const struct format_file *f)
+static void describe_chunks(struct hdf5 *h, hid_t properties, const struct format_file *f)
 {
 	hsize_t chunk[3] = { 1, f->shape->height, f->shape->width };
 	/* Version 0.3, bytes of an element, the filter's own block size, LZ4. */
 	unsigned parameters[5] = { 0, 3, product_bytes(f->shape->type), 0, 2 };
 
 	/* A plugin of the library would put parameters of its own before these. */
-	if (hdf5_filter_register() || H5Pset_chunk(properties, 3, chunk) < 0)
-		return -1;
-	return H5Pset_filter(properties, FILTER_BITSHUFFLE, H5Z_FLAG_MANDATORY, 5, parameters) < 0
-	               ? -1
-	               : 0;
+	if (hdf5_filter_register() || H5Pset_chunk(properties, 3, chunk) < 0 ||
+	    H5Pset_filter(properties, FILTER_BITSHUFFLE, H5Z_FLAG_MANDATORY, 5, parameters) < 0)
+		hdf5_failed(h, "cannot describe the chunks", NULL);
 }
 
-static int describe_contiguous(hid_t properties)
+static void describe_contiguous(struct hdf5 *h, hid_t properties)
 {
-	return H5Pset_layout(properties, H5D_CONTIGUOUS) < 0 ||
-	                       H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY) < 0
-	               ? -1
-	               : 0;
+	if (H5Pset_layout(properties, H5D_CONTIGUOUS) < 0 ||
+	    H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY) < 0)
+		hdf5_failed(h, "cannot describe the pixels", NULL);
 }
 
-static hid_t make_pixels(struct hdf5_space *s, hid_t group, const struct format_file *f)
+static hid_t make_pixels(struct hdf5 *h, struct hdf5_space *s, hid_t group,
+                         const struct format_file *f)
 {
+	double window[2] = { f->window_low, f->window_high };
 	hsize_t size[3] = { f->frames, f->shape->height, f->shape->width };
-	hid_t properties = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(3, size, NULL);
-	hid_t data = -1;
+	hid_t properties = hdf5_creation(h), space = H5Screate_simple(3, size, NULL);
+	hid_t data = H5I_INVALID_HID;
 
-	if (properties >= 0 && space >= 0 &&
-	    H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER) >= 0 &&
-	    (f->packed ? describe_chunks(properties, f) : describe_contiguous(properties)) == 0) {
-		s->pixels_at = HDF5_HEAD_BYTES;
-		s->pixels_bytes = f->packed ? 0 : f->frames * f->shape->bytes;
-		data = H5Dcreate2(group, "data", pixel_type(f->shape->type), space, H5P_DEFAULT,
-		                  properties, H5P_DEFAULT);
-	}
-	H5Sclose(space);
-	H5Pclose(properties);
-	if (data >= 0 &&
-	    (set_text(data, "interpretation", "image") || (f->window && set_window(data, f)))) {
-		H5Dclose(data);
-		return -1;
-	}
+	if (H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER) < 0)
+		hdf5_failed(h, "cannot describe the pixels", NULL);
+	if (f->packed)
+		describe_chunks(h, properties, f);
+	else
+		describe_contiguous(h, properties);
+	s->pixels_at = HDF5_HEAD_BYTES;
+	s->pixels_bytes = f->packed ? 0 : f->frames * f->shape->bytes;
+	if (!h->err)
+		data = H5Dcreate2(group, "data", hdf5_file_type(hdf5_kind_of(f->shape->type)),
+		                  space, H5P_DEFAULT, properties, H5P_DEFAULT);
+	if (data < 0)
+		hdf5_failed(h, "cannot make the dataset of the pixels", NULL);
+	hdf5_close(h, space);
+	hdf5_close(h, properties);
+	hdf5_attribute_text(h, data, "interpretation", "image");
+	if (f->window)
+		hdf5_attribute(h, data, "window", HDF5_FLOAT64, 2, window);
 	/* That the frames are where the library looks for them is proved by every file. */
-	if (data >= 0 && !f->packed && H5Dget_offset(data) != HDF5_HEAD_BYTES) {
-		H5Dclose(data);
-		return -1;
-	}
+	if (!h->err && !f->packed && H5Dget_offset(data) != HDF5_HEAD_BYTES)
+		hdf5_fail(h, -EFBIG, "the library has another place for the pixels");
 	return data;
 }
 
-/* Groups and the dataset of pixels, which is returned; negative on failure. */
-static hid_t make_tree(struct hdf5_space *s, hid_t file, const struct format_file *f)
+/* Groups and the dataset of pixels, which is returned. */
+static hid_t make_tree(struct hdf5 *h, struct hdf5_space *s, hid_t file,
+                       const struct format_file *f)
 {
-	hid_t entry = -1, group = -1, data = -1;
+	hid_t entry, group, data;
 	char creator[64];
 
 	snprintf(creator, sizeof creator, "openbeam %.40s", f->version ? f->version : "");
-	if (set_text(file, "NX_class", "NXroot") == 0 && set_text(file, "default", "entry1") == 0 &&
-	    set_text(file, "creator", creator) == 0)
-		entry = make_group(file, "entry1", "NXentry");
-	if (entry >= 0 && set_text(entry, "default", "data") == 0 &&
-	    set_text(entry, "series", f->series) == 0)
-		group = make_group(entry, "data", "NXdata");
-	if (group >= 0 && set_text(group, "signal", "data") == 0)
-		data = make_pixels(s, group, f);
-	H5Gclose(group);
-	H5Gclose(entry);
+	hdf5_attribute_text(h, file, "NX_class", "NXroot");
+	hdf5_attribute_text(h, file, "default", "entry1");
+	hdf5_attribute_text(h, file, "creator", creator);
+	entry = hdf5_group(h, file, "entry1", "NXentry");
+	hdf5_attribute_text(h, entry, "default", "data");
+	hdf5_attribute_text(h, entry, "series", f->series);
+	group = hdf5_group(h, entry, "data", "NXdata");
+	hdf5_attribute_text(h, group, "signal", "data");
+	data = make_pixels(h, s, group, f);
+	hdf5_close(h, group);
+	hdf5_close(h, entry);
 	return data;
 }
 
+/* 0, -ENOMEM, or -EFBIG. */
 static int write_numbers(struct tail *t)
 {
-	hsize_t count = t->file.frames;
+	uint64_t count = t->file.frames;
 	uint64_t *numbers = malloc(count * sizeof *numbers);
-	hid_t space = H5Screate_simple(1, &count, NULL), data = -1;
-	int result = -1;
 
-	if (!numbers) {
-		H5Sclose(space);
-		return -1;
-	}
+	if (!numbers)
+		return -ENOMEM;
 	for (uint64_t i = 0; i < count; i++)
 		numbers[i] = t->file.places[i].number;
-	if (space >= 0)
-		data = H5Dcreate2(t->id, "/entry1/data/frame", H5T_STD_U64LE, space, H5P_DEFAULT,
-		                  H5P_DEFAULT, H5P_DEFAULT);
-	if (data >= 0 &&
-	    H5Dwrite(data, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers) >= 0)
-		result = 0;
-	H5Dclose(data);
-	H5Sclose(space);
+	hdf5_values(&t->hdf5, t->id, "/entry1/data/frame", HDF5_UINT64, count, numbers, NULL);
 	free(numbers);
-	return result;
+	return t->hdf5.err ? -EFBIG : 0;
 }
 
 static void close_ids(struct tail *t)
@@ -250,8 +185,8 @@ static int open_file(struct tail *t)
 		return -ENOMEM;
 	t->id = hdf5_space_create(&t->space);
 	if (t->id >= 0)
-		t->data = make_tree(&t->space, t->id, f);
-	return t->data >= 0 ? 0 : -EFBIG;
+		t->data = make_tree(&t->hdf5, &t->space, t->id, f);
+	return t->data >= 0 && !t->hdf5.err ? 0 : -EFBIG;
 }
 
 static int tail_open(struct tail **ret, const struct format_file *f)
@@ -261,12 +196,7 @@ static int tail_open(struct tail **ret, const struct format_file *f)
 
 	if (!t)
 		return -ENOMEM;
-	hdf5_quiet();
-	/* Ours: a plug-in, if there is one, would put its own parameters before these. */
-	if (f->packed && hdf5_filter_register()) {
-		free(t);
-		return -ENOMEM;
-	}
+	hdf5_init(&t->hdf5);
 	t->file = *f;
 	t->id = t->data = -1;
 	err = open_file(t);
@@ -305,13 +235,16 @@ static int index_chunks(struct tail *t)
 
 static int tail_next(struct tail *t, const void **ret_bytes, size_t *ret_length)
 {
+	int err;
+
 	*ret_length = 0;
 	if (t->given)
 		return 0;
 	if (t->file.packed && t->indexed < t->file.frames)
 		return index_chunks(t);
-	if (write_numbers(t))
-		return -EFBIG;
+	err = write_numbers(t);
+	if (err)
+		return err;
 	H5Dclose(t->data);
 	t->data = -1;
 	if (H5Fclose(t->id) < 0)
@@ -340,8 +273,10 @@ static int first_head(unsigned char *ret_head, const struct format_file *f)
 		return err;
 	close_ids(t);
 	tail_head(t, ret_head);
+	if (t->space.tail_fill > 0) /* there would be no room for it yet */
+		err = -EFBIG;
 	tail_close(t);
-	return 0;
+	return err;
 }
 
 const struct format format_hdf5 = {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/hdf5_handle.h"
 
+#include "sinks/texts.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
@@ -186,22 +188,6 @@ void hdf5_value(struct hdf5 *h, hid_t at, const char *name, enum hdf5_kind kind,
 	hdf5_close(h, set);
 }
 
-/* Bytes of the UTF-8 sequence at s: shortest form, no surrogate; 0 when it is none. */
-static size_t sequence_bytes(const unsigned char *s)
-{
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-
-	if ((s[0] >= 0x80 && s[0] < 0xc2) || s[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 /* A copy that is UTF-8, or NULL after hdf5_fail(). */
 static char *readable(struct hdf5 *h, const char *text)
 {
@@ -213,7 +199,7 @@ static char *readable(struct hdf5 *h, const char *text)
 		return NULL;
 	}
 	for (char *c = copy; *c; c += n) {
-		n = sequence_bytes((const unsigned char *)c);
+		n = text_sequence_bytes(c);
 		if (n == 0) {
 			*c = '?';
 			n = 1;
@@ -294,12 +280,14 @@ void hdf5_attribute_texts(struct hdf5 *h, hid_t at, const char *name, const char
 	hdf5_close(h, type);
 }
 
-void hdf5_attribute(struct hdf5 *h, hid_t at, const char *name, enum hdf5_kind kind,
-                    const void *value)
+void hdf5_attribute(struct hdf5 *h, hid_t at, const char *name, enum hdf5_kind kind, size_t count,
+                    const void *values)
 {
+	hsize_t dims[1] = { count };
+
 	if (!h->err)
 		write_attribute(h, at, name, hdf5_file_type(kind), hdf5_memory_type(kind),
-		                H5Screate(H5S_SCALAR), value);
+		                H5Screate_simple(1, dims, NULL), values);
 }
 
 void hdf5_link(struct hdf5 *h, hid_t at, const char *name, hid_t to, const char *new_name)

@@ -75,8 +75,8 @@ void hdf5_text(struct hdf5 *h, hid_t at, const char *name, const char *text);
 void hdf5_attribute_text(struct hdf5 *h, hid_t at, const char *name, const char *text);
 void hdf5_attribute_texts(struct hdf5 *h, hid_t at, const char *name, const char *const *texts,
                           size_t count);
-void hdf5_attribute(struct hdf5 *h, hid_t at, const char *name, enum hdf5_kind kind,
-                    const void *value);
+void hdf5_attribute(struct hdf5 *h, hid_t at, const char *name, enum hdf5_kind kind, size_t count,
+                    const void *values);
 
 /* A second name, hard, for the object called `name`. */
 void hdf5_link(struct hdf5 *h, hid_t at, const char *name, hid_t to, const char *new_name);

@@ -191,11 +191,6 @@ static const H5FD_class_t driver = {
 	.fl_map = { 0 }, /* H5FD_MEM_DEFAULT: freed space of each kind apart */
 };
 
-void hdf5_quiet(void)
-{
-	(void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
 int hdf5_space_open(struct hdf5_space *s, uint64_t pixels_end)
 {
 	*s = (struct hdf5_space){ .pixels_end = pixels_end };

@@ -42,7 +42,4 @@ void hdf5_space_close(struct hdf5_space *s);
 /* Create the file in it; close it with H5Fclose(). A negative id on failure. */
 hid_t hdf5_space_create(struct hdf5_space *s);
 
-/* Keep the library from printing its errors; to be called by each thread that uses it. */
-void hdf5_quiet(void);
-
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/manifest.h"
 
+#include "sinks/texts.h"
+
 #include "sinks/stream.h"
 
 #include <errno.h>
@@ -55,16 +57,12 @@ static int set(json_t *object, const char *key, json_t *value)
 
 static json_t *time_text(uint64_t ns)
 {
-	time_t seconds = (time_t)(ns / 1000000000u);
-	struct tm utc;
-	char date[40], full[64];
+	char text_of[TEXT_TIME_BYTES];
 
 	if (ns == 0)
 		return json_null();
-	gmtime_r(&seconds, &utc);
-	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(full, sizeof full, "%s.%09" PRIu64 "Z", date, ns % 1000000000u);
-	return json_string(full);
+	text_time(ns, text_of);
+	return json_string(text_of);
 }
 
 static json_t *host(void)

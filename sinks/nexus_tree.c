@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/nexus_parts.h"
+#include "sinks/texts.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static void write_time(struct hdf5 *h, hid_t at, const char *name, uint64_t ns)
 {
-	time_t seconds = (time_t)(ns / 1000000000u);
-	struct tm utc;
-	char date[40], full[64];
+	char text[TEXT_TIME_BYTES];
 
 	if (ns == 0)
 		return;
-	gmtime_r(&seconds, &utc);
-	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(full, sizeof full, "%s.%09" PRIu64 "Z", date, ns % 1000000000u);
-	hdf5_text(h, at, name, full);
+	text_time(ns, text);
+	hdf5_text(h, at, name, text);
 }
 
 static void write_seconds(struct hdf5 *h, hid_t at, const char *name, double seconds)

@@ -3,8 +3,8 @@
 
 #include "kernels/cpu.h"
 #include "kernels/crc32c.h"
+#include "sinks/little_endian.h"
 
-#include <endian.h>
 #include <math.h>
 #include <string.h>
 
@@ -21,51 +21,6 @@ enum {
 };
 
 static const char magic[8] = { 'O', 'B', 'J', 'R', 'N', 'L', '0', '1' };
-
-static void put32(unsigned char *at, uint32_t v)
-{
-	v = htole32(v);
-	memcpy(at, &v, sizeof v);
-}
-
-static void put64(unsigned char *at, uint64_t v)
-{
-	v = htole64(v);
-	memcpy(at, &v, sizeof v);
-}
-
-static void put_double(unsigned char *at, double v)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &v, sizeof bits);
-	put64(at, bits);
-}
-
-static uint32_t get32(const unsigned char *at)
-{
-	uint32_t v;
-
-	memcpy(&v, at, sizeof v);
-	return le32toh(v);
-}
-
-static uint64_t get64(const unsigned char *at)
-{
-	uint64_t v;
-
-	memcpy(&v, at, sizeof v);
-	return le64toh(v);
-}
-
-static double get_double(const unsigned char *at)
-{
-	uint64_t bits = get64(at);
-	double v;
-
-	memcpy(&v, &bits, sizeof v);
-	return v;
-}
 
 static uint32_t checksum(const unsigned char *bytes, size_t n)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/recover_parts.h"
+#include "sinks/texts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -279,23 +280,12 @@ static uint64_t last_durable_ns(const struct recover_lane *l)
 	return latest;
 }
 
-static json_t *time_text(uint64_t ns)
-{
-	time_t seconds = (time_t)(ns / 1000000000u);
-	struct tm utc;
-	char date[40], full[64];
-
-	gmtime_r(&seconds, &utc);
-	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(full, sizeof full, "%s.%09" PRIu64 "Z", date, ns % 1000000000u);
-	return json_string(full);
-}
-
 static void set_series(const struct recover *r, json_t *m)
 {
 	const struct recover_lane *l = &r->lanes[0];
 	const struct journal_header *h = &l->view.header;
 	uint64_t end_ns = last_durable_ns(l);
+	char end[TEXT_TIME_BYTES];
 
 	set(m, "program", json_string("openbeam"));
 	set(m, "series", json_string(h->folder));
@@ -305,7 +295,8 @@ static void set_series(const struct recover *r, json_t *m)
 	if (!json_is_string(json_object_get(m, "path")))
 		set(m, "path", json_string(r->path));
 	if (!json_is_integer(json_object_get(m, "end_ns"))) {
-		set(m, "end", time_text(end_ns));
+		text_time(end_ns, end);
+		set(m, "end", json_string(end));
 		set(m, "end_ns", number(end_ns));
 	}
 }

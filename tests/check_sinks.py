@@ -45,7 +45,7 @@ def read_file(path, width, height, kind):
             data = f["/entry1/data/data"]
             assert data.shape[1:] == (height, width) and data.dtype == TYPES[kind]
             assert data.chunks is None and data.id.get_offset() % 4096 == 0
-            assert f.attrs["default"] == b"entry1"
+            assert f.attrs["default"] == "entry1"
             numbers = f["/entry1/data/frame"][:]
             assert len(numbers) == len(data)
             assert np.array_equal(numbers, np.arange(len(data)) + numbers[0])
