@@ -230,7 +230,6 @@ static void close_lane(struct recover_lane *l)
 	for (size_t i = 0; i < l->file_count; i++)
 		free(l->files[i].places);
 	free(l->files);
-	free(l->order);
 	if (l->folder >= 0)
 		close(l->folder);
 	if (l->journal_fd >= 0)

@@ -38,7 +38,6 @@ struct recover_lane {
 	char path[4096];
 	struct recover_file *files; /* by index */
 	size_t file_count, file_capacity;
-	uint64_t *order; /* records by frame number [view.records] */
 	uint64_t expected, written, flagged, crashed;
 	uint64_t dropped[DROPPED_COUNT], missing[MISSING_COUNT];
 };
