@@ -56,6 +56,12 @@ def frames_of(series):
     return pixels_of_rows(series.folder, series.rows)
 
 
+def same_frames(series, sent, name_of):
+    """Each frame that was written is the one sent; name_of(number) names it."""
+    for n, found in frames_of(series).items():
+        same_pixels(found, sent[n], name_of(n))
+
+
 # ---- a slow disk
 
 
@@ -417,16 +423,14 @@ def fills_up(bench, form, disk, ballast):
     equal(first.lost("dropped"), {"no_space": 140 - first.totals["written"]}, "dropped")
     check(20 < first.totals["written"] < 130, f"{form}: written on the full disk: {first.totals['written']}")
     contains(daemon.log, "disk full", f"{first.folder}/s-0001_00000")
-    for n, found in frames_of(first).items():
-        same_pixels(found, sent[n], f"{form}: frame {n} of the full disk")
+    same_frames(first, sent, lambda n: f"{form}: frame {n} of the full disk")
     ballast.unlink()
     time.sleep(1)
     camera.send_all(sent)
     daemon.wait(1)
     _, second = bench.all_series(disk.folder)
     second.require_complete(140)
-    for n, found in frames_of(second).items():
-        same_pixels(found, sent[n], f"{form}: frame {n} after space came back")
+    same_frames(second, sent, lambda n: f"{form}: frame {n} after space came back")
     audit(bench, first.folder, 1)
     audit(bench, second.folder, 0)
 
@@ -601,8 +605,7 @@ def a_disk_whose_writes_fail_costs_the_series_and_not_the_next(bench):
             check(first.totals["written"] >= 20, f"{form}: written {first.totals['written']}")
             second.require_complete(120)
             for series in (first, second):
-                for n, found in frames_of(series).items():
-                    same_pixels(found, sent[n], f"{form}: frame {n} of {series.folder.name}")
+                same_frames(series, sent, lambda n: f"{form}: frame {n} of {series.folder.name}")
             audit(bench, first.folder, 1)
             audit(bench, second.folder, 0)
 
