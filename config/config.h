@@ -18,6 +18,7 @@
 #define CONFIG_SINKS_MAX     8
 #define CONFIG_CPUS_MAX      1024
 #define CONFIG_LIST_MAX      64
+#define CONFIG_REGIONS_MAX   16
 
 enum attach { ATTACH_CONNECT, ATTACH_BIND };
 enum socket_kind { SOCKET_PULL, SOCKET_SUB };
@@ -35,6 +36,9 @@ enum direct_mode { DIRECT_AUTO, DIRECT_YES, DIRECT_NO };
 enum on_error { ON_ERROR_NEXT_FILE, ON_ERROR_STOP };
 enum curve_role { CURVE_NONE, CURVE_CLIENT, CURVE_SERVER };
 enum log_format { LOG_TEXT, LOG_JSON };
+enum combine { COMBINE_MEAN, COMBINE_MEDIAN };
+enum found_pixels { FOUND_BAD, FOUND_REPORT };
+enum beam_use { BEAM_RECORD, BEAM_APPLY };
 enum isa_choice { ISA_AUTO, ISA_SCALAR, ISA_AVX2, ISA_AVX512, ISA_AVX512ICL };
 
 /* A list of words; at[i] is owned by the configuration. */
@@ -62,6 +66,7 @@ struct config_ingest {
 	uint64_t assembly_timeout_ns;
 	char *rotation_key; /* rotation.from_key: where a frame's header has its angle; "": nowhere
 	                     */
+	char *role_key;     /* calibration.from_key: likewise what the frame is of */
 	enum curve_role curve_role;
 	char *secret_key_file;
 	char *server_key_file;
@@ -91,7 +96,57 @@ struct config_rotation {
 struct config_calibration {
 	char *dark; /* paths, "" for none */
 	char *flat;
+	char *flat_dark; /* of the flat, where it is another one than the frames' */
 	char *mask;
+
+	/* Taken from the stream. */
+	struct config_list sequence; /* in this order before the first sample: "dark 50" */
+	uint64_t memory;             /* bytes that the frames of one may take */
+	char *directory;             /* of what is made; "": that of the first sink with files */
+	enum combine combine;
+	enum found_pixels found; /* what becomes of pixels found dead, hot or noisy */
+	double dead;             /* share of the median response below which a pixel is dead */
+	double hot, noisy;       /* robust deviations above the median */
+	uint64_t timeout_ns;     /* without a frame */
+	uint64_t max_age_ns;     /* of an image before a warning; 0: any */
+};
+
+/* A named rectangle of the full frame with statistics of its own, in pixels. */
+struct config_region {
+	char *name;
+	uint32_t x, y, width, height;
+};
+
+struct config_beam {
+	struct config_list
+		regions;   /* names of regions in the open beam; their mean T is the dose */
+	enum beam_use use; /* whether T is divided by it */
+	double dip, dump;  /* shares of the usual dose */
+};
+
+/* Limits at which sentinels raise an alarm; 0: that one is off. */
+struct config_sentinels {
+	uint64_t clear_ns;     /* an alarm ends when all was well for so long */
+	double saturated;      /* share of the pixels */
+	uint64_t saturated_ns; /* for so long */
+	double dead, hot;      /* pixels that the calibration did not know */
+	uint32_t pixels_every; /* frames between two looks for them */
+	double flat_drift;     /* share by which the open beam differs from the flat */
+	uint64_t flat_drift_ns;
+	uint32_t repeated; /* frames with the same pixels in a row */
+	double noise;      /* the open beam's signal-to-noise, as a share of what it was at first */
+	double rate;       /* share by which the frame rate changes */
+	double timestamps; /* usual intervals between two frames that follow each other */
+	double buffer;     /* share of the buffer in use */
+	uint64_t disk_ns;  /* until the disk is full */
+};
+
+/* The black box: raw frames kept in memory, written out when something happens. */
+struct config_blackbox {
+	uint64_t before_ns, after_ns; /* before 0: there is none */
+	uint64_t memory;              /* bytes */
+	char *directory;              /* "": that of the first sink with files */
+	struct config_list on;        /* "alarm", "loss", "command" */
 };
 
 struct config_reduce {
@@ -156,6 +211,11 @@ struct config {
 	struct config_calibration calibration;
 	struct config_reduce reduce;
 	struct config_histogram histogram;
+	unsigned region_count;
+	struct config_region regions[CONFIG_REGIONS_MAX];
+	struct config_beam beam;
+	struct config_sentinels sentinels;
+	struct config_blackbox blackbox;
 	unsigned sink_count;
 	struct config_sink sinks[CONFIG_SINKS_MAX];
 	struct config_monitor monitor;

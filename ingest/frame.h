@@ -84,7 +84,15 @@ const char *reject_name(enum reject r);
 
 enum frame_flag {
 	FRAME_INCOMPLETE = 1u << 0, /* the sender calls it damaged */
+	/* The rest says what it is, and makes nothing incomplete. */
+	FRAME_DARK = 1u << 1,     /* taken for a dark, */
+	FRAME_FLAT = 1u << 2,     /* for a flat */
+	FRAME_BEAM_DIP = 1u << 3, /* its dose is below beam.dip, */
+	FRAME_NO_BEAM = 1u << 4,  /* below beam.dump: it was not divided by it */
 };
+
+/* What a frame is of, by its sender. */
+enum frame_role { ROLE_UNSAID, ROLE_SAMPLE, ROLE_FLAT, ROLE_DARK };
 
 struct frame {
 	uint64_t number;       /* the sender's own, kept to the end */
@@ -104,10 +112,11 @@ struct frame {
 	uint32_t flags;          /* enum frame_flag */
 	bool has_rotation;       /* the header says at which angle it was taken, */
 	double rotation;         /* degrees, finite */
-	uint64_t series;         /* whom it belongs to, by the sender; 0: not said */
-	struct port_grid ports;  /* with columns: pixels are those of one port, if anything */
-	const void *pixels;      /* row-major [height][width], any alignment; the message owns it */
-	size_t bytes;            /* of them in the message */
+	enum frame_role role;
+	uint64_t series;        /* whom it belongs to, by the sender; 0: not said */
+	struct port_grid ports; /* with columns: pixels are those of one port, if anything */
+	const void *pixels;     /* row-major [height][width], any alignment; the message owns it */
+	size_t bytes;           /* of them in the message */
 };
 
 /* Of a pixel of no packing, as the message has it. */

@@ -12,6 +12,7 @@
 #include "kernels/invalidate.h"
 #include "kernels/layout.h"
 #include "kernels/moments.h"
+#include "kernels/percentiles.h"
 #include "kernels/raw_moments.h"
 #include "kernels/survey.h"
 #include "kernels/unpack.h"
@@ -54,6 +55,23 @@ struct reduce_kernels {
 	crc32c_fn *crc32c;
 };
 
+/* A rectangle with statistics of its own, in pixels of what is processed. */
+#define REDUCE_REGIONS_MAX 16
+
+struct reduce_region {
+	uint32_t left, top, width, height;
+};
+
+/* What is known of one region of one frame. Normalised pixels are taken row by row, as those of a
+ * frame of the region's size: its moments are the same whatever the tile. */
+struct region_stats {
+	uint64_t good, saturated;
+	struct moments raw, normalised;
+};
+
+/* What becomes of the dose. */
+enum dose_use { DOSE_RECORD, DOSE_APPLY };
+
 /* What happens to a frame. Filled by the caller up to `cpu`, completed by reduce_plan_init();
  * then immutable and shared by all workers. */
 struct reduce_plan {
@@ -82,6 +100,11 @@ struct reduce_plan {
 	bool averaged;    /* a frame has no reduced product: reduce_mean() makes one of several */
 	struct bins raw_bins; /* bins 0: no histogram of raw pixels */
 	struct bins normalised_bins;
+	struct reduce_region regions[REDUCE_REGIONS_MAX];
+	uint32_t region_count;
+	uint32_t open_beam;  /* bit i: regions[i] is in the open beam; 0: there is no dose */
+	enum dose_use dose;  /* DOSE_APPLY: T = ((I - D) * G) * (float)(1 / dose) */
+	float least_dose;    /* a dose below it, or none at all, is not applied */
 	uint32_t batch;      /* ceiling of a hand, at least 1 */
 	uint32_t tile_bytes; /* target size of a tile as float32; 0: chosen from the cache */
 	unsigned cpu;        /* enum cpu_flag: what kernels may use */
@@ -114,6 +137,10 @@ struct reduction {
 	struct moments raw;            /* counts */
 	struct moments normalised;     /* of T, full resolution */
 	struct histogram_tails raw_tails, normalised_tails;
+	double dose; /* mean of T, before it is divided by this, over the good pixels of all regions
+	                in the open beam, in their order; NaN: none */
+	bool dose_applied;
+	float raw_percentiles[PERCENTILES], percentiles[PERCENTILES]; /* kernels/percentiles.h */
 	uint32_t reduced_crc32c; /* of the reduced product's bytes */
 	uint32_t source_crc32c;  /* of the source product's, with keep_source */
 };
@@ -126,6 +153,7 @@ struct reduce_job {
 	uint32_t *raw_counts;        /* [raw_bins.bins], overwritten */
 	uint32_t *normalised_counts; /* [normalised_bins.bins], overwritten */
 	struct reduction *result;
+	struct region_stats *regions; /* [region_count], written */
 	const void *const *pieces; /* of a grid of ports, instead of raw: each port's payload; NULL:
 	                              it is missing, its pixels are bad [port_rows][port_columns] */
 	uint64_t flipped;          /* bit i: rows of pieces[i] are in reverse order */

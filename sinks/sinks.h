@@ -77,6 +77,10 @@ struct sink_calibration {
 	const float
 		*pixels; /* of the full frame, counts [height][width]; NULL: no sink stores it */
 	uint32_t width, height;
+	uint32_t id;       /* of the calibration it is part of; frames name it, 1 is the first */
+	bool from_stream;  /* made by this daemon, */
+	uint32_t frames;   /* of so many frames; 0: not known */
+	uint64_t taken_ns; /* CLOCK_REALTIME, 0: not known */
 };
 
 /* What the manifest says beyond the figures. Texts are borrowed until sinks_close(). */
@@ -100,6 +104,8 @@ struct sink_frame {
 	const void *reduced_packed, *source_packed; /* kernels/pack.h; NULL: not sinks_pack() */
 	size_t reduced_packed_bytes, source_packed_bytes;
 	const struct reduction *reduction;
+	const struct region_stats *regions; /* [config.region_count] */
+	uint32_t calibration;               /* id of the one it was normalised with; 0: none */
 	void *owner;
 };
 
