@@ -459,6 +459,27 @@ static void fold_codes(struct frame_run *f)
 	f->normalised_tables[0] -= (uint32_t)f->survey.absent;
 }
 
+/* Counts and percentiles of both histograms. */
+static void histograms_end(const struct reduce_plan *p, struct frame_run *f,
+                           const struct reduce_job *job)
+{
+	struct reduction *r = job->result;
+
+	r->raw_tails = f->raw_tails;
+	r->normalised_tails = f->normalised_tails;
+	histogram_fold(job->normalised_counts, f->normalised_tables, p->normalised_tables,
+	               &f->normalised_tails, p->normalised_bins.bins);
+	percentiles(r->percentiles, &p->normalised_bins, job->normalised_counts,
+	            &f->normalised_tails, false);
+	for (unsigned i = 0; i < PERCENTILES; i++)
+		r->raw_percentiles[i] = NAN;
+	if (p->raw_bins.bins == 0)
+		return;
+	histogram_fold(job->raw_counts, f->raw_tables, p->raw_tables, &f->raw_tails,
+	               p->raw_bins.bins);
+	percentiles(r->raw_percentiles, &p->raw_bins, job->raw_counts, &f->raw_tails, p->raw_whole);
+}
+
 static void frame_end(const struct reduce_plan *p, struct frame_run *f,
                       const struct reduce_job *job)
 {
@@ -473,15 +494,9 @@ static void frame_end(const struct reduce_plan *p, struct frame_run *f,
 	r->good = f->normalised.good;
 	r->bad = (uint64_t)p->width * p->height - r->good;
 	r->clipped = f->clipped;
-	r->raw_tails = f->raw_tails;
-	r->normalised_tails = f->normalised_tails;
 	r->reduced_crc32c = p->source_only ? f->source_crc32c : f->reduced_crc32c;
 	r->source_crc32c = p->keep_source ? f->source_crc32c : 0;
-	if (p->raw_bins.bins)
-		histogram_fold(job->raw_counts, f->raw_tables, p->raw_tables, &f->raw_tails,
-		               p->raw_bins.bins);
-	histogram_fold(job->normalised_counts, f->normalised_tables, p->normalised_tables,
-	               &f->normalised_tails, p->normalised_bins.bins);
+	histograms_end(p, f, job);
 }
 
 void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce_job *jobs,

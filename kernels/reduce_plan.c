@@ -119,6 +119,16 @@ static void kernels_init(struct reduce_plan *p)
 	};
 }
 
+/* Whether every integer has a bin of its own, whose lower edge it is: bins are one count wide, or a
+ * whole number of them is. */
+static bool holds_integers_apart(const struct bins *b)
+{
+	double counts = b->high - b->low, per_count = b->bins / counts;
+
+	return b->low == floor(b->low) && counts == floor(counts) && per_count >= 1 &&
+	       per_count == floor(per_count);
+}
+
 /* Without raw bins there is no raw histogram. */
 static bool histograms_init(struct reduce_plan *p)
 {
@@ -131,6 +141,8 @@ static bool histograms_init(struct reduce_plan *p)
 	p->raw_by_shift = p->raw_bins.bins && product_of_layout(p->layout) == PRODUCT_UINT16 &&
 	                  p->raw_map.by_shift && p->raw_map.first == 0 &&
 	                  (uint64_t)p->raw_bins.bins << p->raw_map.shift == UINT16_MAX + 1;
+	p->raw_whole = p->raw_bins.bins && product_of_layout(p->layout) != PRODUCT_FLOAT32 &&
+	               holds_integers_apart(&p->raw_bins);
 	if (!bin_map_init_flat(&p->normalised_map, &p->normalised_bins))
 		return false;
 	p->normalised_tables = histogram_tables_for(p->normalised_bins.bins);

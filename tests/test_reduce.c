@@ -449,7 +449,7 @@ Test(reduce, gives_values_worked_by_hand)
 	_Alignas(64) uint16_t source[32];
 	uint32_t raw_counts[2], counts[3];
 	struct reduction r;
-	struct reduce_job job = { raw, reduced, source, raw_counts, counts, &r, NULL, 0 };
+	struct reduce_job job = { raw, reduced, source, raw_counts, counts, &r, NULL, NULL, 0 };
 	void *scratch;
 
 	cr_assert(reduce_plan_init(&p));
@@ -476,7 +476,7 @@ static void reduce_floats(struct reduce_plan *p, const void *raw, float *ret,
 {
 	_Alignas(64) float reduced[64];
 	uint32_t raw_counts[128], counts[256];
-	struct reduce_job job = { raw, reduced, NULL, raw_counts, counts, ret_r, NULL, 0 };
+	struct reduce_job job = { raw, reduced, NULL, raw_counts, counts, ret_r, NULL, NULL, 0 };
 	void *scratch;
 
 	cr_assert(reduce_plan_init(p));
@@ -581,6 +581,66 @@ Test(reduce, counts_every_pixel_in_each_histogram)
 	}
 }
 
+Test(reduce, finds_percentiles_of_both_histograms)
+{
+	/* T is the count / 128: bins of the same width. */
+	static uint16_t raw[256];
+	static float gain[256];
+	struct reduce_plan p = usual_plan(16, 16, RAW_UINT16);
+	_Alignas(64) float reduced[256];
+	uint32_t raw_counts[256], counts[256];
+	struct reduction r;
+	struct reduce_job job = { .raw = raw,
+		                  .reduced = reduced,
+		                  .raw_counts = raw_counts,
+		                  .normalised_counts = counts,
+		                  .result = &r };
+	_Alignas(64) static char scratch[1 << 20];
+
+	for (unsigned i = 0; i < 256; i++) {
+		raw[i] = (uint16_t)(i * 7 % 256);
+		gain[i] = i < 6 ? NAN : 1.0f / 128;
+	}
+	p.offset = NULL;
+	p.gain = gain;
+	p.raw_bins = (struct bins){ 256, 0, 256 };
+	p.normalised_bins = (struct bins){ 256, 0, 2 };
+	cr_assert(reduce_plan_init(&p) && p.scratch_bytes <= sizeof scratch && p.raw_whole);
+	reduce_hand(&p, scratch, &job, 1);
+	/* Ranks 1, 3, 128, 254, 256 of 256; of the 250 good ones, 0 7 ... 35 being bad, 125. */
+	cr_assert(r.raw_percentiles[0] == 0 && r.raw_percentiles[1] == 2);
+	cr_assert(r.raw_percentiles[2] == 127 && r.raw_percentiles[3] == 253);
+	cr_assert_eq(r.raw_percentiles[4], 255);
+	cr_assert_eq(r.percentiles[2], 130.5f / 128);
+	p.raw_bins.bins = 0;
+	cr_assert(reduce_plan_init(&p) && !p.raw_whole);
+	reduce_hand(&p, scratch, &job, 1);
+	cr_assert(isnan(r.raw_percentiles[0]) && isnan(r.raw_percentiles[4]));
+	cr_assert_eq(r.percentiles[2], 130.5f / 128);
+}
+
+Test(reduce, knows_when_each_count_has_a_bin_of_its_own)
+{
+	static const struct {
+		struct bins bins;
+		enum raw_layout layout;
+		bool whole;
+	} rows[] = {
+		{ { 4096, 0, 4096 }, RAW_UINT16, true },  { { 4096, 0, 65536 }, RAW_UINT16, false },
+		{ { 256, 0, 256 }, RAW_FLOAT32, false },  { { 300, 100, 200 }, RAW_MONO12P, true },
+		{ { 300, 100, 201 }, RAW_UINT16, false }, { { 10, 0.5, 10.5 }, RAW_UINT16, false },
+		{ { 10, -5, 5 }, RAW_UINT8, true },       { { 2, 0, 1 }, RAW_UINT8, true },
+	};
+
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct reduce_plan p = usual_plan(16, 16, rows[i].layout);
+
+		p.raw_bins = rows[i].bins;
+		cr_assert(reduce_plan_init(&p));
+		cr_assert_eq(p.raw_whole, rows[i].whole, "row %u", i);
+	}
+}
+
 Test(reduce, keeps_the_unpacked_pixels)
 {
 	static struct bench b;
@@ -646,7 +706,7 @@ Test(reduce, takes_a_threshold_between_two_floats_for_the_upper_one)
 	_Alignas(64) float reduced[16];
 	uint32_t raw_counts[128], counts[256];
 	struct reduction r;
-	struct reduce_job job = { raw, reduced, NULL, raw_counts, counts, &r, NULL, 0 };
+	struct reduce_job job = { raw, reduced, NULL, raw_counts, counts, &r, NULL, NULL, 0 };
 	void *scratch;
 
 	p.offset = p.gain = NULL;
