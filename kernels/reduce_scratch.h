@@ -4,7 +4,7 @@
 
 #include "kernels/reduce.h"
 
-/* What the pass works in: between reduce.c, reduce_plan.c and reduce_product.c only. */
+/* What the pass works in: between the files reduce*.c only. */
 
 #define CACHE_LINE 64
 
@@ -62,10 +62,25 @@ static inline size_t payload_pixel(const struct reduce_plan *p, uint32_t row)
 	return ((size_t)p->top + row) * p->payload_width + p->left;
 }
 
-/* Bring one pixel of what is processed into the machine's order. False when its port's piece is
- * missing. */
-bool raw_pixel(const struct reduce_plan *p, const struct reduce_job *job, uint32_t row,
-               uint32_t column, void *ret);
+/* The tile's rows in the machine's order, one behind the other; where a port's piece is missing,
+ * all bits set. */
+void unpack_rows(const struct reduce_plan *p, char *out, const struct reduce_job *job,
+                 const struct tile *tile);
+
+/* Whether a port's piece is missing. */
+bool lacks_a_port(const struct reduce_plan *p, const struct reduce_job *job);
+
+/* Pixels i to i + n of the tile whose port's piece is missing: they become NaN, or their bits are
+ * set, counted from the start of the tile's first group. */
+void mark_missing_ports(const struct reduce_plan *p, float *t, const struct reduce_job *job,
+                        const struct tile *tile, size_t i, size_t n);
+void mark_missing_bits(const struct reduce_plan *p, uint64_t *marked, const struct reduce_job *job,
+                       const struct tile *tile);
+
+/* T of pixels x to x + n of a row, before it is divided by the dose and before -ln, from the
+ * payload. Overwrites s->native. */
+void transmission_run(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *job,
+                      uint32_t row, uint32_t x, uint32_t n, float *ret);
 
 /* Counts of one frame's tables. */
 size_t tables_per_frame(const struct reduce_plan *p); /* uint32 */
