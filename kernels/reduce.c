@@ -264,6 +264,8 @@ static void reduce_tile(const struct reduce_plan *p, struct scratch *s, struct f
 	else
 		walk(p, s, f, job, raw, tile, 0, tile->pixels);
 	add_raw_histogram(p, s, f, raw, tile->pixels);
+	if (p->region_count)
+		regions_add(p, s, f, raw, p->attenuation ? s->attenuation : s->t, tile);
 	if (!p->source_only && !p->averaged)
 		reduce_product(p, s, f, job, tile);
 }
@@ -291,9 +293,12 @@ static void fill_planes(const struct reduce_plan *p, struct scratch *s)
 		s->gain[i] = 1;
 }
 
-static void frame_begin(const struct reduce_plan *p, struct frame_run *f, uint32_t *tables,
-                        uint64_t *counts)
+static void frame_begin(const struct reduce_plan *p, struct scratch *s, unsigned i)
 {
+	struct frame_run *f = &s->runs[i];
+	uint32_t *tables = s->tables + i * tables_per_frame(p);
+	uint64_t *counts = s->counts + i * codes_per_frame(p);
+
 	survey_begin(&f->survey);
 	moments_begin(&f->raw_floats);
 	moments_begin(&f->normalised);
@@ -303,8 +308,11 @@ static void frame_begin(const struct reduce_plan *p, struct frame_run *f, uint32
 	f->raw_tables = tables;
 	f->normalised_tables = tables + histogram_tables_size(p->raw_tables);
 	f->code_counts = counts;
+	f->regions = s->regions + i * p->region_count;
+	f->region_floats = s->region_floats + i * p->region_count;
 	memset(tables, 0, tables_per_frame(p) * sizeof *tables);
 	memset(counts, 0, codes_per_frame(p) * sizeof *counts);
+	regions_begin(p, f);
 }
 
 static void raw_moments_end(const struct reduce_plan *p, struct frame_run *f, struct reduction *ret)
@@ -380,6 +388,7 @@ static void frame_end(const struct reduce_plan *p, struct frame_run *f,
 	r->reduced_crc32c = p->source_only ? f->source_crc32c : f->reduced_crc32c;
 	r->source_crc32c = p->keep_source ? f->source_crc32c : 0;
 	histograms_end(p, f, job);
+	regions_end(p, f, job->regions);
 }
 
 void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce_job *jobs,
@@ -390,8 +399,7 @@ void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce
 	scratch_open(p, scratch, &s);
 	fill_planes(p, &s);
 	for (unsigned i = 0; i < n; i++)
-		frame_begin(p, &s.runs[i], s.tables + i * tables_per_frame(p),
-		            s.counts + i * codes_per_frame(p));
+		frame_begin(p, &s, i);
 	for (uint32_t row = 0; row < p->height; row += p->tile_rows) {
 		uint32_t left = p->height - row;
 		struct tile tile = { .row = row,

@@ -31,6 +31,21 @@ static bool shape_init(struct reduce_plan *p)
 	return p->out_width > 0 && p->out_height > 0;
 }
 
+/* Regions with pixels, inside the frame; the open beam is made of them. */
+static bool regions_make_sense(const struct reduce_plan *p)
+{
+	if (p->region_count > REDUCE_REGIONS_MAX || (uint64_t)p->open_beam >> p->region_count != 0)
+		return false;
+	for (uint32_t i = 0; i < p->region_count; i++) {
+		const struct reduce_region *r = &p->regions[i];
+
+		if (r->width == 0 || r->height == 0 || r->left > p->width || r->top > p->height ||
+		    r->width > p->width - r->left || r->height > p->height - r->top)
+			return false;
+	}
+	return true;
+}
+
 static bool type_init(struct reduce_plan *p)
 {
 	if (p->source_only)
@@ -71,9 +86,7 @@ static void hand_init(struct reduce_plan *p)
 	size_t budget = cpu_l2_bytes() / 4 * 3;
 	size_t per_pixel = 4 * sizeof(float) + sizeof(uint16_t); /* t, dark, gain, raw, index */
 	size_t tile = (size_t)p->tile_rows * p->width * per_pixel;
-	size_t frame = tables_per_frame(p) * sizeof(uint32_t) +
-	               codes_per_frame(p) * sizeof(uint64_t) + sizeof(struct frame_run);
-	size_t frames = tile < budget ? (budget - tile) / frame : 1;
+	size_t frames = tile < budget ? (budget - tile) / bytes_per_frame(p) : 1;
 
 	frames = frames < 1 ? 1 : frames;
 	p->hand = frames < p->batch ? (uint32_t)frames : p->batch;
@@ -151,7 +164,7 @@ static bool histograms_init(struct reduce_plan *p)
 
 bool reduce_plan_init(struct reduce_plan *p)
 {
-	if (!shape_init(p) || !type_init(p) || !histograms_init(p))
+	if (!shape_init(p) || !regions_make_sense(p) || !type_init(p) || !histograms_init(p))
 		return false;
 	saturation_init(p);
 	kernels_init(p);

@@ -8,6 +8,13 @@
 
 #define CACHE_LINE 64
 
+/* One region of a frame while its tiles come in. */
+struct region_run {
+	struct raw_sums raw; /* integer layouts */
+	uint64_t saturated;  /* float layouts, whose raw moments are in region_floats */
+	struct moments_run normalised;
+};
+
 /* One frame of the hand while its tiles come in. */
 struct frame_run {
 	struct survey survey;          /* integer layouts: raw sums, and what the survey makes */
@@ -19,6 +26,8 @@ struct frame_run {
 	uint32_t reduced_crc32c, source_crc32c;
 	uint32_t *raw_tables, *normalised_tables; /* [histogram_tables_size()] */
 	uint64_t *code_counts;                    /* [CODE_COUNTS], with the survey */
+	struct region_run *regions;               /* [region_count] */
+	struct moments_run *region_floats;        /* [region_count], float layouts */
 };
 
 /* Lines that are read soon and not yet prefetched. */
@@ -42,6 +51,8 @@ struct scratch {
 	uint32_t *tables;
 	uint64_t *counts;
 	struct frame_run *runs;
+	struct region_run *regions;         /* [hand][region_count] */
+	struct moments_run *region_floats;  /* likewise, float layouts */
 	const struct reduce_mean_job *mean; /* whose product is made; NULL: a frame's */
 	struct ahead raw;                   /* the next frame's tile */
 	struct ahead planes[2]; /* this frame's share of the next tile's dark and gain */
@@ -86,9 +97,19 @@ void transmission_run(const struct reduce_plan *p, struct scratch *s, const stru
 size_t tables_per_frame(const struct reduce_plan *p); /* uint32 */
 size_t codes_per_frame(const struct reduce_plan *p);  /* uint64 */
 
+/* Bytes that one frame takes in a scratch, beside the tile. */
+size_t bytes_per_frame(const struct reduce_plan *p);
+
 /* Bytes of a scratch, and its arrays. */
 size_t scratch_bytes(const struct reduce_plan *p);
 void scratch_open(const struct reduce_plan *p, char *base, struct scratch *ret);
+
+/* The regions of one frame: begin, add what a tile has of them, end. `t` are the tile's normalised
+ * pixels. */
+void regions_begin(const struct reduce_plan *p, struct frame_run *f);
+void regions_add(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                 const void *raw, const float *t, const struct tile *tile);
+void regions_end(const struct reduce_plan *p, struct frame_run *f, struct region_stats *ret);
 
 /* Make the reduced pixels of a tile from s->t. */
 void reduce_product(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
