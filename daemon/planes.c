@@ -159,8 +159,8 @@ static int make_planes(struct planes *p, const struct config *c, struct images *
 	if (!p->offset || !p->gain)
 		return fail(p, -ENOMEM, "no memory for two calibration planes of %zu bytes", bytes);
 	p->bytes += 2 * bytes;
-	p->bad = coefficients(p->offset, p->gain, i->dark.pixels, i->flat.pixels, i->mask.pixels,
-	                      scale, pixels);
+	p->bad = coefficients(p->offset, p->gain, i->dark.pixels, i->flat.pixels, NULL,
+	                      i->mask.pixels, scale, pixels);
 	if (p->bad == pixels && scale)
 		return fail(p, -EINVAL,
 		            "calibration.flat: %s is nowhere brighter than the dark%s%s: no usable "
