@@ -21,6 +21,9 @@ struct frame_run {
 	struct moments_run raw_floats; /* float layouts, */
 	uint64_t saturated;            /* and their saturated pixels */
 	struct moments_run normalised;
+	double dose;
+	bool dose_applied;
+	float scale; /* of T, by the dose */
 	struct histogram_tails raw_tails, normalised_tails;
 	uint64_t clipped;
 	uint32_t reduced_crc32c, source_crc32c;
@@ -53,6 +56,7 @@ struct scratch {
 	struct frame_run *runs;
 	struct region_run *regions;         /* [hand][region_count] */
 	struct moments_run *region_floats;  /* likewise, float layouts */
+	float scale;                        /* of the frame or mean that is worked on */
 	const struct reduce_mean_job *mean; /* whose product is made; NULL: a frame's */
 	struct ahead raw;                   /* the next frame's tile */
 	struct ahead planes[2]; /* this frame's share of the next tile's dark and gain */
@@ -110,6 +114,18 @@ void regions_begin(const struct reduce_plan *p, struct frame_run *f);
 void regions_add(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
                  const void *raw, const float *t, const struct tile *tile);
 void regions_end(const struct reduce_plan *p, struct frame_run *f, struct region_stats *ret);
+
+/* Find the doses of a hand's frames, before their tiles come in. */
+void find_doses(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *jobs,
+                unsigned n);
+
+/* Find the dose of s->mean, for s->scale. */
+void find_mean_dose(const struct reduce_plan *p, struct scratch *s);
+
+/* T of n pixels of s->mean from pixel `first` on, before it is divided by the dose and before -ln.
+ */
+void mean_transmission(const struct reduce_plan *p, const struct scratch *s, size_t first, size_t n,
+                       float *ret);
 
 /* Make the reduced pixels of a tile from s->t. */
 void reduce_product(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,

@@ -55,6 +55,40 @@ static void compare_flatten(struct arrays *a, const struct flatten_impl *row,
 	          (int)type, n);
 }
 
+static void compare_scale(struct arrays *a, const struct flatten_impl *row, size_t n,
+                          enum pixel_style style)
+{
+	size_t bytes = n * sizeof(float);
+	float *t = fence_place(&a->t, bytes, 0), *expected = fence_place(&a->expected, bytes, 0);
+	static const float factors[] = { 1, 0.7f, 1e-30f, 1e30f };
+	float factor = factors[n % 4];
+
+	pixels_flat(t, n, style, n);
+	memcpy(expected, t, bytes);
+	scale_scalar(expected, factor, n);
+	row->scale(t, factor, n);
+	cr_assert(floats_equal(t, expected, n), "%s, n %zu, style %d", row->name, n, (int)style);
+	cr_assert(fence_intact(&a->t, t, bytes), "%s wrote outside, n %zu", row->name, n);
+}
+
+ParameterizedTestParameters(flatten, scales_the_same_on_every_isa)
+{
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(flatten_impls));
+}
+
+ParameterizedTest(unsigned *at, flatten, scales_the_same_on_every_isa)
+{
+	const struct flatten_impl *row = &flatten_impls[*at];
+	struct arrays a;
+
+	skip_unless(row->needs);
+	arrays_open(&a, 140001);
+	for (unsigned i = 0; pixels_length(i) != SIZE_MAX; i++)
+		for (int style = 0; style < PIXELS_STYLE_COUNT; style++)
+			compare_scale(&a, row, pixels_length(i), (enum pixel_style)style);
+	arrays_close(&a);
+}
+
 ParameterizedTestParameters(flatten, is_the_same_on_every_isa)
 {
 	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(flatten_impls));
