@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/closing.h"
 #include "daemon/detectors.h"
+#include "daemon/figures.h"
 #include "daemon/lineage.h"
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
@@ -59,6 +60,7 @@ void closing_begin(struct collector *k)
 	struct sink_start start = series_start(k, &histograms);
 	int err = sinks_begin(k->sinks, &start);
 	collector_on_disk(k, false);
+	figures_series_begins(k);
 	if (err == 0)
 		log_line(LOG_INFO, "series", "series begins path=%s", sinks_series_path(k->sinks));
 }
@@ -237,7 +239,8 @@ static void tell_empty(struct collector *k)
 		(unsigned long long)expected);
 	k->status = 1;
 	k->series_closed++;
-	k->totals = (struct totals){ 0 };
+	k->totals.expected = k->totals.missing[MISSING_NEVER] = expected;
+	figures_series_ends(k);
 	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
 		pipeline_phase(k->pipeline, PHASE_END);
 }
@@ -260,7 +263,7 @@ void closing_finish(struct collector *k)
 	if (k->begun) {
 		write_ledger(k);
 		k->series_closed++;
-		k->totals = (struct totals){ 0 };
+		figures_series_ends(k);
 	}
 	k->begun = k->announced = false;
 	lineage_close(k);

@@ -4,6 +4,7 @@
  * It waits for signals, ten times a second at most.
  * The first TERM or INT drains, the second aborts. */
 #include "daemon/run_loop.h"
+#include "daemon/figures.h"
 #include "daemon/isa.h"
 #include "daemon/log.h"
 #include "daemon/pipeline.h"
@@ -176,31 +177,32 @@ static unsigned long long figure(const _Atomic uint64_t *f)
 
 static void show_progress(struct run *r, uint64_t now_ns)
 {
-	struct collector_figures *f = &r->pipeline.collector.figures;
 	uint64_t every = log_is_terminal() ? PROGRESS_REDRAW_NS : PROGRESS_LINE_NS;
-	uint64_t bytes = received_bytes(r), frames = figure(&f->received);
+	uint64_t bytes = received_bytes(r);
 	double seconds = (double)(now_ns - r->progress_ns) / 1e9;
+	struct figures f;
 	char line[400];
 
 	if (now_ns - r->progress_ns < every)
 		return;
-	/* relaxed: a figure. */
-	if (atomic_load_explicit(&f->open, memory_order_relaxed)) {
-		uint64_t new_frames = frames >= r->frames_seen ? frames - r->frames_seen : frames;
-
+	figures_get(&r->pipeline.collector.board, &f);
+	if (f.running) {
 		snprintf(line, sizeof line,
 		         "received %llu written %llu durable %llu dropped %llu missing %llu "
 		         "rejected "
 		         "%llu | %.0f frames/s %.2f GB/s",
-		         figure(&f->received), figure(&f->written), figure(&f->durable),
-		         figure(&f->dropped), figure(&f->missing), figure(&f->rejected),
-		         (double)new_frames / seconds,
+		         (unsigned long long)f.series.received,
+		         (unsigned long long)f.series.written, (unsigned long long)f.series.durable,
+		         (unsigned long long)totals_dropped(&f.series),
+		         (unsigned long long)totals_missing(&f.series),
+		         (unsigned long long)totals_rejected(&f.series),
+		         (double)(f.ever.received - r->frames_seen) / seconds,
 		         (double)(bytes - r->bytes_seen) / seconds / 1e9);
 		log_progress(line);
 	}
 	r->progress_ns = now_ns;
 	r->bytes_seen = bytes;
-	r->frames_seen = frames;
+	r->frames_seen = f.ever.received;
 }
 
 /* ---- life ---- */
