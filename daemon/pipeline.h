@@ -26,6 +26,8 @@ enum phase {
 	PHASE_ABORT, /* drop what is not in a file yet, end */
 };
 
+struct quality;
+
 struct pipeline {
 	const struct config *config;
 	const struct planes *planes;
@@ -34,8 +36,9 @@ struct pipeline {
 	struct receiver *receivers; /* [receiver_count] */
 	struct worker *workers;     /* [worker_count] */
 	struct collector collector;
-	struct gate work;    /* workers sleep here */
-	struct bell collect; /* the collector sleeps here; the sinks' completions ring it too */
+	struct quality *quality; /* NULL until opened */
+	struct gate work;        /* workers sleep here */
+	struct bell collect;     /* the collector sleeps here; the sinks' completions ring it too */
 
 	_Alignas(64) _Atomic int phase; /* enum phase; only ever rises */
 	_Atomic bool pause;             /* collector: receivers shall stop where they are */

@@ -7,6 +7,7 @@
 #include "daemon/figures.h"
 #include "daemon/isa.h"
 #include "daemon/log.h"
+#include "daemon/monitor.h"
 #include "daemon/pipeline.h"
 #include "daemon/version.h"
 
@@ -29,6 +30,8 @@
 struct run {
 	struct pipeline pipeline;
 	struct planes planes;
+	struct sink_program program;
+	struct monitor *monitor; /* NULL: none */
 	char *config_json;
 	uint64_t ceiling_bytes;
 	unsigned signals; /* TERM and INT received */
@@ -230,12 +233,13 @@ static int open_run(struct run *r, const struct run_options *o)
 	r->config_json = config_json(c);
 	if (!r->config_json)
 		return refuse(71, "daemon", "no memory for the configuration");
-	options.program = (struct sink_program){ .version = OPENBEAM_VERSION,
-		                                 .commit = OPENBEAM_COMMIT,
-		                                 .isa = cpu_level_name(cpu),
-		                                 .config_json = r->config_json,
-		                                 .calibrations = r->planes.files,
-		                                 .calibration_count = r->planes.file_count };
+	r->program = (struct sink_program){ .version = OPENBEAM_VERSION,
+		                            .commit = OPENBEAM_COMMIT,
+		                            .isa = cpu_level_name(cpu),
+		                            .config_json = r->config_json,
+		                            .calibrations = r->planes.files,
+		                            .calibration_count = r->planes.file_count };
+	options.program = r->program;
 	if (pipeline_open(&r->pipeline, c, &r->planes, cpu, &options, why, &status) < 0)
 		return refuse(status, "daemon", why);
 	r->ceiling_bytes = pipeline_ceiling(c, &r->planes);
@@ -271,8 +275,6 @@ static void tell_start(const struct run *r, const struct config *c)
 	log_line(LOG_INFO, "daemon",
 	         "openbeamd %s ready isa=%s workers=%u memory_ceiling_bytes=%llu", OPENBEAM_VERSION,
 	         cpu_level_name(p->cpu), p->worker_count, (unsigned long long)r->ceiling_bytes);
-	log_line(LOG_INFO, "monitor", "this version has no monitor: nothing listens on %s",
-	         c->monitor.http);
 	if (c->ingest.socket == SOCKET_SUB && c->ingest.overload == OVERLOAD_BLOCK)
 		log_line(LOG_WARNING, "daemon",
 		         "ingest.socket sub cannot hold the sender back: when the buffer is full "
@@ -349,12 +351,14 @@ int run(const struct run_options *options)
 	status = open_run(r, options);
 	if (status == 0) {
 		tell_start(r, options->config);
+		r->monitor = monitor_open(&r->pipeline, &r->program);
 		if (pipeline_start(&r->pipeline) < 0)
 			pipeline_fail(&r->pipeline, 71, "cannot start the threads");
 		else
 			loop(r);
 		status = finish(r);
 	}
+	monitor_close(r->monitor);
 	pipeline_close(&r->pipeline);
 	planes_close(&r->planes);
 	free(r->config_json);
