@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/closing.h"
 #include "daemon/detectors.h"
+#include "daemon/figures.h"
 #include "daemon/lineage.h"
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
@@ -76,6 +77,7 @@ void closing_begin(struct collector *k)
 	int err = sinks_begin(k->sinks, &start);
 	collector_on_disk(k, false);
 	watching_begin(k);
+	figures_series_begins(k);
 	if (err == 0)
 		log_line(LOG_INFO, "series", "series begins path=%s", sinks_series_path(k->sinks));
 }
@@ -247,7 +249,8 @@ static void tell_empty(struct collector *k)
 		(unsigned long long)expected);
 	k->status = 1;
 	k->series_closed++;
-	k->totals = (struct totals){ 0 };
+	k->totals.expected = k->totals.missing[MISSING_NEVER] = expected;
+	figures_series_ends(k);
 	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
 		pipeline_phase(k->pipeline, PHASE_END);
 }
@@ -271,7 +274,7 @@ void closing_finish(struct collector *k)
 		watching_end(k);
 		write_ledger(k);
 		k->series_closed += k->calibrating.purpose == PURPOSE_SAMPLE;
-		k->totals = (struct totals){ 0 };
+		figures_series_ends(k);
 		calibrating_series_ended(k);
 	}
 	k->begun = k->announced = false;

@@ -424,34 +424,6 @@ static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched
 	k->odd_count = 0;
 }
 
-static void show_figures(struct collector *k)
-{
-	struct collector_figures *f = &k->figures;
-	const struct totals *t = &k->totals;
-	uint64_t dropped = 0, missing = 0, rejected = 0;
-
-	for (unsigned i = 0; i < DROPPED_COUNT; i++)
-		dropped += t->dropped[i];
-	for (unsigned i = 0; i < MISSING_COUNT; i++)
-		missing += t->missing[i];
-	for (unsigned i = 0; i < REJECT_COUNT; i++)
-		rejected += t->rejected[i];
-	/* relaxed throughout: figures for people, each alone. */
-	atomic_store_explicit(&f->expected, series_expected(&k->series), memory_order_relaxed);
-	atomic_store_explicit(&f->received, t->received, memory_order_relaxed);
-	atomic_store_explicit(&f->written, t->written, memory_order_relaxed);
-	atomic_store_explicit(&f->durable, t->durable, memory_order_relaxed);
-	atomic_store_explicit(&f->dropped, dropped, memory_order_relaxed);
-	atomic_store_explicit(&f->missing, missing, memory_order_relaxed);
-	atomic_store_explicit(&f->rejected, rejected, memory_order_relaxed);
-	atomic_store_explicit(&f->duplicate, t->duplicate, memory_order_relaxed);
-	atomic_store_explicit(&f->series_closed, k->series_closed, memory_order_relaxed);
-	atomic_store_explicit(&f->held, k->series.held, memory_order_relaxed);
-	atomic_store_explicit(&f->busy, sinks_busy(k->sinks), memory_order_relaxed);
-	atomic_store_explicit(&f->open, k->series.state == SERIES_OPEN && k->begun,
-	                      memory_order_relaxed);
-}
-
 /* ---- the loop ---- */
 
 static bool receivers_ended(const struct collector *k)
@@ -503,7 +475,7 @@ static void finish_run(struct collector *k)
 	closing_finish(k);
 	calibrating_give_up(k, "the daemon ends");
 	tell_leftovers(k);
-	show_figures(k);
+	figures_publish(k);
 	/* seq_cst: ordered before the look whether workers sleep; acquired in worker_run(). */
 	atomic_store(&k->pipeline->collected, true);
 	gate_notify(&k->pipeline->work, (int)k->pipeline->worker_count);
@@ -525,7 +497,7 @@ void *collector_run(void *argument)
 		collector_on_disk(k, false);
 
 		uint64_t watched_ns = watched_clock_ns(&k->watched, now_ns);
-		show_figures(k);
+		figures_publish(k);
 		watching_turn(k, now_ns);
 		if (taken > 0) {
 			k->last_entry_ns = watched_ns;

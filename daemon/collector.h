@@ -5,6 +5,7 @@
 #include "daemon/averaging.h"
 #include "daemon/calibrated.h"
 #include "daemon/calibrating.h"
+#include "daemon/figures.h"
 #include "daemon/slot_layout.h"
 #include "daemon/idle.h"
 #include "daemon/log.h"
@@ -17,16 +18,6 @@
 #define KNOWN_SERIES 16 /* series remembered by the sender's token */
 
 struct pipeline;
-
-/* What people are told while it runs. Written by the collector, read by the main thread;
- * relaxed, since each figure stands alone. */
-struct collector_figures {
-	_Atomic uint64_t expected, received, written, durable, dropped, missing, rejected,
-		duplicate;
-	_Atomic uint64_t series_closed;
-	_Atomic uint64_t held, busy; /* slots that wait for their place, that are being written */
-	_Atomic bool open;           /* a series is running */
-};
 
 /* The one thread that takes entries in order of arrival, decides what a series is, and hands
  * frames to the sinks. */
@@ -47,9 +38,9 @@ struct collector {
 	struct series series;
 	struct series_rules rules; /* of samples */
 	struct averaging averaging;
-	struct totals totals; /* of the series that runs or comes next */
-	struct collector_figures figures;
-	uint64_t series_limit; /* 0: none */
+	struct totals totals;       /* of the series that runs or comes next */
+	struct figures_board board; /* what people are told */
+	uint64_t series_limit;      /* 0: none */
 	uint64_t series_closed;
 	int status;          /* worst of the series: 0 or 1 */
 	bool begun;          /* the running series has its folder, */

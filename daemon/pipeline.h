@@ -31,6 +31,8 @@ enum phase {
 	PHASE_ABORT, /* drop what is not in a file yet, end */
 };
 
+struct quality;
+
 struct pipeline {
 	const struct config *config;
 	const struct planes *planes;

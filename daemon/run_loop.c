@@ -4,8 +4,10 @@
  * It waits for signals, ten times a second at most.
  * The first TERM or INT drains, the second aborts. */
 #include "daemon/run_loop.h"
+#include "daemon/figures.h"
 #include "daemon/isa.h"
 #include "daemon/log.h"
+#include "daemon/monitor.h"
 #include "daemon/pipeline.h"
 #include "daemon/version.h"
 
@@ -28,6 +30,8 @@
 struct run {
 	struct pipeline pipeline;
 	struct planes planes;
+	struct sink_program program;
+	struct monitor *monitor; /* NULL: none */
 	char *config_json;
 	uint64_t ceiling_bytes;
 	unsigned signals; /* TERM and INT received */
@@ -201,31 +205,32 @@ static unsigned long long figure(const _Atomic uint64_t *f)
 
 static void show_progress(struct run *r, uint64_t now_ns)
 {
-	struct collector_figures *f = &r->pipeline.collector.figures;
 	uint64_t every = log_is_terminal() ? PROGRESS_REDRAW_NS : PROGRESS_LINE_NS;
-	uint64_t bytes = received_bytes(r), frames = figure(&f->received);
+	uint64_t bytes = received_bytes(r);
 	double seconds = (double)(now_ns - r->progress_ns) / 1e9;
+	struct figures f;
 	char line[400];
 
 	if (now_ns - r->progress_ns < every)
 		return;
-	/* relaxed: a figure. */
-	if (atomic_load_explicit(&f->open, memory_order_relaxed)) {
-		uint64_t new_frames = frames >= r->frames_seen ? frames - r->frames_seen : frames;
-
+	figures_get(&r->pipeline.collector.board, &f);
+	if (f.running) {
 		snprintf(line, sizeof line,
 		         "received %llu written %llu durable %llu dropped %llu missing %llu "
 		         "rejected "
 		         "%llu | %.0f frames/s %.2f GB/s",
-		         figure(&f->received), figure(&f->written), figure(&f->durable),
-		         figure(&f->dropped), figure(&f->missing), figure(&f->rejected),
-		         (double)new_frames / seconds,
+		         (unsigned long long)f.series.received,
+		         (unsigned long long)f.series.written, (unsigned long long)f.series.durable,
+		         (unsigned long long)totals_dropped(&f.series),
+		         (unsigned long long)totals_missing(&f.series),
+		         (unsigned long long)totals_rejected(&f.series),
+		         (double)(f.ever.received - r->frames_seen) / seconds,
 		         (double)(bytes - r->bytes_seen) / seconds / 1e9);
 		log_progress(line);
 	}
 	r->progress_ns = now_ns;
 	r->bytes_seen = bytes;
-	r->frames_seen = frames;
+	r->frames_seen = f.ever.received;
 }
 
 /* ---- life ---- */
@@ -253,12 +258,13 @@ static int open_run(struct run *r, const struct run_options *o)
 	r->config_json = config_json(c);
 	if (!r->config_json)
 		return refuse(71, "daemon", "no memory for the configuration");
-	options.program = (struct sink_program){ .version = OPENBEAM_VERSION,
-		                                 .commit = OPENBEAM_COMMIT,
-		                                 .isa = cpu_level_name(cpu),
-		                                 .config_json = r->config_json,
-		                                 .calibrations = r->planes.files,
-		                                 .calibration_count = r->planes.file_count };
+	r->program = (struct sink_program){ .version = OPENBEAM_VERSION,
+		                            .commit = OPENBEAM_COMMIT,
+		                            .isa = cpu_level_name(cpu),
+		                            .config_json = r->config_json,
+		                            .calibrations = r->planes.files,
+		                            .calibration_count = r->planes.file_count };
+	options.program = r->program;
 	if (pipeline_open(&r->pipeline, c, &r->planes, cpu, &options, why, &status) < 0)
 		return refuse(status, "daemon", why);
 	r->ceiling_bytes = pipeline_ceiling(c, &r->planes);
@@ -294,8 +300,6 @@ static void tell_start(const struct run *r, const struct config *c)
 	log_line(LOG_INFO, "daemon",
 	         "openbeamd %s ready isa=%s workers=%u memory_ceiling_bytes=%llu", OPENBEAM_VERSION,
 	         cpu_level_name(p->cpu), p->worker_count, (unsigned long long)r->ceiling_bytes);
-	log_line(LOG_INFO, "monitor", "this version has no monitor: nothing listens on %s",
-	         c->monitor.http);
 	if (c->ingest.socket == SOCKET_SUB && c->ingest.overload == OVERLOAD_BLOCK)
 		log_line(LOG_WARNING, "daemon",
 		         "ingest.socket sub cannot hold the sender back: when the buffer is full "
@@ -373,12 +377,14 @@ int run(const struct run_options *options)
 	status = open_run(r, options);
 	if (status == 0) {
 		tell_start(r, options->config);
+		r->monitor = monitor_open(&r->pipeline, &r->program);
 		if (pipeline_start(&r->pipeline) < 0)
 			pipeline_fail(&r->pipeline, 71, "cannot start the threads");
 		else
 			loop(r);
 		status = finish(r);
 	}
+	monitor_close(r->monitor);
 	pipeline_close(&r->pipeline);
 	planes_close(&r->planes);
 	free(r->config_json);
