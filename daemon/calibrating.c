@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/calibrating.h"
+#include "daemon/closing.h"
 #include "daemon/collector.h"
 #include "daemon/lineage.h"
 #include "daemon/pipeline.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define MAKING_POLL_MS 20
+#define RESTART_LEAST  8 /* numbers beyond which the first one again is no late copy */
 
 const char *purpose_name(enum purpose p)
 {
@@ -435,6 +437,11 @@ void calibrating_rules(struct collector *k)
 	r->frames = c->wanted;
 	if (!r->first_assumed)
 		r->first_given = false;
+	if (c->has_next_first && !r->first_given) {
+		r->first_given = true;
+		r->first = c->next_first;
+	}
+	c->has_next_first = false;
 }
 
 void calibrating_purpose(struct collector *k)
@@ -526,20 +533,47 @@ void calibrating_series_ended(struct collector *k)
 	c->purpose = PURPOSE_SAMPLE;
 }
 
+/* Where the running series' numbers begin, as far as it is known. */
+static uint64_t beginning(const struct series *s)
+{
+	return s->first_known ? s->first : s->smallest;
+}
+
+/* A dark or flat is over, though frames of it are missing: what comes is past its end, or counts from
+ * its first number again. */
+static bool is_passed(const struct collector *k, uint64_t position)
+{
+	const struct series *s = &k->series;
+	uint64_t first = beginning(s);
+
+	if (s->state != SERIES_OPEN || !s->any || !k->calibrating.own_series || k->lineage.told)
+		return false;
+	return position >= first + s->frames ||
+	       (position == first && s->newest - first >= RESTART_LEAST);
+}
+
 void calibrating_settle(struct collector *k, uint64_t number)
 {
 	struct calibrating *c = &k->calibrating;
 	uint64_t position = number / k->series.rules.step;
+	uint64_t first = beginning(&k->series), end = first + k->series.frames;
+	bool runs_on = position >= end;
 
+	if (is_passed(k, position))
+		closing_finish(k);
 	if (!c->after_own || k->series.state != SERIES_CLOSED)
 		return;
 	/* What follows a dark of the sequence is of the next step. After one that was asked for,
 	 * frames beyond the last are nobody's, until numbers begin anew. */
-	if (!c->by_sequence && position != k->series.first)
+	if (!c->by_sequence && position != first)
 		return;
 	series_settle(&k->series);
 	if (c->by_sequence)
 		lineage_forget(k);
+	if (c->by_sequence && runs_on) {
+		c->next_first = end * k->series.rules.step + k->series.residue;
+		c->has_next_first = true;
+	}
 }
 
 /* ---- commands and time ---- */

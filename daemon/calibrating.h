@@ -50,6 +50,8 @@ struct calibrating {
 	uint32_t last_id;
 	struct owned_image *old_images; /* that planes may still name [old_count] */
 	unsigned old_count;
+	bool has_next_first; /* the sequence's next series goes on where the last one ended: */
+	uint64_t next_first; /* with this number */
 	bool after_own; /* the last series was a dark or flat, ended by its number of frames */
 	enum purpose purpose; /* of the running series */
 

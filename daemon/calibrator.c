@@ -374,7 +374,7 @@ static int make_and_save(struct calibrator *c, struct calibration_job *j, struct
 	struct calibration_made made = { 0 };
 	struct calibration_written written;
 	struct owned_image next = { 0 };
-	bool no_flat;
+	bool no_flat = false;
 	int err = check_exposure(c, j, &no_flat);
 
 	if (err == 0)

@@ -39,11 +39,20 @@ def image(bench, name):
     return tifffile.imread(bench.output / name)
 
 
+def kept(frames):
+    """Without those whose mean is beyond 5 median absolute deviations."""
+    means = numpy.array([f.mean(dtype=float) for f in frames])
+    away = abs(means - numpy.median(means))
+    return [f for f, far in zip(frames, away > 5 * numpy.median(away)) if not far]
+
+
 def exact_mean(frames):
+    frames = kept(frames)
     return (numpy.sum([f.astype(numpy.uint64) for f in frames], axis=0) / len(frames)).astype(F32)
 
 
 def exact_variance(frames):
+    frames = kept(frames)
     stack = numpy.array(frames, dtype=object)
     total, squares = stack.sum(axis=0), (stack * stack).sum(axis=0)
     return ((len(frames) * squares - total * total) / len(frames) ** 2).astype(F32)
@@ -78,11 +87,11 @@ def darks_and_flats_of_the_sequence_normalise_the_sample_that_follows(bench):
     equal(set(scan.column("calibration", int)), {2}, "calibration of the frames")
     used = {c["role"]: c for c in scan.manifest["calibration"]}
     equal(sorted(used), ["dark", "flat"], "calibration of the series")
-    for role, frames in (("dark", 12), ("flat", 10)):
-        equal((used[role]["frames"], used[role]["from_stream"]), (frames, True), role)
+    for role, frames in (("dark", dark), ("flat", flat)):
+        equal((used[role]["frames"], used[role]["from_stream"]), (len(kept(frames)), True), role)
         equal(used[role]["path"], str(bench.output / f"{role}-0001.tif"), "path")
     about = sidecar(bench.output / "dark-0001.tif")
-    equal((about["role"], about["frames"], about["left_out"]), ("dark", 12, []), "sidecar")
+    equal((about["role"], about["frames"], about["asked"]), ("dark", len(kept(dark)), 12), "sidecar")
     equal((about["width"], about["height"]), (SHAPE[1], SHAPE[0]), "size in the sidecar")
     for name, frames, kind in (("scan-dark-0001", 12, "dark"), ("scan-flat-0001", 10, "flat")):
         equal(series[name].require_complete(frames).manifest["kind"], kind, name)
@@ -105,7 +114,7 @@ def a_median_and_every_pixel_type(bench):
         daemon.wait()
         for role, frames in (("dark", dark), ("flat", flat)):
             same_pixels(tifffile.imread(folder / f"{role}-0001.tif"),
-                        numpy.median(frames, axis=0).astype(F32), f"{role} of {dtype}")
+                        numpy.median(kept(frames), axis=0).astype(F32), f"{role} of {dtype}")
 
 
 @case(quick=True)
@@ -114,11 +123,11 @@ def outlying_frames_are_left_out_and_named(bench):
     dark[7] = dark[7] + 400
     flat[3] = (flat[3] // 3).astype("uint16")
     daemon, series = measure(bench, dark, flat, frames_of(1500, 3, 3))
-    kept = [f for i, f in enumerate(dark) if i != 7]
-    same_pixels(image(bench, "dark-0001.tif"), exact_mean(kept), "dark")
-    equal([f["frame"] for f in sidecar(bench.output / "dark-0001.tif")["left_out"]], [7], "left out")
-    equal([f["frame"] for f in sidecar(bench.output / "flat-0001.tif")["left_out"]], [3], "left out")
-    contains(daemon.log, "dark of 19 frames", "7")
+    for role, frames, outlier in (("dark", dark, 7), ("flat", flat, 3)):
+        same_pixels(image(bench, f"{role}-0001.tif"), exact_mean(frames), role)
+        out = [f["frame"] for f in sidecar(bench.output / f"{role}-0001.tif")["left_out"]]
+        equal((outlier in out, len(out)), (True, 20 - len(kept(frames))), f"left out of the {role}")
+        contains(daemon.log, f"{role} of {len(kept(frames))} frames", str(outlier))
 
 
 @case
@@ -156,7 +165,7 @@ def numbers_that_run_on_from_dark_to_sample_are_split_at_the_frame(bench):
         camera = bench.camera()
         daemon = bench.daemon(camera.endpoint, settings(
             bench, ["dark 9", "flat 7"], **{
-                "series.frames": 200, "daemon.workers": workers, "calibration.directory": str(bench.folder),
+                "series.first": "auto", "series.frames": 200, "daemon.workers": workers, "calibration.directory": str(bench.folder),
                 "sinks": [bench.sink(folder=folder.name)]}))
         camera.send_all([*dark, *flat, *sample], first=1000)
         daemon.wait()
@@ -182,7 +191,42 @@ def lost_and_disordered_darks_are_made_of_those_that_came(bench):
         camera.send(number, pixels)
     daemon.wait(1)
     same_pixels(image(bench, "dark-0001.tif"), exact_mean([f for i, f in enumerate(dark) if i != 3]), "dark")
+    same_pixels(image(bench, "flat-0001.tif"), exact_mean(flat), "flat")
     equal(sidecar(bench.output / "dark-0001.tif")["asked"], 20, "frames asked for")
+
+
+@case
+def a_dark_that_lost_frames_ends_where_the_flat_begins(bench):
+    dark, flat, sample = frames_of(100, 20, 1), frames_of(3000, 10, 2), frames_of(1500, 5, 3)
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, settings(
+        bench, ["dark 20", "flat 10"], **{"series.first": "auto", "series.frames": 5}))
+    lost = {3, 17, 20, 29}  # the last two are the first and the last flat
+    for number, pixels in enumerate([*dark, *flat, *sample]):
+        if number not in lost:
+            camera.send(number, pixels)
+    daemon.wait(1)
+    same_pixels(image(bench, "dark-0001.tif"),
+                exact_mean([f for i, f in enumerate(dark) if i not in lost]), "dark")
+    same_pixels(image(bench, "flat-0001.tif"), exact_mean(flat[1:9]), "flat")
+    by_name = {s.folder.name: s for s in bench.all_series()}
+    for name, missing in (("scan-dark-0001", {3, 17}), ("scan-flat-0001", {20, 29}), ("scan-0001", set())):
+        states = by_name[name].require_closed().states()
+        equal({n for n, (state, _) in states.items() if state == "missing"}, missing, f"missing of {name}")
+
+
+@case
+def half_the_frames_lost_is_refused_by_name(bench):
+    dark, flat = frames_of(100, 20, 1), frames_of(3000, 10, 2)
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, settings(
+        bench, ["dark 20", "flat 10"], **{"series.first": "auto", "series.frames": 3}))
+    for number, pixels in enumerate([*dark, *flat, *flat[:3]]):
+        if not 4 <= number < 15:
+            camera.send(number, pixels)
+    daemon.wait(1)
+    contains(daemon.log, "only 9 of 20 frames")
+    equal(list(bench.output.glob("dark-*")), [], "files of the dark")
 
 
 @case
