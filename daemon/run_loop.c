@@ -231,9 +231,7 @@ static int open_run(struct run *r, const struct run_options *o)
 	options.program = (struct sink_program){ .version = OPENBEAM_VERSION,
 		                                 .commit = OPENBEAM_COMMIT,
 		                                 .isa = cpu_level_name(cpu),
-		                                 .config_json = r->config_json,
-		                                 .calibrations = r->planes.files,
-		                                 .calibration_count = r->planes.file_count };
+		                                 .config_json = r->config_json };
 	if (pipeline_open(&r->pipeline, c, &r->planes, cpu, &options, why, &status) < 0)
 		return refuse(status, "daemon", why);
 	r->ceiling_bytes = pipeline_ceiling(c, &r->planes);
