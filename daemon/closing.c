@@ -29,7 +29,9 @@ static struct sink_start series_start(const struct collector *k,
 		                    .first = s->first * s->rules.step + s->residue,
 		                    .frames = s->frames,
 		                    .expected_from = series_expected_from(s),
-		                    .histograms = histograms };
+		                    .histograms = histograms,
+		                    .calibrations = k->pipeline->planes->files,
+		                    .calibration_count = k->pipeline->planes->file_count };
 }
 
 /* As the sinks keep them on disk while the series runs. */

@@ -261,9 +261,7 @@ static int open_run(struct run *r, const struct run_options *o)
 	r->program = (struct sink_program){ .version = OPENBEAM_VERSION,
 		                            .commit = OPENBEAM_COMMIT,
 		                            .isa = cpu_level_name(cpu),
-		                            .config_json = r->config_json,
-		                            .calibrations = r->planes.files,
-		                            .calibration_count = r->planes.file_count };
+		                            .config_json = r->config_json };
 	options.program = r->program;
 	if (pipeline_open(&r->pipeline, c, &r->planes, cpu, &options, why, &status) < 0)
 		return refuse(status, "daemon", why);
