@@ -15,9 +15,9 @@ static size_t write_header(const struct array10_shape *s, const char *shape_key,
 {
 	int n = snprintf(ret_header, ARRAY10_HEADER_MAX,
 	                 "{\"htype\":\"array-1.0\", \"%s\":[%" PRIu32 ",%" PRIu32
-	                 "], \"type\":\"%s\", \"%s\":%" PRIu64 "%s}",
+	                 "], \"type\":\"%s\", \"%s\":%" PRIu64 "%s%s}",
 	                 shape_key, s->height, s->width, type, number_key, number,
-	                 s->big_endian ? ", \"endianness\":\"big\"" : "");
+	                 s->big_endian ? ", \"endianness\":\"big\"" : "", s->keys ? s->keys : "");
 
 	return (size_t)n;
 }
@@ -64,7 +64,7 @@ size_t array10_damaged_header(const struct array10_shape *s, const struct shot *
 int array10_frame(const struct outgoing *o, const struct shot *shot, unsigned port,
                   const struct cargo *p, struct draft *d)
 {
-	struct array10_shape shape = { o->width, o->height, o->type, o->big_endian };
+	struct array10_shape shape = { o->width, o->height, o->type, o->big_endian, o->keys };
 	char header[ARRAY10_HEADER_MAX];
 	size_t bytes = shot->fate == SHOT_CORRUPTED ? array10_damaged_header(&shape, shot, header)
 	                                            : array10_header(&shape, shot->number, header);
