@@ -116,6 +116,7 @@ struct reduce_plan {
 	size_t scratch_bytes; /* one worker's scratch */
 	struct bin_map raw_map, normalised_map;
 	bool raw_by_shift; /* raw bins are the high bits of all uint16: counted without numbering */
+	bool raw_whole; /* raw pixels are integers in bins of one count: percentiles are pixels */
 	struct histogram_tables raw_tables, normalised_tables;
 	struct window window;
 	uint32_t raw_saturation; /* the integer that counts as saturated, */

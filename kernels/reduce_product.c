@@ -20,18 +20,12 @@ static void mean_values(const struct reduce_plan *p, const struct reduce_mean_jo
 }
 
 /* T of a pixel outside the tile, from the payload. */
-static float transmission_at(const struct reduce_plan *p, const struct reduce_job *job,
-                             uint32_t row, uint32_t column)
+static float transmission_at(const struct reduce_plan *p, struct scratch *s,
+                             const struct reduce_job *job, uint32_t row, uint32_t column)
 {
-	size_t i = (size_t)row * p->width + column;
-	float offset = p->offset ? p->offset[i] : 0, gain = p->gain ? p->gain[i] : 1, t;
-	uint32_t raw; /* or a narrower pixel, or a float */
+	float t;
 
-	if (!raw_pixel(p, job, row, column, &raw))
-		return NAN;
-	p->kernels.flatten(&t, &raw, &offset, &gain, 1);
-	if (p->kernels.invalidate)
-		p->kernels.invalidate(&t, &raw, p->no_value, 1);
+	transmission_run(p, s, job, row, column, 1, &t);
 	if (p->attenuation)
 		p->kernels.attenuable(&t, 1);
 	return t;
@@ -52,7 +46,7 @@ static unsigned put_in_order(float *values, unsigned n, float t)
 
 /* The median of the good ones of a pixel's neighbours, or NaN. `column` and `row` are in the frame;
  * rows outside the tile are computed anew, so that no tile needs its neighbours. */
-static float median_about(const struct reduce_plan *p, const struct scratch *s,
+static float median_about(const struct reduce_plan *p, struct scratch *s,
                           const struct reduce_job *job, const struct tile *tile, uint32_t row,
                           uint32_t column)
 {
@@ -74,7 +68,7 @@ static float median_about(const struct reduce_plan *p, const struct scratch *s,
 			else if (s->mean)
 				mean_values(p, s->mean, &t, (size_t)y * p->width + x, 1);
 			else
-				t = transmission_at(p, job, y, x);
+				t = transmission_at(p, s, job, y, x);
 			n = put_in_order(good, n, t);
 		}
 	if (n == 0)
