@@ -17,8 +17,9 @@
 struct array10_shape {
 	uint32_t width, height; /* pixels */
 	enum pixel_type type;
-	bool big_endian;  /* `endianness` is written only then */
-	const char *keys; /* of one's own, as header_keys_add() writes them; NULL: none */
+	bool big_endian;       /* `endianness` is written only then */
+	uint64_t timestamp_ns; /* 0: none */
+	const char *keys;      /* of one's own, as header_keys_add() writes them; NULL: none */
 };
 
 /* Write the header of one frame; no terminator, no newline. Returns its length in bytes. */

@@ -27,6 +27,7 @@ struct outgoing {
 	bool big_endian;
 	enum compression compression;
 	enum header_detail detail;
+	bool timestamps;     /* wanted, where the protocol leaves the choice */
 	const char *channel; /* printable, neither " nor \ in it */
 	const char *keys;    /* of the header of each frame beside its own, as header_keys_add()
 	                      * writes them; NULL: none */
@@ -60,6 +61,7 @@ struct encoder {
 	bool little_only;        /* cannot say that pixels are big-endian */
 	bool details;            /* --header-detail */
 	bool keys;               /* --header */
+	bool timestamps;         /* --timestamps: others have them, or have none */
 	bool ports;              /* an endpoint for each port; integers only; 4 and 12 bit packed */
 	bool to_all;             /* --start-to-all */
 	bool empty_is_no_frame;  /* a payload of no bytes is legal, and nothing is missing then */

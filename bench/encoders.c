@@ -67,6 +67,7 @@ const struct encoder encoders[] = {
 		.framings = { FRAMING_PLAIN },
 		.packed = true,
 		.keys = true,
+		.timestamps = true,
 		.number_max = UINT64_MAX,
 		.frame = array10_frame,
 	},

@@ -87,6 +87,8 @@ const struct option_row send_option_rows[] = {
 	  "add a number, else a text, to each frame's header; repeated: array-1.0,\n"
 	  "                            dectris-v1 (its appendix), sls, stins, odin-live",
 	  OPTION_HEADER },
+	{ "timestamps", NULL, "array-1.0: send when each frame was taken, by the rate",
+	  OPTION_TIMESTAMPS },
 	{ "lose-port", "P", "sls: chance that a port's part of a frame is never sent",
 	  OPTION_LOSE_PORT },
 	{ "profile", "NAME", "one of the sources below", OPTION_PROFILE },

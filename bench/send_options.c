@@ -321,6 +321,9 @@ static int take_protocol(struct reading *r, enum option_id id, const char *value
 		return read_ports(r, value);
 	case OPTION_HEADER:
 		return read_header(r, value);
+	case OPTION_TIMESTAMPS:
+		o->timestamps = true;
+		return 0;
 	default:
 		return read_chance(r, "lose-port", value, &o->lose_port);
 	}

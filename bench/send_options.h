@@ -42,6 +42,7 @@ struct send_options {
 	enum compression compression; /* one that the encoder has */
 	enum header_detail detail;
 	const char *channel;        /* the encoder's, unless another was asked for */
+	bool timestamps;            /* where the protocol has a choice */
 	char keys[HEADER_KEYS_MAX]; /* of the header of each frame, beside its own */
 	uint64_t series;            /* id of the first */
 	uint64_t repeat;            /* so many series, at least 1; only 1 when endless */

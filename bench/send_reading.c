@@ -175,6 +175,7 @@ static int check_belonging(const struct reading *r)
 		{ OPTION_START_TO_ALL, e->to_all },
 		{ OPTION_PORTS, e->ports },
 		{ OPTION_HEADER, e->keys },
+		{ OPTION_TIMESTAMPS, e->timestamps },
 		{ OPTION_LOSE_PORT, e->ports },
 	};
 

@@ -92,6 +92,17 @@ Test(send_messages, array10_is_as_the_published_example)
 	cr_assert_eq(draft.parts[1].data, pixels, "not copied");
 }
 
+Test(send_messages, array10_has_the_time_by_the_rate_where_it_is_asked_for)
+{
+	struct outgoing o = outgoing(3, 2, PIXEL_UINT16);
+	struct shot shot = shot_of(7, 2);
+
+	o.timestamps = true;
+	make_frame("array-1.0", &o, &shot, 12);
+	expect_part(0, "{\"htype\":\"array-1.0\", \"shape\":[2,3], \"type\":\"uint16\", "
+	               "\"frame\":7, \"timestamp_ns\":1676040545325444222}");
+}
+
 Test(send_messages, headers_have_the_keys_that_are_added)
 {
 	static const char *const protocols[] = { "array-1.0", "stins", "sls", "odin-live",

@@ -143,6 +143,7 @@ Test(send_options, refuses_with_the_option_the_value_and_the_remedy)
 		{ "--to tcp://h:1 --header =5", "--header =5", "KEY=VALUE" },
 		{ "--to tcp://h:1 --header a=\xff", "--header a=", "KEY=VALUE" },
 		{ "--to tcp://h:1 --protocol bsread --header a=1", "--header", "bsread" },
+		{ "--to tcp://h:1 --protocol sls --timestamps", "--timestamps", "sls" },
 		{ "--to tcp://h:1 --dip x", "--dip x", "FRAME:N:FACTOR" },
 		{ "--to tcp://h:1 --dip 3:0", "--dip 3:0", "N is 1" },
 		{ "--to tcp://h:1 --dip 3:1:-1", "--dip 3:1:-1", "FACTOR 0" },
