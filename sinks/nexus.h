@@ -56,7 +56,7 @@ struct nexus_row {
 
 /* A calibration image, of the whole frame. */
 struct nexus_map {
-	const char *role; /* "dark", "flat", "mask": one of each at most */
+	const char *role; /* "dark", "flat", "flat_dark", "mask": one of each at most */
 	const char *path;
 	uint32_t crc32c;        /* of the file's bytes */
 	const float *pixels;    /* counts; of a mask non-zero is bad [height][width] */

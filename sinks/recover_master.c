@@ -11,7 +11,7 @@
 /* The HDF5 master of a recovered series: the configuration and the calibration files are those
  * that the manifest names. */
 
-#define MAPS_MAX 3
+#define MAPS_MAX 4
 
 /* What the manifest says the series was made with, as far as the master needs it. */
 static bool load_config(const json_t *manifest, struct config *ret)

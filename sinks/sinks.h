@@ -70,7 +70,7 @@ struct sink_geometry {
 /* A calibration file as the manifest names it, and for sinks that store it the image: immutable
  * until sinks_close(). */
 struct sink_calibration {
-	const char *role; /* "dark", "flat", "mask" */
+	const char *role; /* "dark", "flat", "flat_dark", "mask" */
 	const char *path;
 	uint32_t crc32c; /* of the file's bytes */
 	uint64_t bytes;

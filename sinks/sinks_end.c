@@ -16,7 +16,7 @@
 
 #define REASONS_MAX 32
 #define WAIT_NS     20000000u
-#define MAPS_MAX    3 /* dark, flat, mask */
+#define MAPS_MAX    4 /* dark, flat, flat_dark, mask */
 
 /* What makes a series incomplete, for the manifest. */
 struct reasons {
