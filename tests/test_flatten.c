@@ -164,7 +164,7 @@ Test(flatten, is_within_two_ulp_of_real_numbers)
 		long double exact, ulp;
 
 		flat += (float)prng_below(&state, 65000);
-		coefficients(&offset, &gain, &dark, &flat, NULL, true, 1);
+		coefficients(&offset, &gain, &dark, &flat, NULL, NULL, true, 1);
 		flatten_uint16_scalar(&t, &counts, &offset, &gain, 1);
 		exact = ((long double)counts - dark) / ((long double)flat - dark);
 		ulp = nextafterf(fabsf(t), INFINITY) - fabsf(t);
@@ -178,7 +178,7 @@ Test(coefficients, gives_offset_and_inverse_open_beam)
 	const float dark[] = { 100, 0 }, flat[] = { 1124, 4 };
 	float offset[2], gain[2];
 
-	cr_assert_eq(coefficients(offset, gain, dark, flat, NULL, true, 2), 0);
+	cr_assert_eq(coefficients(offset, gain, dark, flat, NULL, NULL, true, 2), 0);
 	cr_assert_eq(offset[0], 100);
 	cr_assert_eq(gain[0], 1.0f / 1024);
 	cr_assert_eq(gain[1], 0.25f);
@@ -192,9 +192,23 @@ Test(coefficients, calls_a_pixel_bad_for_each_reason)
 	float offset[10], gain[10];
 
 	/* 1 / 2e38 is subnormal, 1 / 2e-39 overflows. */
-	cr_assert_eq(coefficients(offset, gain, dark, flat, mask, true, 10), 10);
+	cr_assert_eq(coefficients(offset, gain, dark, flat, NULL, mask, true, 10), 10);
 	for (unsigned i = 0; i < 10; i++)
 		cr_assert(isnan(gain[i]), "pixel %u has gain %g", i, (double)gain[i]);
+}
+
+Test(coefficients, takes_the_flats_own_dark_from_the_flat_alone)
+{
+	const float dark[] = { 10, 200, 10, NAN, 10 }, flat[] = { 110, 110, 110, 110, 110 };
+	const float flat_dark[] = { 60, 60, 110, 60, NAN };
+	float offset[5], gain[5];
+
+	cr_assert_eq(coefficients(offset, gain, dark, flat, flat_dark, NULL, true, 5), 3);
+	cr_assert(offset[0] == 10 && gain[0] == 1.0f / 50);
+	cr_assert(offset[1] == 200 && gain[1] == 1.0f / 50, "its dark is above the flat");
+	cr_assert(isnan(gain[2]) && isnan(gain[3]) && isnan(gain[4]));
+	cr_assert_eq(coefficients(offset, gain, NULL, flat, flat_dark, NULL, true, 2), 0);
+	cr_assert(offset[0] == 0 && gain[0] == 1.0f / 50);
 }
 
 Test(coefficients, needs_no_image_for_counts)
@@ -202,10 +216,10 @@ Test(coefficients, needs_no_image_for_counts)
 	const float dark[] = { 5, NAN, 7 }, mask[] = { 0, 0, -2 };
 	float offset[3], gain[3];
 
-	cr_assert_eq(coefficients(offset, gain, NULL, NULL, NULL, false, 3), 0);
+	cr_assert_eq(coefficients(offset, gain, NULL, NULL, NULL, NULL, false, 3), 0);
 	cr_assert_eq(offset[2], 0);
 	cr_assert_eq(gain[2], 1);
-	cr_assert_eq(coefficients(offset, gain, dark, NULL, mask, false, 3), 2);
+	cr_assert_eq(coefficients(offset, gain, dark, NULL, NULL, mask, false, 3), 2);
 	cr_assert_eq(offset[0], 5);
 	cr_assert_eq(gain[0], 1);
 	cr_assert(isnan(gain[1]) && isnan(gain[2]));
