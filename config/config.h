@@ -37,6 +37,7 @@ enum on_error { ON_ERROR_NEXT_FILE, ON_ERROR_STOP };
 enum curve_role { CURVE_NONE, CURVE_CLIENT, CURVE_SERVER };
 enum log_format { LOG_TEXT, LOG_JSON };
 enum combine { COMBINE_MEAN, COMBINE_MEDIAN };
+enum calibration_role { CALIBRATE_DARK, CALIBRATE_FLAT, CALIBRATE_FLAT_DARK, CALIBRATE_COUNT };
 enum found_pixels { FOUND_BAD, FOUND_REPORT };
 enum beam_use { BEAM_RECORD, BEAM_APPLY };
 enum isa_choice { ISA_AUTO, ISA_SCALAR, ISA_AVX2, ISA_AVX512, ISA_AVX512ICL };
@@ -221,6 +222,18 @@ struct config {
 	struct config_monitor monitor;
 	struct config_daemon daemon;
 };
+
+/* An entry of calibration.sequence, "flat_dark 50": what is taken, and how many frames. */
+struct config_step {
+	enum calibration_role role;
+	uint32_t frames; /* at least 1 */
+};
+
+/* Read one. False, *ret untouched, for a text that is none; those of a loaded configuration are. */
+bool config_step_read(const char *text, struct config_step *ret);
+
+/* "dark", "flat", "flat_dark". */
+const char *calibration_role_name(enum calibration_role role);
 
 /* Load `path` (NULL: defaults only) and apply `sets`, each "key.path=value" in order.
  *

@@ -19,7 +19,7 @@
 struct scope {
 	char path[PATH_BYTES]; /* in the table: "sinks.N.format" */
 	char key[PATH_BYTES];  /* in messages: "sinks.0.format" */
-	void *base;            /* struct config, or struct config_sink */
+	void *base;            /* struct config, or of an element of a list */
 	struct given *given;   /* [row] */
 };
 
@@ -197,10 +197,19 @@ static void apply_map(struct tree *t, const struct scope *scope, const yaml_node
 	}
 }
 
+static void refuse_section(struct tree *t, const struct scope *scope, const yaml_node_t *node,
+                           const struct place *place)
+{
+	char buffer[TREE_DESCRIBED];
+
+	problems_add(&t->loading->problems, place, scope->key,
+	             "%s where its keys are needed, \"name: value\" each",
+	             tree_describe(buffer, node));
+}
+
 /* A node that must be a map of keys. Nothing at all is an empty one. */
 static void apply_section(struct tree *t, const struct scope *scope, int id)
 {
-	char buffer[TREE_DESCRIBED];
 	struct place place;
 	const yaml_node_t *node = tree_node(t, id, &place);
 
@@ -209,84 +218,134 @@ static void apply_section(struct tree *t, const struct scope *scope, int id)
 	if (node->type == YAML_MAPPING_NODE)
 		apply_map(t, scope, node);
 	else
-		problems_add(&t->loading->problems, &place, scope->key,
-		             "%s where its keys are needed, \"name: value\" each",
-		             tree_describe(buffer, node));
+		refuse_section(t, scope, node, &place);
 }
 
-static void clear_sink(struct config_sink *sink)
+/* The places of the values of an element. */
+static struct given *element_given(struct loading *l, const struct option_list *list, unsigned i)
 {
+	return l->element_given[list - option_lists][i];
+}
+
+static void set_count(struct loading *l, const struct option_list *list, unsigned count)
+{
+	memcpy((char *)&l->config + list->count, &count, sizeof count);
+}
+
+static void clear_element(struct loading *l, const struct option_list *list, unsigned i)
+{
+	void *element = option_element(list, &l->config, i);
+
 	for (const struct option *o = options; o->path; o++) {
-		if (option_in_sink(o))
-			value_clear(o, sink);
+		if (option_list_of(o) == list)
+			value_clear(o, element);
 	}
-	*sink = (struct config_sink){ 0 };
+	memset(element, 0, list->size);
 }
 
-static void set_defaults(struct loading *l, void *base, struct given *given, bool of_sink);
+static void set_defaults(struct loading *l, void *base, struct given *given,
+                         const struct option_list *list);
 
-/* One more sink at its defaults. There must be room. */
-static void add_sink(struct loading *l)
+/* One more element at its defaults, written there. There must be room. */
+static void add_element(struct loading *l, const struct option_list *list,
+                        const struct place *place)
 {
-	unsigned i = l->config.sink_count++;
+	unsigned i = option_list_count(list, &l->config);
 
-	clear_sink(&l->config.sinks[i]);
-	set_defaults(l, &l->config.sinks[i], l->sink_given[i], true);
+	l->element_place[list - option_lists][i] = *place;
+	clear_element(l, list, i);
+	set_count(l, list, i + 1);
+	set_defaults(l, option_element(list, &l->config, i), element_given(l, list, i), list);
 }
 
-static struct scope sink_scope(struct loading *l, unsigned i)
+static struct scope element_scope(struct loading *l, const struct option_list *list, unsigned i)
 {
-	struct scope scope = { .path = OPTION_SINK,
-		               .base = &l->config.sinks[i],
-		               .given = l->sink_given[i] };
+	struct scope scope = { .base = option_element(list, &l->config, i),
+		               .given = element_given(l, list, i) };
 
-	snprintf(scope.key, sizeof scope.key, "sinks.%u", i);
+	snprintf(scope.path, sizeof scope.path, "%s.N", list->path);
+	snprintf(scope.key, sizeof scope.key, "%s.%u", list->path, i);
 	return scope;
 }
 
-static void apply_sinks(struct tree *t, int id)
+/* An element that is no map: a problem, and nothing to look for in its values. */
+static void refuse_element(struct tree *t, const struct scope *scope, const yaml_node_t *node,
+                           const struct place *place)
+{
+	refuse_section(t, scope, node, place);
+	for (size_t row = 0; row < OPTION_MAX; row++)
+		scope->given[row].refused = true;
+}
+
+/* Elements in place of those that were there. */
+static void apply_elements(struct tree *t, const struct option_list *list, const yaml_node_t *node,
+                           const struct place *place)
 {
 	struct loading *l = t->loading;
+	const yaml_node_item_t *items = node->data.sequence.items.start;
+
+	if (items == node->data.sequence.items.top && list->if_empty)
+		problems_add(&l->problems, place, list->path, "the list is empty; %s",
+		             list->if_empty);
+	set_count(l, list, 0);
+	for (unsigned i = 0; items < node->data.sequence.items.top; items++, i++) {
+		struct place element_place;
+		struct scope scope;
+		const yaml_node_t *element = tree_node(t, *items, &element_place);
+
+		if (i == list->max) {
+			problems_add(&l->problems, place, list->path, "more than %u %ss", list->max,
+			             list->one);
+			return;
+		}
+		add_element(l, list, &element_place);
+		scope = element_scope(l, list, i);
+		if (element->type == YAML_MAPPING_NODE)
+			apply_map(t, &scope, element);
+		else if (!tree_is_nothing(element))
+			refuse_element(t, &scope, element, &element_place);
+	}
+}
+
+static void apply_elements_or_refuse(struct tree *t, const struct option_list *list, int id)
+{
 	char buffer[TREE_DESCRIBED];
 	struct place place;
 	const yaml_node_t *node = tree_node(t, id, &place);
-	const yaml_node_item_t *items;
 
-	if (node->type != YAML_SEQUENCE_NODE) {
-		problems_add(&l->problems, &place, "sinks",
-		             "%s where a list of sinks is needed, each \"- format: ...\"",
-		             tree_describe(buffer, node));
-		return;
-	}
-	items = node->data.sequence.items.start;
-	if (items == node->data.sequence.items.top)
-		problems_add(&l->problems, &place, "sinks",
-		             "the list is empty; to keep nothing, give one with format: null");
-	l->config.sink_count = 0;
-	for (; items < node->data.sequence.items.top; items++) {
-		struct scope scope;
+	if (node->type == YAML_SEQUENCE_NODE)
+		apply_elements(t, list, node, &place);
+	else if (list->if_empty || !tree_is_nothing(node))
+		problems_add(&t->loading->problems, &place, list->path,
+		             "%s where a list of %ss is needed, each \"- %s\"",
+		             tree_describe(buffer, node), list->one, list->first_key);
+	else
+		set_count(t->loading, list, 0);
+}
 
-		if (l->config.sink_count == CONFIG_SINKS_MAX) {
-			problems_add(&l->problems, &place, "sinks", "more than %d sinks",
-			             CONFIG_SINKS_MAX);
-			return;
-		}
-		add_sink(l);
-		scope = sink_scope(l, l->config.sink_count - 1);
-		apply_section(t, &scope, *items);
-	}
+/* Whether it is the path of each element of a list, "sinks.N". */
+static bool is_element(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+	char list[PATH_BYTES];
+
+	if (!dot || strcmp(dot, ".N") != 0)
+		return false;
+	snprintf(list, sizeof list, "%.*s", (int)(dot - path), path);
+	return option_find_list(list) != NULL;
 }
 
 static void apply_key(struct tree *t, const struct scope *scope, int id,
                       const struct place *key_place)
 {
 	const struct option *o = option_find(scope->path);
+	const struct option_list *list = option_find_list(scope->path);
 
 	if (o)
 		apply_option(t, scope, o, id);
-	else if (strcmp(scope->path, "sinks") == 0)
-		apply_sinks(t, id);
-	else if (option_find_section(scope->path) || strcmp(scope->path, OPTION_SINK) == 0)
+	else if (list)
+		apply_elements_or_refuse(t, list, id);
+	else if (option_find_section(scope->path) || is_element(scope->path))
 		apply_section(t, scope, id);
 	else
 		refuse_unknown(t, scope, key_place);
@@ -310,18 +369,23 @@ static void set_default(struct loading *l, const struct option *o, void *base, s
 	tree_close(&t);
 }
 
-static void set_defaults(struct loading *l, void *base, struct given *given, bool of_sink)
+/* Of the keys of a list's elements, or, with none, of all others. */
+static void set_defaults(struct loading *l, void *base, struct given *given,
+                         const struct option_list *list)
 {
 	for (const struct option *o = options; o->path; o++) {
-		if (option_in_sink(o) == of_sink)
+		if (option_list_of(o) == list)
 			set_default(l, o, base, given);
 	}
 }
 
 void document_defaults(struct loading *l)
 {
-	set_defaults(l, &l->config, l->given, false);
-	add_sink(l);
+	set_defaults(l, &l->config, l->given, NULL);
+	for (unsigned i = 0; i < LIST_COUNT; i++) {
+		for (unsigned j = 0; j < option_lists[i].defaults; j++)
+			add_element(l, &option_lists[i], &(struct place){ 0 });
+	}
 }
 
 bool document_file(struct loading *l, const char *name, const char *text, size_t length)
@@ -344,37 +408,54 @@ bool document_file(struct loading *l, const char *name, const char *text, size_t
 	return true;
 }
 
-/* Where "sinks.0.format" or "sinks[0].format" leads; `rest` is what follows "sinks". An index
- * one past the last adds a sink. */
-static bool find_sink(struct loading *l, const struct place *place, const char *rest,
-                      struct scope *ret)
+/* The number in ".0.format" or "[0].format"; *ret_rest is what follows it. */
+static bool read_index(const char *text, unsigned long *ret, const char **ret_rest)
 {
-	bool bracket = rest[0] == '[';
+	bool bracket = text[0] == '[';
 	char *end;
+
+	if (!isdigit((unsigned char)text[1]))
+		return false;
+	*ret = strtoul(text + 1, &end, 10);
+	if (bracket && *end++ != ']')
+		return false;
+	*ret_rest = end;
+	return *end == '.' || *end == '\0';
+}
+
+static void refuse_index(struct loading *l, const struct option_list *list,
+                         const struct place *place)
+{
+	const char *key = list->first_key;
+
+	problems_add(&l->problems, place, NULL, "a %s is named by its number, as in %s.0.%.*s",
+	             list->one, list->path, (int)strcspn(key, ":"), key);
+}
+
+/* Where "sinks.0.format" or "sinks[0].format" leads; `text` is what follows "sinks". An index
+ * one past the last adds an element. */
+static bool find_element(struct loading *l, const struct option_list *list,
+                         const struct place *place, const char *text, struct scope *ret)
+{
+	unsigned count = option_list_count(list, &l->config);
+	const char *rest;
 	unsigned long i;
 
-	if (!isdigit((unsigned char)rest[1])) {
-		problems_add(&l->problems, place, NULL,
-		             "a sink is named by its number, as in sinks.0.format");
+	if (!read_index(text, &i, &rest)) {
+		refuse_index(l, list, place);
 		return false;
 	}
-	i = strtoul(rest + 1, &end, 10);
-	if ((bracket && *end++ != ']') || (*end != '.' && *end != '\0')) {
+	if (i > count || i >= list->max) {
 		problems_add(&l->problems, place, NULL,
-		             "a sink is named by its number, as in sinks.0.format");
+		             "there is no %s %lu to set: there are %u, and %u at most", list->one,
+		             i, count, list->max);
 		return false;
 	}
-	if (i > l->config.sink_count || i >= CONFIG_SINKS_MAX) {
-		problems_add(&l->problems, place, NULL,
-		             "there is no sink %lu to set: there are %u, and %d at most", i,
-		             l->config.sink_count, CONFIG_SINKS_MAX);
-		return false;
-	}
-	if (i == l->config.sink_count)
-		add_sink(l);
-	*ret = sink_scope(l, (unsigned)i);
-	if (*end == '.')
-		*ret = enter(ret, end + 1);
+	if (i == count)
+		add_element(l, list, place);
+	*ret = element_scope(l, list, (unsigned)i);
+	if (*rest == '.')
+		*ret = enter(ret, rest + 1);
 	return true;
 }
 
@@ -384,8 +465,13 @@ static bool find_key(struct loading *l, const struct place *place, const char *k
 {
 	struct scope root = root_scope(l);
 
-	if (strncmp(key, "sinks.", 6) == 0 || strncmp(key, "sinks[", 6) == 0)
-		return find_sink(l, place, key + 5, ret);
+	for (unsigned i = 0; i < LIST_COUNT; i++) {
+		const char *path = option_lists[i].path;
+		size_t length = strlen(path);
+
+		if (strncmp(key, path, length) == 0 && (key[length] == '.' || key[length] == '['))
+			return find_element(l, &option_lists[i], place, key + length, ret);
+	}
 	*ret = enter(&root, key);
 	return true;
 }

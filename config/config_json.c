@@ -93,14 +93,14 @@ static json_t *object_of(json_t *root, const char *path)
 	return object;
 }
 
-static json_t *json_sink(const struct config_sink *sink)
+static json_t *json_element(const struct option_list *list, const void *element)
 {
 	json_t *object = json_object();
 
 	for (const struct option *o = options; o->path; o++) {
-		if (!option_in_sink(o))
+		if (option_list_of(o) != list)
 			continue;
-		if (json_object_set_new(object, option_name(o), json_value(o, sink)) < 0) {
+		if (json_object_set_new(object, option_name(o), json_value(o, element)) < 0) {
 			json_decref(object);
 			return NULL;
 		}
@@ -108,26 +108,30 @@ static json_t *json_sink(const struct config_sink *sink)
 	return object;
 }
 
-static bool put_sinks(json_t *root, const struct config *c)
+static bool put_list(json_t *root, const struct option_list *list, const struct config *c)
 {
-	json_t *sinks = json_array();
+	json_t *array = json_array();
+	unsigned count = option_list_count(list, c);
 
-	if (json_object_set_new(root, "sinks", sinks) < 0)
+	if (json_object_set_new(root, list->path, array) < 0)
 		return false;
-	for (unsigned i = 0; i < c->sink_count; i++) {
-		if (json_array_append_new(sinks, json_sink(&c->sinks[i])) < 0)
+	for (unsigned i = 0; i < count; i++) {
+		const void *element = option_const_element(list, c, i);
+
+		if (json_array_append_new(array, json_element(list, element)) < 0)
 			return false;
 	}
 	return true;
 }
 
-/* One row; the sinks where their first key stands. */
+/* One row; a list where the first key of its elements stands. */
 static bool put_option(json_t *root, const struct option *o, const struct config *c)
 {
+	const struct option_list *list = option_list_of(o);
 	json_t *object;
 
-	if (option_in_sink(o))
-		return json_object_get(root, "sinks") != NULL || put_sinks(root, c);
+	if (list)
+		return json_object_get(root, list->path) != NULL || put_list(root, list, c);
 	object = object_of(root, o->path);
 	return object && json_object_set_new(object, option_name(o), json_value(o, c)) == 0;
 }

@@ -144,9 +144,11 @@ int config_load(struct config *ret, const char *path, const char *const *sets, u
 void config_done(struct config *c)
 {
 	for (const struct option *o = options; o->path; o++) {
-		for (unsigned i = 0; option_in_sink(o) && i < CONFIG_SINKS_MAX; i++)
-			value_clear(o, &c->sinks[i]);
-		if (!option_in_sink(o))
+		const struct option_list *list = option_list_of(o);
+
+		for (unsigned i = 0; list && i < list->max; i++)
+			value_clear(o, option_element(list, c, i));
+		if (!list)
 			value_clear(o, c);
 	}
 	*c = (struct config){ 0 };

@@ -244,16 +244,20 @@ static void print_option(FILE *out, const struct option *o, const void *base, bo
 	fputc('\n', out);
 }
 
-static void print_section(FILE *out, const char *path, bool apart)
+/* What a section is about, above it. */
+static void print_help(FILE *out, const char *path, bool apart)
 {
-	const struct option_section *section = option_find_section(path);
-	unsigned columns = 2 * depth(path);
-	const char *dot = strrchr(path, '.');
-
 	if (apart)
 		fputc('\n', out);
-	print_comment(out, columns, section->help);
-	indent(out, columns);
+	print_comment(out, 2 * depth(path), option_find_section(path)->help);
+}
+
+static void print_section(FILE *out, const char *path, bool apart)
+{
+	const char *dot = strrchr(path, '.');
+
+	print_help(out, path, apart);
+	indent(out, 2 * depth(path));
 	fprintf(out, "%s:\n", dot ? dot + 1 : path);
 }
 
@@ -276,46 +280,73 @@ static bool print_sections(FILE *out, const struct option *o, const struct optio
 	return any;
 }
 
-/* The manual goes above the keys of the first sink only. */
-static void print_sink(FILE *out, const struct config_sink *sink, bool with_manual)
+/* The manual goes above the keys of the first element only. */
+static void print_element(FILE *out, const struct option_list *list, const void *element,
+                          bool with_manual)
 {
 	const char *lead = "  - ";
 
 	for (const struct option *o = options; o->path; o++) {
-		if (!option_in_sink(o))
+		if (option_list_of(o) != list)
 			continue;
 		if (with_manual && lead[2] == ' ')
 			fputc('\n', out);
 		if (with_manual)
 			print_manual(out, o, 4);
 		fprintf(out, "%s%s: ", lead, option_name(o));
-		print_value(out, o, sink);
+		print_value(out, o, element);
 		fputc('\n', out);
 		lead = "    ";
 	}
 }
 
-static void print_sinks(FILE *out, const struct config *c)
+/* Of an empty list the manual is all there is: an element as a comment. */
+static void print_empty_list(FILE *out, const struct option_list *list)
 {
-	print_section(out, "sinks", true);
-	for (unsigned i = 0; i < c->sink_count; i++) {
+	const char *lead = "  # - ";
+
+	fprintf(out, "%s: []\n", list->path);
+	for (const struct option *o = options; o->path; o++) {
+		if (option_list_of(o) != list)
+			continue;
+		if (lead[4] == ' ')
+			fputc('\n', out);
+		print_manual(out, o, 2);
+		fprintf(out, "%s%s: %s\n", lead, option_name(o), o->fallback);
+		lead = "  #   ";
+	}
+}
+
+static void print_elements(FILE *out, const struct option_list *list, const struct config *c)
+{
+	unsigned count = option_list_count(list, c);
+
+	if (count == 0) {
+		print_help(out, list->path, true);
+		print_empty_list(out, list);
+		return;
+	}
+	print_section(out, list->path, true);
+	for (unsigned i = 0; i < count; i++) {
 		if (i > 0)
 			fputc('\n', out);
-		print_sink(out, &c->sinks[i], i == 0);
+		print_element(out, list, option_const_element(list, c, i), i == 0);
 	}
 }
 
 void config_print(const struct config *c, FILE *out)
 {
 	const struct option *before = NULL;
+	const struct option_list *printed = NULL;
 
 	print_comment(out, 0, head);
 	for (const struct option *o = options; o->path; o++) {
-		bool in_sinks = before && option_in_sink(before);
+		const struct option_list *list = option_list_of(o);
 
-		if (option_in_sink(o) && !in_sinks)
-			print_sinks(out, c);
-		if (!option_in_sink(o)) {
+		if (list && list != printed)
+			print_elements(out, list, c);
+		printed = list;
+		if (!list) {
 			bool begins = print_sections(out, o, before);
 
 			print_option(out, o, c, begins);

@@ -17,13 +17,14 @@ struct loading {
 	struct config config;
 	struct problems problems;
 	struct given given[OPTION_MAX]; /* by row of options[] */
-	struct given sink_given[CONFIG_SINKS_MAX][OPTION_MAX];
+	struct given element_given[LIST_COUNT][OPTION_ELEMENTS][OPTION_MAX]; /* of lists */
+	struct place element_place[LIST_COUNT][OPTION_ELEMENTS];             /* where they begin */
 	bool no_memory; /* something could not be kept; nothing else counts then */
 };
 
 /* config_document.c: YAML into the configuration. Problems are added, memory noted. */
 
-/* Every key at its default, one sink. */
+/* Every key at its default, and the elements that lists have without configuration. */
 void document_defaults(struct loading *l);
 
 /* The text of a file. `name` is what messages call it. False when it is no YAML that can be

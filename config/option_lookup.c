@@ -93,14 +93,69 @@ const char *option_nearest(const char *path)
 	return nearest;
 }
 
-bool option_in_sink(const struct option *o)
+const struct option_list *option_find_list(const char *path)
 {
-	return strncmp(o->path, OPTION_SINK ".", sizeof OPTION_SINK) == 0;
+	for (unsigned i = 0; i < LIST_COUNT; i++) {
+		if (strcmp(option_lists[i].path, path) == 0)
+			return &option_lists[i];
+	}
+	return NULL;
+}
+
+/* Whether a path is the list's and then `mark`. */
+static bool is_within(const struct option_list *list, const char *path, const char *mark)
+{
+	size_t length = strlen(list->path);
+
+	return strncmp(path, list->path, length) == 0 &&
+	       strncmp(path + length, mark, strlen(mark)) == 0;
+}
+
+const struct option_list *option_list_of(const struct option *o)
+{
+	for (unsigned i = 0; i < LIST_COUNT; i++) {
+		if (is_within(&option_lists[i], o->path, ".N."))
+			return &option_lists[i];
+	}
+	return NULL;
+}
+
+unsigned option_list_count(const struct option_list *list, const struct config *c)
+{
+	unsigned count;
+
+	memcpy(&count, (const char *)c + list->count, sizeof count);
+	return count;
+}
+
+void *option_element(const struct option_list *list, struct config *c, unsigned i)
+{
+	return (char *)c + list->offset + i * list->size;
+}
+
+const void *option_const_element(const struct option_list *list, const struct config *c, unsigned i)
+{
+	return (const char *)c + list->offset + i * list->size;
 }
 
 const char *option_name(const struct option *o)
 {
 	return last_name(o->path);
+}
+
+static bool has_limits(const struct option *o)
+{
+	return o->least < 0 || o->most > 0;
+}
+
+double option_least(const struct option *o)
+{
+	return has_limits(o) ? o->least : -OPTION_REAL_LIMIT;
+}
+
+double option_most(const struct option *o)
+{
+	return has_limits(o) ? o->most : OPTION_REAL_LIMIT;
 }
 
 const struct option_choice *option_choice(const struct option *o, const char *word)
@@ -198,6 +253,31 @@ static void accepts_number(const struct option *o, bool only_built, char *text)
 	}
 }
 
+/* 0.5, 1000000, 1e30. */
+static void append_real(double value, char *text)
+{
+	char bound[UNITS_TEXT];
+	char *plus;
+
+	snprintf(bound, sizeof bound, "%.15g", value);
+	plus = strchr(bound, '+');
+	if (plus)
+		memmove(plus, plus + 1, strlen(plus));
+	append(text, bound);
+}
+
+/* "a number, 0 to 1", "a number, 0 to 1000 deviations". */
+static void accepts_real(const struct option *o, char *text)
+{
+	append(text, o->flags & OPTION_AUTO ? "auto, or " : "");
+	append(text, "a number, ");
+	append_real(option_least(o), text);
+	append(text, " to ");
+	append_real(option_most(o), text);
+	append(text, o->unit ? " " : "");
+	append(text, o->unit ? o->unit : "");
+}
+
 static void accepts_text(const struct option *o, bool only_built, char *text)
 {
 	if (o->flags & OPTION_BUILT) {
@@ -246,8 +326,7 @@ void option_accepts(const struct option *o, bool only_built, char ret[ACCEPTS_MA
 		accepts_number(o, only_built, ret);
 		break;
 	case OPTION_REAL:
-		append(ret, o->flags & OPTION_AUTO ? "auto, or " : "");
-		append(ret, "a number, -1e30 to 1e30");
+		accepts_real(o, ret);
 		break;
 	case OPTION_INTERVAL:
 		append(ret, "[low, high], two numbers, -1e30 to 1e30");
@@ -258,14 +337,18 @@ void option_accepts(const struct option *o, bool only_built, char ret[ACCEPTS_MA
 /* "sinks.3.format" or "sinks[3].format" is the row "sinks.N.format". */
 static const struct option *find_key(const char *key)
 {
+	const char *dot = strrchr(key, '.');
 	char path[SPELLING_MAX];
-	const char *dot;
 
-	if (strncmp(key, "sinks", 5) != 0)
-		return option_find(key);
-	dot = strrchr(key, '.');
-	snprintf(path, sizeof path, OPTION_SINK "%s", dot ? dot : "");
-	return option_find(path);
+	for (unsigned i = 0; dot && i < LIST_COUNT; i++) {
+		const struct option_list *list = &option_lists[i];
+
+		if (!is_within(list, key, ".") && !is_within(list, key, "["))
+			continue;
+		snprintf(path, sizeof path, "%s.N%s", list->path, dot);
+		return option_find(path);
+	}
+	return option_find(key);
 }
 
 const char *config_choice(const char *key, unsigned value)

@@ -7,12 +7,15 @@
 /* The option table: every key there is, once. Reading a file, --set, --print-config, the JSON in
  * the manifest and config/openbeam.yaml are all made from it.
  *
- * A key of a sink has a path that starts with OPTION_SINK; its offsets are in struct config_sink,
- * those of all others in struct config. */
+ * Some sections are lists (option_lists): a key of each element has a path that starts with the
+ * list's and ".N.", and its offsets are in the structure of one element. Those of all others are
+ * in struct config. */
 
-#define OPTION_MAX  96 /* rows, at most */
-#define OPTION_SINK "sinks.N"
-#define ACCEPTS_MAX 360 /* bytes */
+#define OPTION_MAX      144 /* rows, at most */
+#define OPTION_ELEMENTS 16  /* of a list, at most */
+#define OPTION_REGION   "regions.N"
+#define OPTION_SINK     "sinks.N"
+#define ACCEPTS_MAX     360 /* bytes */
 
 enum option_kind {
 	OPTION_CHOICE,   /* one of `choices`; the member holds its value */
@@ -23,7 +26,7 @@ enum option_kind {
 	OPTION_INTEGERS, /* an array of int, the count in `also` */
 	OPTION_SIZE,     /* low to high bytes */
 	OPTION_TIME,     /* low to high nanoseconds */
-	OPTION_REAL,     /* within OPTION_REAL_LIMIT */
+	OPTION_REAL,     /* least to most, in `unit` */
 	OPTION_INTERVAL, /* [low, high], two reals; the upper one in `also` */
 };
 
@@ -57,6 +60,7 @@ struct option {
 	size_t also;                         /* offset of the second member */
 	int64_t low, high;                   /* of a number, or bytes of a text */
 	int64_t built;                       /* with OPTION_BUILT */
+	double least, most;                  /* of a real; both 0: OPTION_REAL_LIMIT either way */
 	const struct option_choice *choices; /* ended by a NULL word */
 	const struct option_rule *rule;      /* NULL: any */
 	const char *unit;                    /* plural, NULL: none */
@@ -69,6 +73,21 @@ struct option_section {
 	const char *path, *help;
 };
 
+/* A section that is a list of sections. */
+struct option_list {
+	const char *path;      /* "sinks" */
+	const char *one;       /* what messages call an element: "sink" */
+	const char *first_key; /* how an element is begun: "format: ..." */
+	const char *if_empty;  /* what to write in place of an empty list; NULL: it may be empty */
+	size_t offset, size;   /* of the first element in struct config, of one */
+	size_t count;          /* offset of how many there are, an unsigned */
+	unsigned max;          /* elements, up to OPTION_ELEMENTS */
+	unsigned defaults;     /* elements that there are without configuration */
+};
+
+enum option_list_index { LIST_REGIONS, LIST_SINKS, LIST_COUNT };
+
+extern const struct option_list option_lists[LIST_COUNT];
 extern const struct option options[]; /* in the order of the file, ended by a NULL path */
 extern const struct option_section option_sections[]; /* likewise */
 
@@ -81,11 +100,24 @@ const struct option_section *option_find_section(const char *path);
 /* The known key that is nearest to an unknown one by spelling. Never NULL. */
 const char *option_nearest(const char *path);
 
-/* Whether it is a key of each sink. */
-bool option_in_sink(const struct option *o);
+/* The list of that path, or NULL. */
+const struct option_list *option_find_list(const char *path);
+
+/* The list it is a key of each element of; NULL: none. */
+const struct option_list *option_list_of(const struct option *o);
+
+/* How many elements a list has, and element i of it. */
+unsigned option_list_count(const struct option_list *list, const struct config *c);
+void *option_element(const struct option_list *list, struct config *c, unsigned i);
+const void *option_const_element(const struct option_list *list, const struct config *c,
+                                 unsigned i);
 
 /* Its last name: "bin" of "reduce.bin". */
 const char *option_name(const struct option *o);
+
+/* The limits of a real. */
+double option_least(const struct option *o);
+double option_most(const struct option *o);
 
 /* The choice of that word, or NULL. */
 const struct option_choice *option_choice(const struct option *o, const char *word);

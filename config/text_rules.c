@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/text_rules.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define STEP_DIGITS 6 /* 999999 frames, at most */
 
 static const char letters_and_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 					 "0123456789";
@@ -65,8 +68,67 @@ static bool fits_host(const char *text)
 	return text[0] != '\0' && !has_space(text) && !strchr(text, '/');
 }
 
+static const char *const role_names[CALIBRATE_COUNT] = {
+	[CALIBRATE_DARK] = "dark",
+	[CALIBRATE_FLAT] = "flat",
+	[CALIBRATE_FLAT_DARK] = "flat_dark",
+};
+
+const char *calibration_role_name(enum calibration_role role)
+{
+	return role_names[role];
+}
+
+/* The number of frames behind the word: spaces, then 1 to 999999. 0: it is none. */
+static uint32_t step_frames(const char *text)
+{
+	size_t spaces = strspn(text, " ");
+	size_t digits = strspn(text + spaces, "0123456789");
+
+	if (spaces == 0 || digits == 0 || digits > STEP_DIGITS || text[spaces + digits] != '\0')
+		return 0;
+	return (uint32_t)strtoul(text + spaces, NULL, 10);
+}
+
+bool config_step_read(const char *text, struct config_step *ret)
+{
+	size_t word = strcspn(text, " ");
+	uint32_t frames = step_frames(text + word);
+
+	for (enum calibration_role r = 0; r < CALIBRATE_COUNT && frames > 0; r++) {
+		if (strlen(role_names[r]) != word || strncmp(role_names[r], text, word) != 0)
+			continue;
+		*ret = (struct config_step){ .role = r, .frames = frames };
+		return true;
+	}
+	return false;
+}
+
+static bool fits_step(const char *text)
+{
+	struct config_step step;
+
+	return config_step_read(text, &step);
+}
+
+static bool fits_occasion(const char *text)
+{
+	static const char *const words[] = { "alarm", "loss", "command" };
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (strcmp(words[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
 const struct option_rule rule_name = {
 	"letters, digits, _ - and ., a letter or digit first",
+	fits_name,
+};
+
+const struct option_rule rule_region = {
+	"names of regions",
 	fits_name,
 };
 
@@ -88,4 +150,14 @@ const struct option_rule rule_address = {
 const struct option_rule rule_host = {
 	"host names, with the port where it is not the listening one",
 	fits_host,
+};
+
+const struct option_rule rule_step = {
+	"\"dark N\", \"flat N\" and \"flat_dark N\", N frames being 1 to 999999",
+	fits_step,
+};
+
+const struct option_rule rule_occasion = {
+	"alarm, loss and command",
+	fits_occasion,
 };

@@ -202,6 +202,11 @@ void units_print_real(double x, char ret[UNITS_TEXT])
 {
 	int precision = 1;
 
+	/* 20.0, not 2e+01. */
+	if (fabs(x) < 1e6 && x == trunc(x)) {
+		snprintf(ret, UNITS_TEXT, "%.1f", x);
+		return;
+	}
 	do
 		snprintf(ret, UNITS_TEXT, "%.*g", precision, x);
 	while (strtod(ret, NULL) != x && ++precision <= 17);

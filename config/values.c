@@ -245,7 +245,7 @@ static int read_real_number(const struct option *o, const struct scalar *s, char
 	read = units_real(s->text, &value);
 	if (read != UNITS_OK)
 		return refuse_number(o, s->text, read, why);
-	if (value < -OPTION_REAL_LIMIT || value > OPTION_REAL_LIMIT)
+	if (value < option_least(o) || value > option_most(o))
 		return refuse(o, why, "%s is out of range", shown(buffer, s->text));
 	*ret = value;
 	return 0;

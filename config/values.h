@@ -6,7 +6,7 @@
 
 /* From the text of one value to the member an option describes, and back.
  *
- * `base` is the struct config, or struct config_sink for an option of a sink. */
+ * `base` is the struct config, or the element for an option of a list's elements. */
 
 #define VALUE_WHY 640 /* bytes of a sentence about a refused value */
 

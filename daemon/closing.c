@@ -24,12 +24,14 @@ static struct sink_start series_start(const struct collector *k,
 {
 	const struct series *s = &k->series;
 
-	return (struct sink_start){ .name = k->pipeline->config->series.name,
+	return (struct sink_start){ .name = k->name,
 		                    .first_known = s->first_known,
 		                    .first = s->first * s->rules.step + s->residue,
 		                    .frames = s->frames,
 		                    .expected_from = series_expected_from(s),
-		                    .histograms = histograms };
+		                    .histograms = histograms,
+		                    .calibrations = k->pipeline->planes->files,
+		                    .calibration_count = k->pipeline->planes->file_count };
 }
 
 /* As the sinks keep them on disk while the series runs. */
@@ -45,31 +47,41 @@ static struct sink_histograms live_histograms(const struct collector *k)
 	return h;
 }
 
+/* <name>, <name>-dark, <name>-flat, <name>-flat-dark. */
+static void name_series(struct collector *k)
+{
+	static const char *const suffixes[] = { [PURPOSE_SAMPLE] = "",
+		                                [PURPOSE_DARK] = "-dark",
+		                                [PURPOSE_FLAT] = "-flat",
+		                                [PURPOSE_FLAT_DARK] = "-flat-dark" };
+
+	snprintf(k->name, sizeof k->name, "%s%s", k->pipeline->config->series.name,
+	         suffixes[k->calibrating.purpose]);
+}
+
 void closing_begin(struct collector *k)
 {
 	if (k->begun)
 		return;
 	k->begun = true;
+	k->series_begun++;
+	calibrating_purpose(k);
+	calibrating_list(k);
 	k->began_ns = clock_monotonic_ns();
 	memset(k->raw_counts, 0, k->pipeline->config->histogram.raw.bins * sizeof *k->raw_counts);
 	memset(k->normalised_counts, 0,
 	       k->pipeline->config->histogram.normalised.bins * sizeof *k->normalised_counts);
 	k->raw_tails = k->normalised_tails = (struct histogram_tails){ 0 };
+	name_series(k);
 	collector_on_disk(k, true);
 	struct sink_histograms histograms = live_histograms(k);
 	struct sink_start start = series_start(k, &histograms);
 	int err = sinks_begin(k->sinks, &start);
 	collector_on_disk(k, false);
+	watching_begin(k);
 	figures_series_begins(k);
 	if (err == 0)
 		log_line(LOG_INFO, "series", "series begins path=%s", sinks_series_path(k->sinks));
-}
-
-static void add_tails(struct histogram_tails *sum, const struct histogram_tails *t)
-{
-	sum->below += t->below;
-	sum->above += t->above;
-	sum->nan += t->nan;
 }
 
 void closing_count(struct collector *k, const struct slot *s)
@@ -80,8 +92,8 @@ void closing_count(struct collector *k, const struct slot *s)
 		k->raw_counts[i] += s->raw_counts[i];
 	for (uint32_t i = 0; i < p->normalised_bins.bins; i++)
 		k->normalised_counts[i] += s->normalised_counts[i];
-	add_tails(&k->raw_tails, &s->reduction.raw_tails);
-	add_tails(&k->normalised_tails, &s->reduction.normalised_tails);
+	histogram_tails_add(&k->raw_tails, &s->reduction.raw_tails);
+	histogram_tails_add(&k->normalised_tails, &s->reduction.normalised_tails);
 }
 
 bool closing_may_begin(const struct collector *k)
@@ -261,9 +273,11 @@ void closing_finish(struct collector *k)
 	series_finish(&k->series);
 	averaging_finish(k);
 	if (k->begun) {
+		watching_end(k);
 		write_ledger(k);
-		k->series_closed++;
+		k->series_closed += k->calibrating.purpose == PURPOSE_SAMPLE;
 		figures_series_ends(k);
+		calibrating_series_ended(k);
 	}
 	k->begun = k->announced = false;
 	lineage_close(k);

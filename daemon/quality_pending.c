@@ -40,3 +40,15 @@ void quality_trend_done(struct quality_trend *t)
 {
 	(void)t;
 }
+#include "kernels/defects.h"
+struct reduce_plan; struct reduce_job;
+void reduce_defects(const struct reduce_plan *p, void *scratch, const struct reduce_job *job, struct defects *ret);
+void reduce_defects(const struct reduce_plan *p, void *scratch, const struct reduce_job *job, struct defects *ret)
+{ (void)p; (void)scratch; (void)job; ret->dead_count = ret->hot_count = 0; }
+int quality_open(struct quality **ret, const struct config *c, const struct quality_events *events) { (void)c;(void)events; *ret = NULL; return 0; }
+void quality_close(struct quality *q) { (void)q; }
+void quality_begin(struct quality *q, const struct bins *raw, const struct bins *n, bool w) { (void)q;(void)raw;(void)n;(void)w; }
+uint32_t quality_frame(struct quality *q, const struct quality_frame *f) { (void)q;(void)f; return 0; }
+void quality_end(struct quality *q, uint64_t now) { (void)q;(void)now; }
+void quality_machine(struct quality *q, const struct quality_machine *m) { (void)q;(void)m; }
+void quality_publish(struct quality *q, uint64_t n) { (void)q;(void)n; }

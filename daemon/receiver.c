@@ -401,11 +401,14 @@ int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, char *
 		snprintf(why, 400, "ingest.protocol: %s is not in this version", c->protocol);
 		return -EINVAL;
 	}
-	if (c->rotation_key[0] && !r->protocol->has_keys) {
+	if (!r->protocol->has_keys && (c->rotation_key[0] || c->role_key[0])) {
+		bool rotation = c->rotation_key[0] != '\0';
+
 		snprintf(why, 400,
-		         "rotation.from_key: frames of %s come without a header of keys; use "
-		         "rotation.start and rotation.step",
-		         c->protocol);
+		         "%s.from_key: frames of %s come without a header of keys; use %s",
+		         rotation ? "rotation" : "calibration", c->protocol,
+		         rotation ? "rotation.start and rotation.step"
+		                  : "calibration.sequence, or the commands dark and flat");
 		return -EINVAL;
 	}
 	if (endpoint_count > SOURCES_MAX) {

@@ -37,7 +37,7 @@ struct run {
 	unsigned signals; /* TERM and INT received */
 	bool stuck;
 	struct watched_clock watched;
-	uint64_t disk_told_ns, reopened_ns;
+	uint64_t disk_told_ns, reopened_ns, disks_ns;
 	uint64_t progress_ns, progress_bytes, progress_frames;
 	uint64_t bytes_seen, frames_seen;
 };
@@ -106,6 +106,14 @@ static void watch_stage(struct run *r, struct stage *s, uint64_t now_ns)
 	pipeline_phase(&r->pipeline, PHASE_ABORT);
 }
 
+static void watch_disks(struct run *r, uint64_t now_ns)
+{
+	if (now_ns - r->disks_ns < 1000000000u)
+		return;
+	r->disks_ns = now_ns;
+	disk_watch_look(&r->pipeline.disk, r->pipeline.config);
+}
+
 static void watch_stages(struct run *r, uint64_t now_ns)
 {
 	struct pipeline *p = &r->pipeline;
@@ -143,6 +151,23 @@ static uint64_t anonymous_bytes(void)
 	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* What is kept on purpose, and what is being made of it, counts as it is used; all of the ceiling
+ * is nobody's by default. */
+static uint64_t allowed_bytes(struct run *r)
+{
+	struct calibration_report calibration;
+	struct blackbox_report box;
+	uint64_t kept = pipeline_kept_bytes(r->pipeline.config);
+
+	calibration_report(&r->pipeline, &calibration);
+	blackbox_report(&r->pipeline, &box);
+	if (calibration.state != CALIBRATION_IDLE || box.writing)
+		return r->ceiling_bytes;
+	/* relaxed: a figure. */
+	return r->ceiling_bytes - kept +
+	       atomic_load_explicit(&r->pipeline.keeping.bytes, memory_order_relaxed);
+}
+
 /* libzmq cannot bound the parts of a message whose sender never ends it. */
 static void watch_memory(struct run *r, uint64_t now_ns)
 {
@@ -150,7 +175,7 @@ static void watch_memory(struct run *r, uint64_t now_ns)
 	bool closing =
 		atomic_load_explicit(&r->pipeline.collector.stage.on_disk, memory_order_relaxed);
 
-	if (!MEMORY_IS_OURS || closing || anonymous_bytes() <= r->ceiling_bytes ||
+	if (!MEMORY_IS_OURS || closing || anonymous_bytes() <= allowed_bytes(r) ||
 	    now_ns - r->reopened_ns < 1000000000u)
 		return;
 	r->reopened_ns = now_ns;
@@ -236,9 +261,7 @@ static int open_run(struct run *r, const struct run_options *o)
 	r->program = (struct sink_program){ .version = OPENBEAM_VERSION,
 		                            .commit = OPENBEAM_COMMIT,
 		                            .isa = cpu_level_name(cpu),
-		                            .config_json = r->config_json,
-		                            .calibrations = r->planes.files,
-		                            .calibration_count = r->planes.file_count };
+		                            .config_json = r->config_json };
 	options.program = r->program;
 	if (pipeline_open(&r->pipeline, c, &r->planes, cpu, &options, why, &status) < 0)
 		return refuse(status, "daemon", why);
@@ -294,6 +317,7 @@ static void loop(struct run *r)
 			handle_signal(r, number);
 		watch_stages(r, watched_clock_ns(&r->watched, now_ns));
 		watch_memory(r, now_ns);
+		watch_disks(r, now_ns);
 		show_progress(r, now_ns);
 		if ((r->stuck || r->signals >= 2) && deadline_ns == 0)
 			deadline_ns = now_ns + (uint64_t)ABORT_PATIENCE_MS * 1000000u;

@@ -10,7 +10,7 @@
 struct decoder {
 	struct header header;                    /* first: fields.h */
 	uint64_t frame_limit;                    /* bytes */
-	const char *rotation_key;                /* the configuration's */
+	struct field_keys keys;                  /* the configuration's */
 	uint32_t width, height;                  /* configured, 0: not */
 	const struct pixel_format *pixel_format; /* NULL: the header's type counts */
 };
@@ -195,7 +195,7 @@ int array10_open(struct decoder **ret, const struct config_ingest *c, char why[1
 	if (!d)
 		return -ENOMEM;
 	d->frame_limit = c->frame_limit;
-	d->rotation_key = c->rotation_key;
+	d->keys = field_keys_of(c);
 	d->width = c->width;
 	d->height = c->height;
 	d->pixel_format = automatic ? NULL : format;
@@ -231,7 +231,7 @@ void array10_decode(struct decoder *d, const struct message *m, struct decoded *
 	}
 	if (!read_type(d, root, ret) || !field_size(d->frame_limit, blob->size, ret))
 		return;
-	field_rotation(root, d->rotation_key, &ret->frame);
+	field_keys_read(root, &d->keys, &ret->frame);
 	ret->frame.pixels = blob->data;
 	ret->pixel_part = 1;
 	ret->verdict = VERDICT_FRAME;

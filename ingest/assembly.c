@@ -103,6 +103,8 @@ enum assembly_answer assembly_add(struct assembly *a, const struct decoded *piec
 		g->frame.has_rotation = piece->frame.has_rotation;
 		g->frame.rotation = piece->frame.rotation;
 	}
+	if (g->frame.role == ROLE_UNSAID)
+		g->frame.role = piece->frame.role;
 	g->frame.flags |= piece->frame.flags;
 	g->frame.ports.flipped |= piece->frame.ports.flipped;
 	a->whole += is_whole(g);

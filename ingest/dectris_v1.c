@@ -17,11 +17,11 @@ enum header_part { PART_HEADER, PART_CONFIG, PART_MASK_SHAPE = 4, PART_MASK };
 enum image_part { PART_IMAGE, PART_SHAPE, PART_PIXELS, PART_TIMES, IMAGE_PARTS };
 
 struct decoder {
-	struct header header;     /* first: fields.h */
-	uint64_t frame_limit;     /* bytes */
-	const char *rotation_key; /* the configuration's */
-	double count_time_s;      /* of the last detector configuration; 0: not said */
-	uint8_t *mask;            /* of the last message, if it was a header */
+	struct header header;   /* first: fields.h */
+	uint64_t frame_limit;   /* bytes */
+	struct field_keys keys; /* the configuration's */
+	double count_time_s;    /* of the last detector configuration; 0: not said */
+	uint8_t *mask;          /* of the last message, if it was a header */
 };
 
 /* Parse one part. NULL after rejecting the message. */
@@ -302,9 +302,8 @@ static bool read_times(struct decoder *d, const struct part *part, struct decode
 /* Whatever a user has the detector send along: with any luck JSON. */
 static void read_appendix(struct decoder *d, const struct part *part, struct frame *ret)
 {
-	if (d->rotation_key && d->rotation_key[0])
-		field_rotation(header_parse(&d->header, part->data, part->size), d->rotation_key,
-		               ret);
+	if (field_keys_any(&d->keys))
+		field_keys_read(header_parse(&d->header, part->data, part->size), &d->keys, ret);
 }
 
 static void decode_image(struct decoder *d, const json_t *root, const struct message *m,
@@ -380,7 +379,7 @@ int dectris_v1_open(struct decoder **ret, const struct config_ingest *c, char wh
 	if (!d)
 		return -ENOMEM;
 	d->frame_limit = c->frame_limit;
-	d->rotation_key = c->rotation_key;
+	d->keys = field_keys_of(c);
 	*ret = d;
 	return 0;
 }

@@ -22,7 +22,7 @@
  * description; the pixel mask, where any bit makes a pixel bad. Integer pixels of all bits set have
  * no value. The flat field and the count-rate table are the detector's own business and skipped,
  * `hash` is no checksum of anything known. Of appendices only an image's is looked at, for
- * rotation.from_key, and need not be JSON.
+ * rotation.from_key and calibration.from_key, and need not be JSON.
  *
  * start_time counts nanoseconds since the control unit started, on EIGER1 ticks of 20 ns; which of
  * them is seen by comparing real_time with count_time. */

@@ -22,6 +22,27 @@ static const struct type_row types[] = {
 	{ "float64", PIXEL_FLOAT32, STORED_FLOAT64 }, { 0 },
 };
 
+/* What a frame is of, as headers say it. */
+struct role_row {
+	const char *text;
+	double number;
+	enum frame_role role;
+};
+
+static const struct role_row roles[] = {
+	{ "sample", 0, ROLE_SAMPLE },
+	{ "projection", 0, ROLE_SAMPLE },
+	{ "flat", 1, ROLE_FLAT },
+	{ "flat field", 1, ROLE_FLAT },
+	{ "flat_field", 1, ROLE_FLAT },
+	{ "flatfield", 1, ROLE_FLAT },
+	{ "dark", 2, ROLE_DARK },
+	{ "dark field", 2, ROLE_DARK },
+	{ "dark_field", 2, ROLE_DARK },
+	{ "darkfield", 2, ROLE_DARK },
+	{ 0 },
+};
+
 void *field_decoder_open(size_t bytes, const char *protocol, char why[160])
 {
 	struct header *header = calloc(1, bytes);
@@ -126,14 +147,49 @@ static bool read_real(const json_t *value, double *ret)
 	return *end == '\0';
 }
 
-void field_rotation(const json_t *object, const char *key, struct frame *ret)
+static bool is_key(const char *key)
+{
+	return key && key[0];
+}
+
+struct field_keys field_keys_of(const struct config_ingest *c)
+{
+	return (struct field_keys){ .rotation = c->rotation_key, .role = c->role_key };
+}
+
+bool field_keys_any(const struct field_keys *k)
+{
+	return is_key(k->rotation) || is_key(k->role);
+}
+
+static void read_rotation(const json_t *value, struct frame *ret)
 {
 	double angle;
 
-	if (!key || !key[0] || !read_real(value_at(object, key), &angle) || !isfinite(angle))
+	if (!read_real(value, &angle) || !isfinite(angle))
 		return;
 	ret->has_rotation = true;
 	ret->rotation = angle;
+}
+
+static enum frame_role role_of(const json_t *value)
+{
+	const char *text = json_string_value(value);
+	double number = -1;
+
+	read_real(value, &number);
+	for (const struct role_row *r = roles; r->text; r++)
+		if (number == r->number || (text && strcasecmp(text, r->text) == 0))
+			return r->role;
+	return ROLE_UNSAID;
+}
+
+void field_keys_read(const json_t *object, const struct field_keys *k, struct frame *ret)
+{
+	if (is_key(k->rotation))
+		read_rotation(value_at(object, k->rotation), ret);
+	if (is_key(k->role))
+		ret->role = role_of(value_at(object, k->role));
 }
 
 static bool read_length(const json_t *value, uint32_t *ret)

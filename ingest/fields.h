@@ -31,10 +31,22 @@ double field_real(const json_t *object, const char *key, double fallback);
  * rejecting the message. */
 bool field_number(const json_t *object, const char *key, struct decoded *ret);
 
-/* The frame's angle, from the number under `key`, which may lead through objects by dots
- * ("image_attributes.angle"), or from a text that is one. No key ("", NULL): nothing is looked for.
- * What is no finite number is no reason to reject a frame. */
-void field_rotation(const json_t *object, const char *key, struct frame *ret);
+/* Keys of the header of each frame that the configuration names. They may lead through objects by
+ * dots ("image_attributes.angle"). "", NULL: nothing is looked for. Borrowed from it. */
+struct field_keys {
+	const char *rotation; /* a finite number, or a text that is one: degrees */
+	const char *role;     /* 0 or "sample", 1 or "flat", 2 or "dark", as NXtomo's image_key */
+};
+
+struct field_keys field_keys_of(const struct config_ingest *c);
+
+/* Whether one of them is given. */
+bool field_keys_any(const struct field_keys *k);
+
+/* The frame's angle and role. Another value than is expected is as none: no reason to reject a
+ * frame. Texts of roles may be in capitals, and "projection", "flat field", "flat_field" and so on
+ * are taken as well. */
+void field_keys_read(const json_t *object, const struct field_keys *k, struct frame *ret);
 
 /* Two lengths from 1 to 2^32 - 1. False where it is anything else. */
 bool field_lengths(const json_t *array, uint32_t *ret_first, uint32_t *ret_second);

@@ -10,10 +10,10 @@
 #include <strings.h>
 
 struct decoder {
-	struct header header;     /* first: fields.h */
-	uint64_t frame_limit;     /* bytes */
-	const char *rotation_key; /* the configuration's */
-	char dataset[256];        /* ours; "": the first that is taken */
+	struct header header;   /* first: fields.h */
+	uint64_t frame_limit;   /* bytes */
+	struct field_keys keys; /* the configuration's */
+	char dataset[256];      /* ours; "": the first that is taken */
 };
 
 /* A length as text of digits. */
@@ -112,7 +112,7 @@ void odin_live_decode(struct decoder *d, const struct message *m, struct decoded
 		return;
 	if (!d->dataset[0])
 		snprintf(d->dataset, sizeof d->dataset, "%s", dataset);
-	field_rotation(root, d->rotation_key, &ret->frame);
+	field_keys_read(root, &d->keys, &ret->frame);
 	ret->frame.pixels = pixels->data;
 	ret->pixel_part = 1;
 	ret->verdict = VERDICT_FRAME;
@@ -125,7 +125,7 @@ int odin_live_open(struct decoder **ret, const struct config_ingest *c, char why
 	if (!d)
 		return -ENOMEM;
 	d->frame_limit = c->frame_limit;
-	d->rotation_key = c->rotation_key;
+	d->keys = field_keys_of(c);
 	snprintf(d->dataset, sizeof d->dataset, "%s", c->channel);
 	*ret = d;
 	return 0;

@@ -74,9 +74,9 @@ struct protocol {
 	bool has_end_message;   /* series end by a message; idle_end does not apply */
 	unsigned largest_part;  /* of a message, in frames of ingest.frame_limit; 0: 1 */
 	bool brings_mask;       /* start messages may hold a pixel mask */
-	bool has_keys;          /* frames come with JSON: rotation.from_key is read of it */
-	bool in_pieces;         /* each endpoint sends one port's part of every frame */
-	bool in_shared_memory;  /* endpoints announce frames of a memory-mapped ring */
+	bool has_keys;  /* frames come with JSON, which the configuration's keys are read of */
+	bool in_pieces; /* each endpoint sends one port's part of every frame */
+	bool in_shared_memory; /* endpoints announce frames of a memory-mapped ring */
 
 	/* Make a decoder. -ENOMEM, or -EINVAL with `why` when the configuration asks for what
 	 * the protocol does not have. Main thread. */

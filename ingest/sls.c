@@ -12,9 +12,9 @@
 #define TICK_NS  100
 
 struct decoder {
-	struct header header;     /* first: fields.h */
-	uint64_t frame_limit;     /* bytes */
-	const char *rotation_key; /* the configuration's */
+	struct header header;   /* first: fields.h */
+	uint64_t frame_limit;   /* bytes */
+	struct field_keys keys; /* the configuration's */
 	char text[TEXT_MAX];
 };
 
@@ -222,7 +222,7 @@ static void decode_piece(const struct decoder *d, const json_t *root, const stru
 	    !refuse_others(root, ret) || !read_flags(root, ret) ||
 	    !check_sizes(d, width, height, pixels->size, ret))
 		return;
-	field_rotation(root, d->rotation_key, &ret->frame);
+	field_keys_read(root, &d->keys, &ret->frame);
 	ret->frame.pixels = pixels->data;
 	ret->frame.bytes = pixels->size;
 	ret->pixel_part = 1;
@@ -263,7 +263,7 @@ int sls_open(struct decoder **ret, const struct config_ingest *c, char why[160])
 	if (!d)
 		return -ENOMEM;
 	d->frame_limit = c->frame_limit;
-	d->rotation_key = c->rotation_key;
+	d->keys = field_keys_of(c);
 	*ret = d;
 	return 0;
 }

@@ -9,9 +9,9 @@
 #include <string.h>
 
 struct decoder {
-	struct header header;     /* first: fields.h */
-	uint64_t frame_limit;     /* bytes */
-	const char *rotation_key; /* the configuration's */
+	struct header header;   /* first: fields.h */
+	uint64_t frame_limit;   /* bytes */
+	struct field_keys keys; /* the configuration's */
 };
 
 static void decode_image(const struct decoder *d, const json_t *root, const struct message *m,
@@ -40,7 +40,7 @@ static void decode_image(const struct decoder *d, const json_t *root, const stru
 	if (!field_type(field_text(root, "type"), true, ret) ||
 	    !field_size(d->frame_limit, m->parts[1].size, ret))
 		return;
-	field_rotation(root, d->rotation_key, &ret->frame);
+	field_keys_read(root, &d->keys, &ret->frame);
 	ret->frame.pixels = m->parts[1].data;
 	ret->pixel_part = 1;
 	ret->verdict = VERDICT_FRAME;
@@ -80,7 +80,7 @@ int stins_open(struct decoder **ret, const struct config_ingest *c, char why[160
 	if (!d)
 		return -ENOMEM;
 	d->frame_limit = c->frame_limit;
-	d->rotation_key = c->rotation_key;
+	d->keys = field_keys_of(c);
 	*ret = d;
 	return 0;
 }

@@ -9,9 +9,9 @@
 
 /* Percentiles 0.1, 1, 50, 99 and 99.9 of pixels, from their histogram.
  *
- * Of n pixels (not a number left out) the p-th percentile is the one of rank max(1, ceil(p n /
- * 100)) in rising order, as numpy.percentile(..., method="inverted_cdf") takes it. In the bin that
- * holds that rank, with `before` pixels below the bin and `count` in it,
+ * Of n pixels (not a number left out) the p-th percentile is the one of rank max(1, ceil(n (p /
+ * 100))) in rising order, in double, as numpy.percentile(..., method="inverted_cdf") takes it. In
+ * the bin that holds that rank, with `before` pixels below the bin and `count` in it,
  *
  *   whole bins    its lower edge: the pixel itself, where a bin is one count wide
  *   otherwise     low + width * (bin + (rank - before - 0.5) / count), in double

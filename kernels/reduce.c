@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/mean.h"
 #include "kernels/reduce_scratch.h"
 
 #include <math.h>
@@ -57,119 +56,6 @@ static void look_ahead(const struct reduce_plan *p, struct scratch *s,
 		s->planes[1] = ahead_part(p->gain + end, next * sizeof(float), i, n);
 }
 
-/* The region's part of the tile's rows, one behind the other. */
-static void unpack_rows(const struct reduce_plan *p, char *out, const void *raw,
-                        const struct tile *tile)
-{
-	size_t row_bytes = p->width * (size_t)product_bytes(product_of_layout(p->layout));
-
-	if (p->payload_width == p->width) {
-		p->kernels.unpack(out, raw, payload_pixel(p, tile->row), tile->pixels);
-		return;
-	}
-	for (uint32_t y = 0; y < tile->rows; y++, out += row_bytes)
-		p->kernels.unpack(out, raw, payload_pixel(p, tile->row + y), p->width);
-}
-
-/* A run of a row of the frame that lies in one port's piece. */
-struct port_run {
-	unsigned port;
-	uint32_t x, n; /* columns of what is processed */
-	size_t first;  /* pixel of the piece */
-};
-
-/* The run that begins in column x of what is processed, in row `row` of it. */
-static struct port_run port_run(const struct reduce_plan *p, const struct reduce_job *job,
-                                uint32_t row, uint32_t x)
-{
-	uint32_t width = p->payload_width / p->port_columns;
-	uint32_t height = p->payload_height / p->port_rows;
-	uint32_t column = (p->left + x) / width, left = (p->left + x) % width;
-	uint32_t y = (p->top + row) % height;
-	struct port_run run = { .port = (p->top + row) / height * p->port_columns + column,
-		                .x = x };
-
-	if (job->flipped >> run.port & 1)
-		y = height - 1 - y;
-	run.n = width - left < p->width - x ? width - left : p->width - x;
-	run.first = (size_t)y * width + left;
-	return run;
-}
-
-bool raw_pixel(const struct reduce_plan *p, const struct reduce_job *job, uint32_t row,
-               uint32_t column, void *ret)
-{
-	if (p->port_columns) {
-		struct port_run run = port_run(p, job, row, column);
-
-		if (!job->pieces[run.port])
-			return false;
-		p->kernels.unpack(ret, job->pieces[run.port], run.first, 1);
-		return true;
-	}
-	p->kernels.unpack(ret, job->raw, payload_pixel(p, row) + column, 1);
-	return true;
-}
-
-/* Put the tile together from the ports' pieces. Missing ones leave all bits set, as detectors
- * that pad do. */
-static void unpack_ports(const struct reduce_plan *p, char *out, const struct reduce_job *job,
-                         const struct tile *tile)
-{
-	size_t pixel = product_bytes(product_of_layout(p->layout));
-
-	for (uint32_t y = 0; y < tile->rows; y++, out += p->width * pixel)
-		for (uint32_t x = 0; x < p->width;) {
-			struct port_run run = port_run(p, job, tile->row + y, x);
-
-			if (job->pieces[run.port])
-				p->kernels.unpack(out + x * pixel, job->pieces[run.port], run.first,
-				                  run.n);
-			else
-				memset(out + x * pixel, 0xff, run.n * pixel);
-			x += run.n;
-		}
-}
-
-/* Pixels i to i + n of the tile whose port's piece is missing become NaN. */
-static void mark_missing_ports(const struct reduce_plan *p, float *t, const struct reduce_job *job,
-                               const struct tile *tile, size_t i, size_t n)
-{
-	for (size_t at = i; at < i + n;) {
-		uint32_t y = (uint32_t)(at / p->width), x = (uint32_t)(at % p->width);
-		struct port_run run = port_run(p, job, tile->row + y, x);
-		size_t end = at + run.n < i + n ? at + run.n : i + n;
-
-		for (; at < end && !job->pieces[run.port]; at++)
-			t[at - i] = NAN;
-		at = end;
-	}
-}
-
-static bool lacks_a_port(const struct reduce_plan *p, const struct reduce_job *job)
-{
-	for (uint32_t i = 0; i < p->port_columns * p->port_rows; i++)
-		if (!job->pieces[i])
-			return true;
-	return false;
-}
-
-/* The bits of missing ports' pixels, counted from the start of the tile's first group. */
-static void mark_missing_bits(const struct reduce_plan *p, uint64_t *marked,
-                              const struct reduce_job *job, const struct tile *tile)
-{
-	size_t lead = tile->first % SURVEY_GROUP;
-
-	for (size_t at = 0; at < tile->pixels;) {
-		struct port_run run = port_run(p, job, tile->row + (uint32_t)(at / p->width),
-		                               (uint32_t)(at % p->width));
-
-		for (size_t i = at; i < at + run.n && !job->pieces[run.port]; i++)
-			marked[(lead + i) / 64] |= UINT64_C(1) << (lead + i) % 64;
-		at += run.n;
-	}
-}
-
 /* The tile's raw pixels in the machine's order: where they are, or a copy, which is a product when
  * the plan wants one. */
 static const void *unpack_tile(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
@@ -184,10 +70,7 @@ static const void *unpack_tile(const struct reduce_plan *p, struct scratch *s, s
 
 	if (!unpacked)
 		return (const char *)job->raw + payload_pixel(p, tile->row) * pixel;
-	if (p->port_columns)
-		unpack_ports(p, unpacked, job, tile);
-	else
-		unpack_rows(p, unpacked, job->raw, tile);
+	unpack_rows(p, unpacked, job, tile);
 	if (p->source_only || p->keep_source)
 		f->source_crc32c = p->kernels.crc32c(f->source_crc32c, unpacked, bytes);
 	if (p->source_only && p->keep_source)
@@ -260,8 +143,10 @@ static void walk(const struct reduce_plan *p, struct scratch *s, struct frame_ru
 	p->kernels.flatten(t, raw, offset_at(p, s, tile, i), gain_at(p, s, tile, i), n);
 	if (p->kernels.invalidate)
 		p->kernels.invalidate(t, raw, p->no_value, n);
-	if (p->port_columns && lacks_a_port(p, job))
+	if (lacks_a_port(p, job))
 		mark_missing_ports(p, t, job, tile, i, n);
+	if (p->kernels.scale)
+		p->kernels.scale(t, s->scale, n);
 	if (p->attenuation) {
 		p->kernels.attenuable(t, n);
 		p->kernels.attenuate(s->attenuation + i, t, n);
@@ -315,6 +200,7 @@ static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_
 		.first = first,
 		.n = n,
 		.shift = f->normalised.shift,
+		.scale = s->scale,
 		.map = &p->normalised_map,
 		.saturation = p->can_saturate ? p->raw_saturation : UINT32_MAX,
 		.ahead = s->raw.lines ? s->raw.at : raw,
@@ -356,7 +242,7 @@ static void survey_tile(const struct reduce_plan *p, struct scratch *s, struct f
 static void mark_bad(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *job,
                      const void *raw, const struct tile *tile)
 {
-	bool lacks = p->port_columns && lacks_a_port(p, job);
+	bool lacks = lacks_a_port(p, job);
 
 	s->in_use = p->has_no_value || lacks ? s->marked : s->bad;
 	if (p->has_no_value)
@@ -374,6 +260,7 @@ static void reduce_tile(const struct reduce_plan *p, struct scratch *s, struct f
 {
 	const void *raw = unpack_tile(p, s, f, job, tile);
 
+	s->scale = f->scale;
 	if (p->kernels.survey)
 		mark_bad(p, s, job, raw, tile);
 	if (p->kernels.survey)
@@ -381,6 +268,8 @@ static void reduce_tile(const struct reduce_plan *p, struct scratch *s, struct f
 	else
 		walk(p, s, f, job, raw, tile, 0, tile->pixels);
 	add_raw_histogram(p, s, f, raw, tile->pixels);
+	if (p->region_count)
+		regions_add(p, s, f, raw, p->attenuation ? s->attenuation : s->t, tile);
 	if (!p->source_only && !p->averaged)
 		reduce_product(p, s, f, job, tile);
 }
@@ -408,9 +297,12 @@ static void fill_planes(const struct reduce_plan *p, struct scratch *s)
 		s->gain[i] = 1;
 }
 
-static void frame_begin(const struct reduce_plan *p, struct frame_run *f, uint32_t *tables,
-                        uint64_t *counts)
+static void frame_begin(const struct reduce_plan *p, struct scratch *s, unsigned i)
 {
+	struct frame_run *f = &s->runs[i];
+	uint32_t *tables = s->tables + i * tables_per_frame(p);
+	uint64_t *counts = s->counts + i * codes_per_frame(p);
+
 	survey_begin(&f->survey);
 	moments_begin(&f->raw_floats);
 	moments_begin(&f->normalised);
@@ -420,8 +312,11 @@ static void frame_begin(const struct reduce_plan *p, struct frame_run *f, uint32
 	f->raw_tables = tables;
 	f->normalised_tables = tables + histogram_tables_size(p->raw_tables);
 	f->code_counts = counts;
+	f->regions = s->regions + i * p->region_count;
+	f->region_floats = s->region_floats + i * p->region_count;
 	memset(tables, 0, tables_per_frame(p) * sizeof *tables);
 	memset(counts, 0, codes_per_frame(p) * sizeof *counts);
+	regions_begin(p, f);
 }
 
 static void raw_moments_end(const struct reduce_plan *p, struct frame_run *f, struct reduction *ret)
@@ -459,6 +354,27 @@ static void fold_codes(struct frame_run *f)
 	f->normalised_tables[0] -= (uint32_t)f->survey.absent;
 }
 
+/* Counts and percentiles of both histograms. */
+static void histograms_end(const struct reduce_plan *p, struct frame_run *f,
+                           const struct reduce_job *job)
+{
+	struct reduction *r = job->result;
+
+	r->raw_tails = f->raw_tails;
+	r->normalised_tails = f->normalised_tails;
+	histogram_fold(job->normalised_counts, f->normalised_tables, p->normalised_tables,
+	               &f->normalised_tails, p->normalised_bins.bins);
+	percentiles(r->percentiles, &p->normalised_bins, job->normalised_counts,
+	            &f->normalised_tails, false);
+	for (unsigned i = 0; i < PERCENTILES; i++)
+		r->raw_percentiles[i] = NAN;
+	if (p->raw_bins.bins == 0)
+		return;
+	histogram_fold(job->raw_counts, f->raw_tables, p->raw_tables, &f->raw_tails,
+	               p->raw_bins.bins);
+	percentiles(r->raw_percentiles, &p->raw_bins, job->raw_counts, &f->raw_tails, p->raw_whole);
+}
+
 static void frame_end(const struct reduce_plan *p, struct frame_run *f,
                       const struct reduce_job *job)
 {
@@ -473,15 +389,12 @@ static void frame_end(const struct reduce_plan *p, struct frame_run *f,
 	r->good = f->normalised.good;
 	r->bad = (uint64_t)p->width * p->height - r->good;
 	r->clipped = f->clipped;
-	r->raw_tails = f->raw_tails;
-	r->normalised_tails = f->normalised_tails;
+	r->dose = f->dose;
+	r->dose_applied = f->dose_applied;
 	r->reduced_crc32c = p->source_only ? f->source_crc32c : f->reduced_crc32c;
 	r->source_crc32c = p->keep_source ? f->source_crc32c : 0;
-	if (p->raw_bins.bins)
-		histogram_fold(job->raw_counts, f->raw_tables, p->raw_tables, &f->raw_tails,
-		               p->raw_bins.bins);
-	histogram_fold(job->normalised_counts, f->normalised_tables, p->normalised_tables,
-	               &f->normalised_tails, p->normalised_bins.bins);
+	histograms_end(p, f, job);
+	regions_end(p, f, job->regions);
 }
 
 void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce_job *jobs,
@@ -491,9 +404,9 @@ void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce
 
 	scratch_open(p, scratch, &s);
 	fill_planes(p, &s);
+	find_doses(p, &s, jobs, n);
 	for (unsigned i = 0; i < n; i++)
-		frame_begin(p, &s.runs[i], s.tables + i * tables_per_frame(p),
-		            s.counts + i * codes_per_frame(p));
+		frame_begin(p, &s, i);
 	for (uint32_t row = 0; row < p->height; row += p->tile_rows) {
 		uint32_t left = p->height - row;
 		struct tile tile = { .row = row,
@@ -505,20 +418,4 @@ void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce
 	}
 	for (unsigned i = 0; i < n; i++)
 		frame_end(p, &s.runs[i], &jobs[i]);
-}
-
-void reduce_spoil_ports(const struct reduce_plan *p, void *sums, uint64_t missing)
-{
-	enum product_type type = product_of_layout(p->layout);
-	const struct reduce_job any = { 0 };
-
-	for (uint32_t y = 0; missing && y < p->height; y++)
-		for (uint32_t x = 0; x < p->width;) {
-			struct port_run run = port_run(p, &any, y, x);
-			size_t i = (size_t)y * p->width + x;
-
-			if (missing >> run.port & 1)
-				mean_spoil((char *)sums + i * mean_sum_bytes(type), type, run.n);
-			x += run.n;
-		}
 }

@@ -23,8 +23,9 @@
 
 /* The pass over the pixels: one hand of frames, tile by tile.
  *
- * Per frame:  unpack the region -> T = (I - D) * G -> moments, histograms -> bad pixels -> bin
- *             -> -ln, if it is asked for -> convert -> checksum
+ * Per frame:  the dose -> unpack the region -> T = (I - D) * G, divided by the dose if that is
+ *             asked for -> moments, histograms, regions -> bad pixels -> bin -> -ln, if it is
+ *             asked for -> convert -> checksum
  *
  * Where -ln is asked for, moments and histograms of normalised pixels are of it.
  *
@@ -36,6 +37,7 @@
 struct reduce_kernels {
 	unpack_fn *unpack;
 	flatten_fn *flatten;
+	scale_fn *scale; /* NULL: no dose is applied */
 	attenuate_fn *attenuate;
 	attenuable_fn *attenuable;
 	invalidate_fn *invalidate; /* NULL: no raw value says that there is none */
@@ -116,6 +118,7 @@ struct reduce_plan {
 	size_t scratch_bytes; /* one worker's scratch */
 	struct bin_map raw_map, normalised_map;
 	bool raw_by_shift; /* raw bins are the high bits of all uint16: counted without numbering */
+	bool raw_whole; /* raw pixels are integers in bins of one count: percentiles are pixels */
 	struct histogram_tables raw_tables, normalised_tables;
 	struct window window;
 	uint32_t raw_saturation; /* the integer that counts as saturated, */
@@ -137,9 +140,9 @@ struct reduction {
 	struct moments raw;            /* counts */
 	struct moments normalised;     /* of T, full resolution */
 	struct histogram_tails raw_tails, normalised_tails;
-	double dose; /* mean of T, before it is divided by this, over the good pixels of all regions
-	                in the open beam, in their order; NaN: none */
-	bool dose_applied;
+	double dose;       /* mean of T, before it is divided by this and before -ln, over the good
+	                      pixels of all regions in the open beam, in their order; NaN: none */
+	bool dose_applied; /* not when there is none, or it is below the least */
 	float raw_percentiles[PERCENTILES], percentiles[PERCENTILES]; /* kernels/percentiles.h */
 	uint32_t reduced_crc32c; /* of the reduced product's bytes */
 	uint32_t source_crc32c;  /* of the source product's, with keep_source */
@@ -178,8 +181,8 @@ struct reduce_mean_job {
 	void *reduced;    /* as in struct reduce_job */
 };
 
-/* Make the reduced product of the mean of several frames: normalise it, and from there on as
- * reduce_hand(). For plans with `averaged`; scratch as there.
+/* Make the reduced product of the mean of several frames: normalise it, with the dose of the mean
+ * itself, and from there on as reduce_hand(). For plans with `averaged`; scratch as there.
  *
  * ret_clipped   pixels of the product outside the window
  * ret_crc32c    of the product's bytes */

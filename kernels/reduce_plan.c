@@ -31,6 +31,21 @@ static bool shape_init(struct reduce_plan *p)
 	return p->out_width > 0 && p->out_height > 0;
 }
 
+/* Regions with pixels, inside the frame; the open beam is made of them. */
+static bool regions_make_sense(const struct reduce_plan *p)
+{
+	if (p->region_count > REDUCE_REGIONS_MAX || (uint64_t)p->open_beam >> p->region_count != 0)
+		return false;
+	for (uint32_t i = 0; i < p->region_count; i++) {
+		const struct reduce_region *r = &p->regions[i];
+
+		if (r->width == 0 || r->height == 0 || r->left > p->width || r->top > p->height ||
+		    r->width > p->width - r->left || r->height > p->height - r->top)
+			return false;
+	}
+	return true;
+}
+
 static bool type_init(struct reduce_plan *p)
 {
 	if (p->source_only)
@@ -71,9 +86,7 @@ static void hand_init(struct reduce_plan *p)
 	size_t budget = cpu_l2_bytes() / 4 * 3;
 	size_t per_pixel = 4 * sizeof(float) + sizeof(uint16_t); /* t, dark, gain, raw, index */
 	size_t tile = (size_t)p->tile_rows * p->width * per_pixel;
-	size_t frame = tables_per_frame(p) * sizeof(uint32_t) +
-	               codes_per_frame(p) * sizeof(uint64_t) + sizeof(struct frame_run);
-	size_t frames = tile < budget ? (budget - tile) / frame : 1;
+	size_t frames = tile < budget ? (budget - tile) / bytes_per_frame(p) : 1;
 
 	frames = frames < 1 ? 1 : frames;
 	p->hand = frames < p->batch ? (uint32_t)frames : p->batch;
@@ -95,17 +108,21 @@ static void kernels_init(struct reduce_plan *p)
 	const struct raw_moments_impl *raw_moments = raw_moments_for(p->cpu);
 	const struct histogram_impl *histogram = histogram_for(p->cpu);
 	const struct survey_impl *survey = survey_of(p, raw);
+	bool scaled = p->open_beam && p->dose == DOSE_APPLY;
 
 	p->kernels = (struct reduce_kernels){
 		.unpack = unpack_for(p->cpu)->fn[p->layout],
 		.flatten = flatten_for(p->cpu)->fn[raw],
+		.scale = scaled ? flatten_for(p->cpu)->scale : NULL,
 		.attenuate = attenuate_for(p->cpu)->fn,
 		.attenuable = attenuate_for(p->cpu)->screen,
 		.invalidate = p->has_no_value ? invalidate_for(p->cpu)->fn[raw] : NULL,
 		.raw_sums = raw == PRODUCT_FLOAT32 ? NULL : raw_moments->sums[raw],
 		.raw_screen = raw_moments->screen,
 		.moments = moments_for(p->cpu),
-		.survey = survey ? survey->fn[raw] : NULL,
+		.survey = !survey  ? NULL
+		          : scaled ? survey->scaled[raw]
+		                   : survey->fn[raw],
 		.survey_bad = survey ? survey->bad : NULL,
 		.survey_mark = survey ? survey->mark[raw] : NULL,
 		.bin_raw = histogram->raw[raw],
@@ -117,6 +134,16 @@ static void kernels_init(struct reduce_plan *p)
 		.convert = p->source_only ? NULL : convert_for(p->cpu)->fn[p->type],
 		.crc32c = crc32c_for(p->cpu),
 	};
+}
+
+/* Whether every integer has a bin of its own, whose lower edge it is: bins are one count wide, or a
+ * whole number of them is. */
+static bool holds_integers_apart(const struct bins *b)
+{
+	double counts = b->high - b->low, per_count = b->bins / counts;
+
+	return b->low == floor(b->low) && counts == floor(counts) && per_count >= 1 &&
+	       per_count == floor(per_count);
 }
 
 /* Without raw bins there is no raw histogram. */
@@ -131,6 +158,8 @@ static bool histograms_init(struct reduce_plan *p)
 	p->raw_by_shift = p->raw_bins.bins && product_of_layout(p->layout) == PRODUCT_UINT16 &&
 	                  p->raw_map.by_shift && p->raw_map.first == 0 &&
 	                  (uint64_t)p->raw_bins.bins << p->raw_map.shift == UINT16_MAX + 1;
+	p->raw_whole = p->raw_bins.bins && product_of_layout(p->layout) != PRODUCT_FLOAT32 &&
+	               holds_integers_apart(&p->raw_bins);
 	if (!bin_map_init_flat(&p->normalised_map, &p->normalised_bins))
 		return false;
 	p->normalised_tables = histogram_tables_for(p->normalised_bins.bins);
@@ -139,7 +168,7 @@ static bool histograms_init(struct reduce_plan *p)
 
 bool reduce_plan_init(struct reduce_plan *p)
 {
-	if (!shape_init(p) || !type_init(p) || !histograms_init(p))
+	if (!shape_init(p) || !regions_make_sense(p) || !type_init(p) || !histograms_init(p))
 		return false;
 	saturation_init(p);
 	kernels_init(p);

@@ -15,11 +15,13 @@ struct scratch_layout {
 	size_t offset;      /* zeros                    float [tile], without a dark */
 	size_t gain;        /* ones                     float [tile], without a gain */
 	size_t sum, count;  /* columns of binning       float [width], with bin > 1 */
-	size_t binned; /* product pixels           float [tile / bin^2], with bin > 1 or median */
-	size_t tables; /* counting tables          uint32 [hand][raw + normalised] */
-	size_t counts; /* the same of codes        uint64 [hand][CODE_COUNTS], survey */
-	size_t runs;   /* struct frame_run [hand] */
-	size_t bytes;  /* all of it */
+	size_t binned;  /* product pixels           float [tile / bin^2], with bin > 1 or median */
+	size_t tables;  /* counting tables          uint32 [hand][raw + normalised] */
+	size_t counts;  /* the same of codes        uint64 [hand][CODE_COUNTS], survey */
+	size_t runs;    /* struct frame_run [hand] */
+	size_t regions; /* struct region_run [hand][region_count] */
+	size_t region_floats; /* struct moments_run [hand][region_count], float layouts */
+	size_t bytes;         /* all of it */
 };
 
 bool reduce_in_place(const struct reduce_plan *p)
@@ -40,6 +42,19 @@ size_t codes_per_frame(const struct reduce_plan *p)
 	return p->kernels.bin_codes ? CODE_COUNTS : 0;
 }
 
+static bool is_float(const struct reduce_plan *p)
+{
+	return product_of_layout(p->layout) == PRODUCT_FLOAT32;
+}
+
+size_t bytes_per_frame(const struct reduce_plan *p)
+{
+	size_t region = sizeof(struct region_run) + is_float(p) * sizeof(struct moments_run);
+
+	return tables_per_frame(p) * sizeof(uint32_t) + codes_per_frame(p) * sizeof(uint64_t) +
+	       sizeof(struct frame_run) + p->region_count * region;
+}
+
 static size_t take(size_t *at, size_t bytes)
 {
 	size_t offset = *at;
@@ -52,14 +67,13 @@ static void scratch_lay_out(const struct reduce_plan *p, struct scratch_layout *
 {
 	size_t tile = (size_t)p->tile_rows * p->width, at = 0;
 	enum product_type raw = product_of_layout(p->layout);
-	bool is_float = raw == PRODUCT_FLOAT32;
 	size_t columns = p->bin > 1 ? p->width : 0;
-	size_t groups = tile / SURVEY_GROUP + 2;
+	size_t groups = tile / SURVEY_GROUP + 2, regions = (size_t)p->hand * p->region_count;
 
 	ret->t = take(&at, (SURVEY_GROUP + tile) * sizeof(float));
 	ret->attenuation = take(&at, p->attenuation ? tile * sizeof(float) : 0);
 	ret->native = take(&at, reduce_in_place(p) ? 0 : tile * product_bytes(raw));
-	ret->screened = take(&at, is_float ? tile * sizeof(float) : 0);
+	ret->screened = take(&at, is_float(p) ? tile * sizeof(float) : 0);
 	ret->index = take(&at, tile * sizeof(uint16_t));
 	ret->codes = take(&at, p->kernels.bin_codes ? groups * SURVEY_GROUP : 0);
 	ret->bad = take(&at, p->kernels.survey ? groups * sizeof(uint64_t) : 0);
@@ -73,6 +87,8 @@ static void scratch_lay_out(const struct reduce_plan *p, struct scratch_layout *
 	ret->tables = take(&at, p->hand * tables_per_frame(p) * sizeof(uint32_t));
 	ret->counts = take(&at, p->hand * codes_per_frame(p) * sizeof(uint64_t));
 	ret->runs = take(&at, p->hand * sizeof(struct frame_run));
+	ret->regions = take(&at, regions * sizeof(struct region_run));
+	ret->region_floats = take(&at, is_float(p) ? regions * sizeof(struct moments_run) : 0);
 	ret->bytes = at;
 }
 
@@ -106,5 +122,7 @@ void scratch_open(const struct reduce_plan *p, char *base, struct scratch *ret)
 		.tables = (uint32_t *)(void *)(base + at.tables),
 		.counts = (uint64_t *)(void *)(base + at.counts),
 		.runs = (struct frame_run *)(void *)(base + at.runs),
+		.regions = (struct region_run *)(void *)(base + at.regions),
+		.region_floats = (struct moments_run *)(void *)(base + at.region_floats),
 	};
 }

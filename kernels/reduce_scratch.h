@@ -4,9 +4,16 @@
 
 #include "kernels/reduce.h"
 
-/* What the pass works in: between reduce.c, reduce_plan.c and reduce_product.c only. */
+/* What the pass works in: between the files reduce*.c only. */
 
 #define CACHE_LINE 64
+
+/* One region of a frame while its tiles come in. */
+struct region_run {
+	struct raw_sums raw; /* integer layouts */
+	uint64_t saturated;  /* float layouts, whose raw moments are in region_floats */
+	struct moments_run normalised;
+};
 
 /* One frame of the hand while its tiles come in. */
 struct frame_run {
@@ -14,11 +21,16 @@ struct frame_run {
 	struct moments_run raw_floats; /* float layouts, */
 	uint64_t saturated;            /* and their saturated pixels */
 	struct moments_run normalised;
+	double dose;
+	bool dose_applied;
+	float scale; /* of T, by the dose */
 	struct histogram_tails raw_tails, normalised_tails;
 	uint64_t clipped;
 	uint32_t reduced_crc32c, source_crc32c;
 	uint32_t *raw_tables, *normalised_tables; /* [histogram_tables_size()] */
 	uint64_t *code_counts;                    /* [CODE_COUNTS], with the survey */
+	struct region_run *regions;               /* [region_count] */
+	struct moments_run *region_floats;        /* [region_count], float layouts */
 };
 
 /* Lines that are read soon and not yet prefetched. */
@@ -42,6 +54,9 @@ struct scratch {
 	uint32_t *tables;
 	uint64_t *counts;
 	struct frame_run *runs;
+	struct region_run *regions;         /* [hand][region_count] */
+	struct moments_run *region_floats;  /* likewise, float layouts */
+	float scale;                        /* of the frame or mean that is worked on */
 	const struct reduce_mean_job *mean; /* whose product is made; NULL: a frame's */
 	struct ahead raw;                   /* the next frame's tile */
 	struct ahead planes[2]; /* this frame's share of the next tile's dark and gain */
@@ -62,18 +77,55 @@ static inline size_t payload_pixel(const struct reduce_plan *p, uint32_t row)
 	return ((size_t)p->top + row) * p->payload_width + p->left;
 }
 
-/* Bring one pixel of what is processed into the machine's order. False when its port's piece is
- * missing. */
-bool raw_pixel(const struct reduce_plan *p, const struct reduce_job *job, uint32_t row,
-               uint32_t column, void *ret);
+/* The tile's rows in the machine's order, one behind the other; where a port's piece is missing,
+ * all bits set. */
+void unpack_rows(const struct reduce_plan *p, char *out, const struct reduce_job *job,
+                 const struct tile *tile);
+
+/* Whether a port's piece is missing. */
+bool lacks_a_port(const struct reduce_plan *p, const struct reduce_job *job);
+
+/* Pixels i to i + n of the tile whose port's piece is missing: they become NaN, or their bits are
+ * set, counted from the start of the tile's first group. */
+void mark_missing_ports(const struct reduce_plan *p, float *t, const struct reduce_job *job,
+                        const struct tile *tile, size_t i, size_t n);
+void mark_missing_bits(const struct reduce_plan *p, uint64_t *marked, const struct reduce_job *job,
+                       const struct tile *tile);
+
+/* T of pixels x to x + n of a row, before it is divided by the dose and before -ln, from the
+ * payload. Overwrites s->native. */
+void transmission_run(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *job,
+                      uint32_t row, uint32_t x, uint32_t n, float *ret);
 
 /* Counts of one frame's tables. */
 size_t tables_per_frame(const struct reduce_plan *p); /* uint32 */
 size_t codes_per_frame(const struct reduce_plan *p);  /* uint64 */
 
+/* Bytes that one frame takes in a scratch, beside the tile. */
+size_t bytes_per_frame(const struct reduce_plan *p);
+
 /* Bytes of a scratch, and its arrays. */
 size_t scratch_bytes(const struct reduce_plan *p);
 void scratch_open(const struct reduce_plan *p, char *base, struct scratch *ret);
+
+/* The regions of one frame: begin, add what a tile has of them, end. `t` are the tile's normalised
+ * pixels. */
+void regions_begin(const struct reduce_plan *p, struct frame_run *f);
+void regions_add(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
+                 const void *raw, const float *t, const struct tile *tile);
+void regions_end(const struct reduce_plan *p, struct frame_run *f, struct region_stats *ret);
+
+/* Find the doses of a hand's frames, before their tiles come in. */
+void find_doses(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *jobs,
+                unsigned n);
+
+/* Find the dose of s->mean, for s->scale. */
+void find_mean_dose(const struct reduce_plan *p, struct scratch *s);
+
+/* T of n pixels of s->mean from pixel `first` on, before it is divided by the dose and before -ln.
+ */
+void mean_transmission(const struct reduce_plan *p, const struct scratch *s, size_t first, size_t n,
+                       float *ret);
 
 /* Make the reduced pixels of a tile from s->t. */
 void reduce_product(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,

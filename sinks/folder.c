@@ -16,7 +16,7 @@
 
 #define NAME_BYTES_MAX 100
 
-static const char *remedy(int error)
+const char *folder_remedy(int error)
 {
 	switch (error) {
 	case -ENOENT:
@@ -38,7 +38,8 @@ static const char *remedy(int error)
 
 static int refuse(char why[256], const char *path, const char *what, int error)
 {
-	snprintf(why, 256, "%.120s: %s: %s: %s", path, what, strerror(-error), remedy(error));
+	snprintf(why, 256, "%.120s: %s: %s: %s", path, what, strerror(-error),
+	         folder_remedy(error));
 	return error;
 }
 

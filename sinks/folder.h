@@ -32,6 +32,10 @@ struct folder_parent {
 	unsigned next_count; /* to be forgotten */
 };
 
+/* What somebody can do about an error (negative errno) of a directory: "free some space". Static
+ * text. */
+const char *folder_remedy(int error);
+
 /* Open a directory and prove that files can be made, written (with O_DIRECT unless DIRECT_NO)
  * and removed in it. 0 with an open *ret_directory and whether O_DIRECT works; why[] then says
  * why not, or is "". Negative errno with why[] naming the directory and what to do. */

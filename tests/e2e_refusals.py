@@ -99,6 +99,12 @@ def a_key_of_the_angle_is_refused_where_frames_have_no_keys(bench):
 
 
 @case
+def a_key_of_the_role_is_refused_where_frames_have_no_keys(bench):
+    said = bench.refused({"calibration.from_key": "image_key", "ingest.protocol": "bsread"}, CONFIGURATION)
+    contains(said, "calibration.from_key: frames of bsread come without")
+
+
+@case
 def a_calibration_of_another_size_than_the_frames_is_said_when_they_come(bench):
     """With the geometry learnt from the first frame, it can be known only then."""
     flat = bench.tiff("flat.tif", numpy.full((9, 16), 1000, "uint16"))

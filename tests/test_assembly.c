@@ -23,7 +23,8 @@ struct bench {
 	uint64_t now_ns;
 	uint32_t width, height; /* of frames */
 	uint8_t columns, rows;
-	unsigned given; /* parts */
+	unsigned given;       /* parts */
+	enum frame_role role; /* of the pieces that are added */
 };
 
 static void bench_open_with(struct bench *b, uint8_t columns, uint8_t rows, uint64_t buffer)
@@ -61,6 +62,7 @@ static enum assembly_answer add_with(struct bench *b, uint64_t number, unsigned 
 		           .height = b->height,
 		           .type = PIXEL_UINT16,
 		           .flags = flags,
+		           .role = b->role,
 		           .ports = { .columns = b->columns,
 		                      .rows = b->rows,
 		                      .flipped = (uint64_t)flipped << port } },
@@ -243,6 +245,23 @@ Test(assembly, gathers_flags_and_flipped_ports)
 	cr_assert_not_null(g);
 	cr_expect_eq(g->frame.flags, FRAME_INCOMPLETE);
 	cr_expect_eq(g->frame.ports.flipped, 2);
+	bench_close(&b);
+}
+
+Test(assembly, takes_the_role_from_the_first_piece_that_says_one)
+{
+	struct bench b;
+	struct gathered *g;
+
+	bench_open(&b, 1, 3);
+	add(&b, 1, 0);
+	b.role = ROLE_FLAT;
+	add(&b, 1, 1);
+	b.role = ROLE_DARK;
+	add(&b, 1, 2);
+	g = next(&b);
+	cr_assert_not_null(g);
+	cr_expect_eq(g->frame.role, ROLE_FLAT);
 	bench_close(&b);
 }
 

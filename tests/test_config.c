@@ -235,6 +235,90 @@ static const struct refusal {
 	  "sinks: [{format: stream, endpoint: \"tcp://*:9\"}]\n",
 	  { "2:36: sinks.0.endpoint: ingest.endpoints binds tcp://*:9 already" } },
 
+	/* regions of interest and the beam */
+	{ "regions: open\n", { "1:10: regions: 'open' where a list of regions is needed, each" } },
+	{ "regions: {name: a}\n", { "1:10: regions: a map where a list of regions is needed" } },
+	{ "regions: [a]\n", { "1:11: regions.0: 'a' where its keys are needed" } },
+	{ "regions:\n  - {with: 3, name: a, width: 1, height: 1}\n",
+	  { "2:6: regions.0.with: unknown key; the nearest known one is regions.N.width" } },
+	{ "regions: [{name: a b, width: 1, height: 1}]\n",
+	  { "1:18: regions.0.name: 'a b' does not fit", "letters, digits" } },
+	{ "regions: [{}]\n", { "1:11: regions.0.width: width 0 and height 0: region region" } },
+	{ "regions: [{name: a, width: 8, height: 8}, {width: 8, height: 8, name: a}]\n",
+	  { "1:71: regions.1.name: region 0 has the name a already" } },
+	{ "regions: [{name: open, x: 5}]\n",
+	  { "1:18: regions.0.name: width 0 and height 0: region open needs both, 1 to 65536" } },
+	{ "regions: [{name: open, width: 5}]\n",
+	  { "1:31: regions.0.width: width 5 and height 0" } },
+	{ "regions: [{name: a, x: 600, width: 41, height: 8}]\n"
+	  "ingest: {frame: {width: 640, height: 480}}\n",
+	  { "1:24: regions.0.x: columns 600 to 640 leave the frame, which has 0 to 639" } },
+	{ "regions: [{name: a, width: 8, height: 481}]\n"
+	  "ingest: {frame: {width: 640, height: 480}}\n",
+	  { "1:39: regions.0.height: rows 0 to 480 leave the frame, which has 0 to 479" } },
+	{ "regions: [{name: a, x: 65535, width: 65536, height: 1}]\n"
+	  "ingest: {frame: {width: 640, height: 480}}\n",
+	  { "regions.0.x: columns 65535 to 131070 leave the frame" } },
+	{ "regions: [{name: a, x: 8, y: 8, width: 8, height: 8}]\n"
+	  "reduce: {roi: {x: 4, y: 4, width: 11, height: 20}}\n",
+	  { "1:24: regions.0.x: columns 8 to 15 leave reduce.roi, which has 4 to 14" } },
+	{ "regions: [{name: a, x: 8, width: 8, height: 8}]\n"
+	  "reduce: {roi: {y: 4}}\n",
+	  { "1:45: regions.0.height: rows 0 to 7 leave reduce.roi, which begins with 4" } },
+	{ "beam: {regions: open}\n",
+	  { "1:17: beam.regions: there is no region open; those in the section regions are: "
+	    "none" } },
+	{ "regions: [{name: a, width: 1, height: 1}, {name: b, width: 1, height: 1}]\n"
+	  "beam: {regions: [a, c]}\n",
+	  { "2:17: beam.regions: there is no region c;", "are: a, b\n" } },
+	{ "regions: [{name: a, width: 1, height: 1}]\nbeam: {regions: [a, a]}\n",
+	  { "beam.regions: a is in the list twice" } },
+	{ "beam: {regions: [a, b c]}\n",
+	  { "1:21: beam.regions: 'b c' does not fit", "a list of names of regions" } },
+	{ "beam: {use: apply}\n", { "1:13: beam.use: apply divides by the mean of the open" } },
+	{ "beam: {dip: 0.1}\n", { "1:13: beam.dip: dip 0.1 must be above dump 0.1" } },
+	{ "beam: {dump: 0.95}\n", { "1:14: beam.dump: dip 0.9 must be above dump 0.95" } },
+	{ "beam: {dip: 1.1}\n",
+	  { "1:13: beam.dip: 1.1 is out of range", "accepted: a number, 0 to 1\n" } },
+
+	/* calibration from the stream, sentinels, the black box */
+	{ "calibration: {sequence: [dark 0]}\n",
+	  { "1:26: calibration.sequence: 'dark 0' does not fit", "\"flat_dark N\"",
+	    "1 to 999999" } },
+	{ "calibration: {sequence: [dark 5, flat]}\n", { "1:34: calibration.sequence: 'flat'" } },
+	{ "calibration: {sequence: [darks 5]}\n", { "'darks 5' does not fit" } },
+	{ "calibration: {sequence: [dark 5 6]}\n", { "'dark 5 6' does not fit" } },
+	{ "calibration: {sequence: [dark5]}\n", { "'dark5' does not fit" } },
+	{ "calibration: {sequence: [dark -5]}\n", { "'dark -5' does not fit" } },
+	{ "calibration: {sequence: [dark 1000000]}\n", { "'dark 1000000' does not fit" } },
+	{ "calibration: {sequence: dark 5, flat: f, dead: -0.5}\n",
+	  { "calibration.dead: -0.5 is out of range; accepted: a number, 0 to 1" } },
+	{ "calibration: {hot: 2000000}\n",
+	  { "calibration.hot: 2000000 is out of range; accepted: a number, 0 to 1000000 "
+	    "deviations" } },
+	{ "calibration: {timeout: 0s}\n", { "calibration.timeout: 0s is out of range" } },
+	{ "calibration: {max_age: 24}\n", { "calibration.max_age: 24 has no unit" } },
+	{ "calibration: {flat_dark: d}\n",
+	  { "1:26: calibration.flat_dark: the dark of a flat needs a flat" } },
+	{ "calibration: {sequence: [flat_dark 5]}\n",
+	  { "1:25: calibration.sequence: flat_dark is the dark of a flat, and there is none" } },
+	{ "calibration: {sequence: [dark 5]}\nreduce: {normalise: transmission}\n",
+	  { "2:21: reduce.normalise: transmission needs calibration.flat",
+	    "calibration.sequence" } },
+	{ "calibration: {sequence: [flat 5]}\nreduce: {normalise: dark}\n",
+	  { "2:21: reduce.normalise: dark needs calibration.dark" } },
+	{ "reduce: {normalise: attenuation}\n",
+	  { "1:21: reduce.normalise: attenuation needs calibration.flat" } },
+	{ "calibration: {sequence: [flat 5]}\nreduce: {type: source}\n",
+	  { "2:16: reduce.type: source keeps the pixels as they came" } },
+	{ "sentinels: {disk: 60}\n", { "sentinels.disk: 60 has no unit" } },
+	{ "sentinels: {buffer: 80}\n", { "sentinels.buffer: 80 is out of range", "0 to 1" } },
+	{ "sentinels: {pixels_every: 0}\n", { "sentinels.pixels_every: 0 is out of range" } },
+	{ "blackbox: {on: [alarm, never]}\n",
+	  { "1:24: blackbox.on: 'never' does not fit", "alarm, loss and command" } },
+	{ "blackbox: {on: []}\n", { "1:16: blackbox.on: the list is empty" } },
+	{ "blackbox: {memory: 1KiB}\n", { "blackbox.memory: 1KiB is out of range" } },
+
 	/* what is not plain YAML */
 	{ "ingest: {\n", { "beam.yaml:2:1: not YAML: " } },
 	{ "ingest:\n\tname: a\n", { "beam.yaml:2:1: not YAML: ", "a tab" } },
@@ -297,6 +381,29 @@ static const char *const accepted[] = {
 	"sinks: [{format: null}, {format: raw, file_size: 2GB}, {}]",
 	"monitor: {http: \"\", allowed_hosts: [beam.example.org, \"a:80\"]}",
 	"daemon: {cpus: [3, 2, 2], workers: 256, isa: scalar}",
+	"regions:\n",
+	"regions: []",
+	"regions: [{name: a, width: 65536, height: 65536}]",
+	"regions: [{name: a, x: 639, y: 479, width: 1, height: 1}]\n"
+	"ingest: {frame: {width: 640, height: 480}}\nreduce: {roi: {x: 8, y: 479}}",
+	"regions: [{name: a, x: 8, y: 8, width: 4, height: 4}]\n"
+	"reduce: {roi: {x: 8, y: 8, width: 4, height: 4}}",
+	"beam: {dip: 0, dump: 0.1}",
+	"beam: {dip: 0.9, dump: 0}",
+	"calibration: {sequence: dark 1}\nreduce: {normalise: dark}",
+	"calibration: {sequence: [dark  20, flat_dark 5, flat 20]}\n"
+	"reduce: {normalise: attenuation}",
+	"calibration: {from_key: image_key}\nreduce: {normalise: transmission}",
+	"calibration: {from_key: image_key}\nreduce: {normalise: dark}",
+	"calibration: {dark: d, sequence: [flat 5]}",
+	"calibration: {flat: \"\"}\nreduce: {normalise: attenuation}",
+	"calibration: {dark: \"\"}\nreduce: {normalise: dark}",
+	"calibration: {flat: f, flat_dark: d}",
+	"calibration: {flat: f, sequence: [flat_dark 5]}",
+	"calibration: {dead: 0, hot: 0, noisy: 0, max_age: 0s}",
+	"sentinels: {clear: 0s, saturated: 0, saturated_for: 0, dead: 0, hot: 0, flat_drift: 0, "
+	"flat_drift_for: 0s, repeated: 0, noise: 0, rate: 0, timestamps: 0, buffer: 0, disk: 0}",
+	"blackbox: {before: 0, after: 0, on: loss}",
 };
 
 Test(config, accepts_what_is_right)
@@ -357,6 +464,90 @@ Test(config, fills_what_the_file_says)
 	cr_expect_eq(c.daemon.cpu_count, 2);
 	cr_expect_eq(c.daemon.cpus[0], 2);
 	config_done(&c);
+}
+
+Test(config, fills_regions_beam_and_quality)
+{
+	struct config c = loaded("regions:\n"
+	                         "  - {name: open, width: 64, height: 32}\n"
+	                         "  - {name: sample, x: 100, y: 200, width: 300, height: 400}\n"
+	                         "beam: {regions: [open], use: apply, dip: 0.95}\n"
+	                         "calibration: {sequence: [dark 50, flat 20], memory: 1GiB,\n"
+	                         "  combine: median, found: report, from_key: key, hot: 8}\n"
+	                         "sentinels: {saturated: 0.01, disk: 2min, repeated: 5}\n"
+	                         "blackbox: {before: 3s, on: [alarm, loss]}\n",
+	                         NULL, 0);
+
+	cr_expect_eq(c.region_count, 2);
+	cr_expect_str_eq(c.regions[0].name, "open");
+	cr_expect_eq(c.regions[0].x, 0);
+	cr_expect_eq(c.regions[0].height, 32);
+	cr_expect_str_eq(c.regions[1].name, "sample");
+	cr_expect_eq(c.regions[1].x, 100);
+	cr_expect_eq(c.regions[1].y, 200);
+	cr_expect_eq(c.regions[1].width, 300);
+	cr_expect_eq(c.beam.regions.count, 1);
+	cr_expect_eq(c.beam.use, BEAM_APPLY);
+	cr_expect_eq(c.beam.dip, 0.95);
+	cr_expect_eq(c.beam.dump, 0.1);
+	cr_expect_eq(c.calibration.sequence.count, 2);
+	cr_expect_eq(c.calibration.memory, UINT64_C(1) << 30);
+	cr_expect_eq(c.calibration.combine, COMBINE_MEDIAN);
+	cr_expect_eq(c.calibration.found, FOUND_REPORT);
+	cr_expect_eq(c.calibration.hot, 8);
+	cr_expect_eq(c.calibration.timeout_ns, UINT64_C(60000000000));
+	cr_expect_str_eq(c.ingest.role_key, "key");
+	cr_expect_eq(c.sentinels.saturated, 0.01);
+	cr_expect_eq(c.sentinels.disk_ns, UINT64_C(120000000000));
+	cr_expect_eq(c.sentinels.repeated, 5);
+	cr_expect_eq(c.sentinels.pixels_every, 256);
+	cr_expect_eq(c.blackbox.before_ns, UINT64_C(3000000000));
+	cr_expect_eq(c.blackbox.on.count, 2);
+	config_done(&c);
+}
+
+Test(config, refuses_the_seventeenth_region)
+{
+	char text[1024] = "regions:\n", *problems;
+
+	for (unsigned i = 0; i <= CONFIG_REGIONS_MAX; i++)
+		sprintf(text + strlen(text), "  - {name: r%u, width: 1, height: 1}\n", i);
+	problems = problems_of(text, NULL, 0);
+	cr_expect_str_eq(problems, "beam.yaml:2:3: regions: more than 16 regions\n");
+	free(problems);
+}
+
+Test(config, has_no_regions_and_no_black_box_by_default)
+{
+	struct config c = loaded(NULL, NULL, 0);
+
+	cr_expect_eq(c.region_count, 0);
+	cr_expect_eq(c.beam.regions.count, 0);
+	cr_expect_eq(c.beam.use, BEAM_RECORD);
+	cr_expect_eq(c.calibration.sequence.count, 0);
+	cr_expect_str_empty(c.ingest.role_key);
+	cr_expect_eq(c.blackbox.before_ns, 0);
+	cr_expect_eq(c.blackbox.on.count, 3);
+	config_done(&c);
+}
+
+Test(config, reads_the_entries_of_a_sequence)
+{
+	struct config_step step = { 0 };
+
+	cr_expect(config_step_read("dark 50", &step));
+	cr_expect_eq(step.role, CALIBRATE_DARK);
+	cr_expect_eq(step.frames, 50);
+	cr_expect(config_step_read("flat_dark   7", &step));
+	cr_expect_eq(step.role, CALIBRATE_FLAT_DARK);
+	cr_expect(config_step_read("flat 999999", &step));
+	cr_expect_eq(step.role, CALIBRATE_FLAT);
+	cr_expect_eq(step.frames, 999999);
+	cr_expect_not(config_step_read("", &step));
+	cr_expect_not(config_step_read("flat ", &step));
+	cr_expect_not(config_step_read("flat 1 ", &step));
+	cr_expect_eq(step.frames, 999999);
+	cr_expect_str_eq(calibration_role_name(CALIBRATE_FLAT_DARK), "flat_dark");
 }
 
 Test(config, says_everything_that_is_wrong_at_once_in_order)

@@ -59,6 +59,14 @@ Test(config_manual, is_what_the_defaults_print)
 	config_done(&c);
 }
 
+/* What stands before a key: of a list without elements, the mark of a comment too. */
+static const char *lead_of(const struct option *o)
+{
+	const struct option_list *list = option_list_of(o);
+
+	return list && list->defaults == 0 ? " -#" : " -";
+}
+
 /* The line "name: ..." of a key. */
 static const char *find_line(const char *from, const struct option *o)
 {
@@ -69,7 +77,7 @@ static const char *find_line(const char *from, const struct option *o)
 		const char *key;
 
 		line += *line == '\n';
-		key = line + strspn(line, " -");
+		key = line + strspn(line, lead_of(o));
 
 		if (strncmp(key, name, length) == 0 && key[length] == ':')
 			return key;
@@ -134,6 +142,13 @@ static const char *const unusual_sets[] = {
 	"sinks.3={format: stream, endpoint: \"tcp://*:9\", socket: push, every: 7, rate: 25}",
 	"sinks.3.queue=99",
 	"monitor={http: \"[::1]:80\", allowed_hosts: [on, \"2001:1\"]}",
+	"regions=[{name: \"1\", width: 7, height: 8}, {name: \"off\", width: 1, height: 9}]",
+	"regions.2={name: left, x: 600, y: 3, width: 40, height: 2}",
+	"beam={regions: [left, \"1\"], use: apply, dip: 0.8500000000000001, dump: 0}",
+	"calibration.sequence=[dark 50, flat_dark  1, flat 999999]",
+	"calibration={hot: 12.5, max_age: 36h, memory: 3MiB, combine: median, found: report}",
+	"sentinels={clear: 0s, saturated: 1e-6, disk: 90s, repeated: 0}",
+	"blackbox={before: 1500ms, on: [loss]}",
 	"daemon={workers: 3, cpus: [0, 1023], isa: avx2, log: json}",
 };
 
@@ -208,18 +223,31 @@ static json_t *json_at(json_t *value, const char *path)
 
 Test(config_manual, has_every_key_in_the_json)
 {
-	struct config c = loaded(NULL, NULL, 0);
+	static const char *const sets[] = { "regions.0={name: a, width: 1, height: 1}" };
+	struct config c = loaded(NULL, sets, 1);
 	json_t *root = json_of(&c);
 
 	for (const struct option *o = options; o->path; o++) {
+		const struct option_list *list = option_list_of(o);
 		char path[128];
 
-		if (option_in_sink(o))
-			snprintf(path, sizeof path, "sinks.0.%s", option_name(o));
+		if (list)
+			snprintf(path, sizeof path, "%s.0.%s", list->path, option_name(o));
 		else
 			snprintf(path, sizeof path, "%s", o->path);
 		cr_expect_not_null(json_at(root, path), "%s", path);
 	}
+	json_decref(root);
+	config_done(&c);
+}
+
+Test(config_manual, has_an_empty_list_of_regions_in_the_json)
+{
+	struct config c = loaded(NULL, NULL, 0);
+	json_t *root = json_of(&c);
+
+	cr_expect(json_is_array(json_at(root, "regions")));
+	cr_expect_eq(json_array_size(json_at(root, "regions")), 0);
 	json_decref(root);
 	config_done(&c);
 }
@@ -253,6 +281,10 @@ Test(config_manual, knows_the_word_of_a_value)
 	cr_expect_str_eq(config_choice("sinks.N.format", SINK_NULL), "null");
 	cr_expect_str_eq(config_choice("sinks.3.on_error", ON_ERROR_STOP), "stop");
 	cr_expect_str_eq(config_choice("sinks[0].direct", DIRECT_NO), "no");
+	cr_expect_str_eq(config_choice("beam.use", BEAM_APPLY), "apply");
+	cr_expect_null(config_choice("regions.0.name", 0));
+	cr_expect_null(config_choice("regions.", 0));
+	cr_expect_null(config_choice("sinks[", 0));
 	cr_expect_null(config_choice("reduce.type", 99));
 	cr_expect_null(config_choice("reduce.window", 0));
 	cr_expect_null(config_choice("ingest.protocol", 0));
@@ -287,7 +319,21 @@ Test(config_manual, has_each_path_once_and_its_sections)
 		cr_expect_null(option_find_section(o->path));
 		cr_assert_not_null(dot, "%s", o->path);
 		snprintf(section, sizeof section, "%.*s", (int)(dot - o->path), o->path);
-		cr_expect(option_in_sink(o) || option_find_section(section), "%s", section);
+		cr_expect(option_list_of(o) || option_find_section(section), "%s", section);
+	}
+}
+
+Test(config_manual, has_a_section_and_room_for_each_list)
+{
+	for (unsigned i = 0; i < LIST_COUNT; i++) {
+		const struct option_list *list = &option_lists[i];
+
+		cr_expect_not_null(option_find_section(list->path), "%s", list->path);
+		cr_expect_eq(option_find_list(list->path), list);
+		cr_expect_null(option_find(list->path));
+		cr_expect_leq(list->max, OPTION_ELEMENTS);
+		cr_expect_leq(list->defaults, list->max);
+		cr_expect_leq(list->offset + list->max * list->size, sizeof(struct config));
 	}
 }
 
@@ -297,7 +343,7 @@ Test(config_manual, has_no_two_rows_for_one_member)
 		for (const struct option *b = a + 1; b->path; b++) {
 			bool apart = a->offset + a->size <= b->offset ||
 			             b->offset + b->size <= a->offset ||
-			             option_in_sink(a) != option_in_sink(b);
+			             option_list_of(a) != option_list_of(b);
 
 			cr_expect(apart, "%s and %s", a->path, b->path);
 		}
@@ -311,10 +357,11 @@ static int read_text(const struct option *o, void *base, const char *text, char 
 	return value_read(o, base, &s, why);
 }
 
-/* Room for either structure. */
+/* Room for any of the structures. */
 union target {
 	struct config config;
 	struct config_sink sink;
+	struct config_region region;
 };
 
 static void check_choices(const struct option *o, union target *target)
@@ -373,6 +420,30 @@ static void check_limits(const struct option *o, union target *target)
 		cr_expect_eq(value_number(o, target), CONFIG_AUTO, "%s", o->path);
 }
 
+static void check_real(const struct option *o, union target *target, double value, bool fits)
+{
+	char text[UNITS_TEXT], why[VALUE_WHY];
+	double read = 0;
+
+	snprintf(text, sizeof text, "%.17g", value);
+	cr_expect_eq(read_text(o, target, text, why), fits ? 0 : -EINVAL, "%s: %s", o->path, text);
+	if (!fits)
+		cr_expect_not_null(strstr(why, "; accepted: "), "%s", why);
+	else if (value_real(o, target, &read))
+		cr_expect_eq(read, value, "%s: %s", o->path, text);
+}
+
+static void check_real_limits(const struct option *o, union target *target)
+{
+	double least = option_least(o), most = option_most(o);
+
+	cr_assert_lt(least, most, "%s", o->path);
+	check_real(o, target, least, true);
+	check_real(o, target, most, true);
+	check_real(o, target, least - (most - least) / 1e6, false);
+	check_real(o, target, most + (most - least) / 1e6, false);
+}
+
 Test(config_manual, accepts_each_row_to_its_limits_and_not_beyond)
 {
 	for (const struct option *o = options; o->path; o++) {
@@ -383,6 +454,8 @@ Test(config_manual, accepts_each_row_to_its_limits_and_not_beyond)
 			check_choices(o, &target);
 		if (o->kind == OPTION_INTEGER || o->kind == OPTION_SIZE || o->kind == OPTION_TIME)
 			check_limits(o, &target);
+		if (o->kind == OPTION_REAL)
+			check_real_limits(o, &target);
 		value_clear(o, &target);
 	}
 }

@@ -88,6 +88,25 @@ Test(config_sets, sets_and_appends_sinks_by_number)
 	config_done(&c);
 }
 
+Test(config_sets, sets_appends_and_empties_regions)
+{
+	static const char *const sets[] = { "regions.0={name: a, width: 2, height: 3}",
+		                            "regions.0.x=7", "regions[1].name=b",
+		                            "regions[1].width=4", "regions.1.height=5" };
+	static const char *const none[] = { "regions=[]" };
+	struct config c = loaded(NULL, sets, 5);
+
+	cr_expect_eq(c.region_count, 2);
+	cr_expect_eq(c.regions[0].x, 7);
+	cr_expect_eq(c.regions[0].height, 3);
+	cr_expect_str_eq(c.regions[1].name, "b");
+	cr_expect_eq(c.regions[1].x, 0);
+	config_done(&c);
+	c = loaded("regions: [{name: a, width: 1, height: 1}]", none, 1);
+	cr_expect_eq(c.region_count, 0);
+	config_done(&c);
+}
+
 Test(config_sets, replaces_all_sinks_with_a_list)
 {
 	static const char *const sets[] = { "sinks=[{format: null}]" };
@@ -127,6 +146,14 @@ static const struct bad_set {
 	{ "sinks.0.fromat=raw", "sinks.0.fromat: unknown key" },
 	{ "sinks.format=raw", "a sink is named by its number" },
 	{ "sinks=[]", "the list is empty" },
+	{ "regions.1.name=a", "there is no region 1 to set: there are 0, and 16 at most" },
+	{ "regions.open.x=1", "a region is named by its number, as in regions.0.name" },
+	{ "regions.name=a", "a region is named by its number" },
+	{ "regions.0.nmae=a", "regions.0.nmae: unknown key; the nearest known one is regions.N" },
+	{ "regions.0.x=1", "regions.0.width: width 0 and height 0: region region needs both" },
+	{ "regions=a", "regions: 'a' where a list of regions is needed" },
+	{ "blackbox.on=", "blackbox.on: it must not be empty" },
+	{ "calibration.sequence=flat", "calibration.sequence: 'flat' does not fit" },
 	{ "series.name=\xc3(", "not YAML: " },
 	{ "reduce.normalise=transmission",
 	  "reduce.normalise: transmission needs calibration.flat" },

@@ -204,6 +204,10 @@ Test(config_units, prints_the_shortest_text)
 	cr_expect_str_eq(text, "1500us");
 	units_print_real(0, text);
 	cr_expect_str_eq(text, "0.0");
+	units_print_real(20, text);
+	cr_expect_str_eq(text, "20.0");
+	units_print_real(-300000, text);
+	cr_expect_str_eq(text, "-300000.0");
 	units_print_real(0.1, text);
 	cr_expect_str_eq(text, "0.1");
 	units_print_real(1e30, text);

@@ -21,6 +21,7 @@ struct output {
 	_Alignas(64) unsigned char reduced[4 * PIXELS], source[4 * PIXELS];
 	uint32_t raw_counts[RAW_BINS], counts[FLAT_BINS];
 	struct reduction result;
+	struct region_stats regions[2];
 };
 
 struct grid {
@@ -116,7 +117,8 @@ static struct reduce_job job_of(struct output *o)
 		                    .source = o->source,
 		                    .raw_counts = o->raw_counts,
 		                    .normalised_counts = o->counts,
-		                    .result = &o->result };
+		                    .result = &o->result,
+		                    .regions = o->regions };
 }
 
 /* What the pass makes of frame f when it is put together first. */
@@ -201,10 +203,11 @@ static void compare_all(const struct reduce_plan *plan, const struct grid *g, un
 static struct reduce_plan plan_of(const struct grid *g, enum raw_layout layout)
 {
 	uint32_t width = g->columns * g->width, height = g->rows * g->height;
+	uint32_t across = g->across ? g->across : width, down = g->down ? g->down : height;
 
 	return (struct reduce_plan){
-		.width = g->across ? g->across : width,
-		.height = g->down ? g->down : height,
+		.width = across,
+		.height = down,
 		.left = g->left,
 		.top = g->top,
 		.payload_width = width,
@@ -220,6 +223,9 @@ static struct reduce_plan plan_of(const struct grid *g, enum raw_layout layout)
 		.window_high = 1.5f,
 		.raw_bins = { RAW_BINS, 0, 256 },
 		.normalised_bins = { FLAT_BINS, 0, 1.5 },
+		.regions = { { 0, 0, across, down }, { across / 3, 0, across / 3 + 1, down } },
+		.region_count = 2,
+		.open_beam = 2,
 		.batch = 1,
 	};
 }
@@ -229,6 +235,7 @@ static bool vary(struct reduce_plan *p, unsigned variant)
 {
 	switch (variant) {
 	case 0:
+		p->dose = DOSE_APPLY;
 		p->keep_source = true;
 		return true;
 	case 1:
@@ -240,6 +247,7 @@ static bool vary(struct reduce_plan *p, unsigned variant)
 		p->gain = NULL;
 		return true;
 	case 3:
+		p->dose = DOSE_APPLY;
 		p->bad_median = true;
 		p->has_no_value = !is_float(p->layout);
 		p->no_value = 3;
@@ -255,6 +263,7 @@ static bool vary(struct reduce_plan *p, unsigned variant)
 		p->keep_source = true;
 		return true;
 	case 6:
+		p->dose = DOSE_APPLY;
 		p->bin = 4;
 		p->attenuation = true;
 		p->has_no_value = !is_float(p->layout);

@@ -6,13 +6,16 @@
 
 static const char pixels[64] = "abcdefghijklmnopqrstuvwxyz";
 
+/* What headers say of each frame: its angle and what it is of. Both keys are `key`. */
+
 static struct decoder *open_with(const char *protocol, const char *key)
 {
 	char format[] = "auto", channel[] = "";
 	struct config_ingest c = { .pixel_format = format,
 		                   .channel = channel,
 		                   .frame_limit = MESSAGES_LIMIT,
-		                   .rotation_key = (char *)(uintptr_t)key };
+		                   .rotation_key = (char *)(uintptr_t)key,
+		                   .role_key = (char *)(uintptr_t)key };
 	struct decoder *d = NULL;
 	char why[160];
 
@@ -161,6 +164,62 @@ Test(rotation, is_in_the_appendix_of_a_dectris_image)
 	cr_expect_not(decode_dectris("omega", "").frame.has_rotation);
 	cr_expect_not(decode_dectris("omega", "no JSON").frame.has_rotation);
 	cr_expect_not(decode_dectris("", "{\"omega\": 45}").frame.has_rotation);
+}
+
+Test(role, is_read_of_every_protocol_whose_frames_have_keys)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		struct frame f = decoded_frame(&kinds[i], "image_key", ",\"image_key\":2");
+
+		cr_expect_eq(f.role, ROLE_DARK, "%s", kinds[i].protocol);
+	}
+	cr_expect_eq(decode_dectris("k", "{\"k\": 1}").frame.role, ROLE_FLAT);
+	cr_expect_eq(decode_dectris("k", "no JSON").frame.role, ROLE_UNSAID);
+}
+
+Test(role, is_a_number_or_a_word)
+{
+	static const struct {
+		const char *more;
+		enum frame_role role;
+	} rows[] = {
+		{ ",\"k\":0", ROLE_SAMPLE },
+		{ ",\"k\":1", ROLE_FLAT },
+		{ ",\"k\":2", ROLE_DARK },
+		{ ",\"k\":2.0", ROLE_DARK },
+		{ ",\"k\":\"1\"", ROLE_FLAT },
+		{ ",\"k\":\"sample\"", ROLE_SAMPLE },
+		{ ",\"k\":\"projection\"", ROLE_SAMPLE },
+		{ ",\"k\":\"flat\"", ROLE_FLAT },
+		{ ",\"k\":\"Flat Field\"", ROLE_FLAT },
+		{ ",\"k\":\"DARK\"", ROLE_DARK },
+		{ ",\"k\":\"dark_field\"", ROLE_DARK },
+		{ ",\"k\":3", ROLE_UNSAID },
+		{ ",\"k\":-1", ROLE_UNSAID },
+		{ ",\"k\":1.5", ROLE_UNSAID },
+		{ ",\"k\":18446744073709551615", ROLE_UNSAID },
+		{ ",\"k\":\"\"", ROLE_UNSAID },
+		{ ",\"k\":\"darkness\"", ROLE_UNSAID },
+		{ ",\"k\":true", ROLE_UNSAID },
+		{ ",\"k\":null", ROLE_UNSAID },
+		{ ",\"k\":[2]", ROLE_UNSAID },
+		{ ",\"k\":{\"dark\":2}", ROLE_UNSAID },
+		{ "", ROLE_UNSAID },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		cr_expect_eq(decoded_frame(&kinds[0], "k", rows[i].more).role, rows[i].role, "%s",
+		             rows[i].more);
+}
+
+Test(role, is_found_where_dots_lead_and_only_with_a_key)
+{
+	static const char more[] = ",\"a\":{\"b\":\"dark\"},\"\":2";
+
+	cr_expect_eq(decoded_frame(&kinds[0], "a.b", more).role, ROLE_DARK);
+	cr_expect_eq(decoded_frame(&kinds[0], "a", more).role, ROLE_UNSAID);
+	cr_expect_eq(decoded_frame(&kinds[0], "", more).role, ROLE_UNSAID);
+	cr_expect_eq(decoded_frame(&kinds[0], NULL, more).role, ROLE_UNSAID);
 }
 
 Test(rotation, is_computed_by_number)
