@@ -54,7 +54,8 @@ int blackbox_open(struct blackbox *b, struct pipeline *p, char why[400], int *re
 	if (access(b->directory, W_OK | X_OK) == 0)
 		return 0;
 	err = -errno;
-	snprintf(why, 400, "blackbox.directory: cannot write to %.200s: %s; make it or name another",
+	snprintf(why, 400,
+	         "blackbox.directory: cannot write to %.200s: %s; make it or name another",
 	         b->directory, strerror(-err));
 	*ret_status = err == -EACCES ? 77 : 73;
 	return err;

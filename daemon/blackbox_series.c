@@ -123,12 +123,16 @@ static void begin_series(struct blackbox_series *s, const struct kept *f)
 {
 	const struct reduce_plan *p = &s->unpacker.layout.plan;
 	struct sink_histograms histograms = histograms_of(s);
+	struct sink_pixels pixels = layout_pixels(&s->unpacker.layout);
 	char name[128];
 	const struct sink_start start = { .name = name,
 		                          .first_known = true,
 		                          .first = f->frame.number,
 		                          .expected_from = "seen",
-		                          .histograms = &histograms };
+		                          .histograms = &histograms,
+		                          .kind = "blackbox",
+		                          .why = s->why,
+		                          .pixels = &pixels };
 
 	snprintf(name, sizeof name, "%s-event", s->pipeline->config->series.name);
 	memset(s->raw_counts, 0, (p->raw_bins.bins + 1) * sizeof *s->raw_counts);

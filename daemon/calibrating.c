@@ -539,8 +539,8 @@ static uint64_t beginning(const struct series *s)
 	return s->first_known ? s->first : s->smallest;
 }
 
-/* A dark or flat is over, though frames of it are missing: what comes is past its end, or counts from
- * its first number again. */
+/* A dark or flat is over, though frames of it are missing: what comes is past its end, or counts
+ * from its first number again. */
 static bool is_passed(const struct collector *k, uint64_t position)
 {
 	const struct series *s = &k->series;

@@ -52,7 +52,7 @@ struct calibrating {
 	unsigned old_count;
 	bool has_next_first; /* the sequence's next series goes on where the last one ended: */
 	uint64_t next_first; /* with this number */
-	bool after_own; /* the last series was a dark or flat, ended by its number of frames */
+	bool after_own;      /* the last series was a dark or flat, ended by its number of frames */
 	enum purpose purpose; /* of the running series */
 
 	/* Of the running series: what its frames were normalised with. */

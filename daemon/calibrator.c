@@ -289,8 +289,8 @@ static void forget_other_sizes(struct calibrator *c, const struct stack *s)
 	for (unsigned r = 0; r < PLANES_IMAGES; r++) {
 		struct planes_image *i = &c->images.of[r];
 
-		if (i->pixels && (i->about.width != s->shape.width ||
-		                  i->about.height != s->shape.height))
+		if (i->pixels &&
+		    (i->about.width != s->shape.width || i->about.height != s->shape.height))
 			*i = (struct planes_image){ 0 };
 	}
 }

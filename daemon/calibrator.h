@@ -43,7 +43,7 @@ struct calibration_job {
 
 	/* Its result. */
 	int err; /* negative errno: refused or failed, as text says; all else is then unset */
-	struct planes *planes; /* the taker's, from malloc() */
+	struct planes *planes;          /* the taker's, from malloc() */
 	struct owned_image replaced[2]; /* the taker's, to be freed when nobody reads them */
 	uint64_t used, left_out, dead, hot, noisy;
 	char path[4352];
@@ -60,8 +60,8 @@ struct calibrator {
 	struct calibration_job *_Atomic done;
 
 	/* The thread's. */
-	struct planes_images images;               /* in use: the configuration's, or those below */
-	struct owned_image own[CALIBRATE_COUNT];   /* made of frames */
+	struct planes_images images;             /* in use: the configuration's, or those below */
+	struct owned_image own[CALIBRATE_COUNT]; /* made of frames */
 };
 
 /* 0 or negative errno. */

@@ -20,7 +20,8 @@ struct reasons {
 };
 
 static struct sink_start series_start(const struct collector *k,
-                                      const struct sink_histograms *histograms)
+                                      const struct sink_histograms *histograms,
+                                      const struct sink_pixels *pixels)
 {
 	const struct series *s = &k->series;
 
@@ -30,8 +31,10 @@ static struct sink_start series_start(const struct collector *k,
 		                    .frames = s->frames,
 		                    .expected_from = series_expected_from(s),
 		                    .histograms = histograms,
-		                    .calibrations = k->pipeline->planes->files,
-		                    .calibration_count = k->pipeline->planes->file_count };
+		                    .kind = purpose_name(k->calibrating.purpose),
+		                    .pixels = pixels,
+		                    .calibrations = k->calibrating.listed,
+		                    .calibration_count = k->calibrating.listed_count };
 }
 
 /* As the sinks keep them on disk while the series runs. */
@@ -75,7 +78,8 @@ void closing_begin(struct collector *k)
 	name_series(k);
 	collector_on_disk(k, true);
 	struct sink_histograms histograms = live_histograms(k);
-	struct sink_start start = series_start(k, &histograms);
+	struct sink_pixels pixels = layout_pixels(k->layout);
+	struct sink_start start = series_start(k, &histograms, &pixels);
 	int err = sinks_begin(k->sinks, &start);
 	collector_on_disk(k, false);
 	watching_begin(k);
@@ -211,6 +215,8 @@ static void write_ledger(struct collector *k)
 {
 	struct reasons reasons = { 0 };
 	struct sink_detector detector;
+	struct sink_finding findings[FINDINGS_MAX];
+	float raw_percentiles[PERCENTILES], normalised_percentiles[PERCENTILES];
 	struct sink_summary summary;
 	struct bins raw, normalised;
 
@@ -218,6 +224,11 @@ static void write_ledger(struct collector *k)
 	count_expected(k);
 	find_reasons(k, &reasons);
 	layout_bins(k->pipeline->config, k->layout ? &k->layout->shape : NULL, &raw, &normalised);
+	percentiles_of_series(raw_percentiles, &raw, k->raw_counts, &k->raw_tails,
+	                      watching_bins_are_whole(k));
+	percentiles_of_series(normalised_percentiles, &normalised, k->normalised_counts,
+	                      &k->normalised_tails, false);
+	calibrating_settle_list(k);
 	summary = (struct sink_summary){
 		.totals = &k->totals,
 		.detector = describe_detector(k, &detector) ? &detector : NULL,
@@ -230,7 +241,13 @@ static void write_ledger(struct collector *k)
 		.normalised_counts = k->normalised_counts,
 		.raw_tails = k->raw_tails,
 		.normalised_tails = k->normalised_tails,
+		.raw_percentiles = raw.bins ? raw_percentiles : NULL,
+		.percentiles = normalised_percentiles,
+		.calibrations = k->calibrating.listed,
+		.calibration_count = k->calibrating.listed_count,
+		.findings = findings,
 	};
+	summary.finding_count = watching_findings(k, findings, &summary.findings_left_out);
 	bool complete = sinks_end(k->sinks, &summary) && reasons.count == 0;
 	if (!complete)
 		k->status = 1;

@@ -212,14 +212,23 @@ static bool noise_take(struct noise_watch *n, double snr, uint64_t now_ns)
 	return true;
 }
 
+/* Signal-to-noise of the transmission, also where pixels are -ln T: its error is dT / T. */
+static double open_beam_snr(const struct sentinels *s, const struct quality_frame *f)
+{
+	const struct moments *m = &f->regions[s->open_beam].normalised;
+
+	if (s->config->reduce.normalise == NORMALISE_ATTENUATION)
+		return 1 / m->std;
+	return m->mean / m->std;
+}
+
 static void judge_noise(struct sentinels *s, const struct quality_frame *f)
 {
 	struct watch_look look = look_at(s, f);
 
 	if (!watched(s, SENTINEL_NOISE) || s->open_beam < 0)
 		return;
-	const struct moments *m = &f->regions[s->open_beam].normalised;
-	double snr = m->mean / m->std;
+	double snr = open_beam_snr(s, f);
 	if (!isfinite(snr) || snr <= 0 || !noise_take(&s->noise, snr, s->frame_clock.now_ns) ||
 	    s->noise.judged < NOISE_FRAMES)
 		return;

@@ -241,7 +241,8 @@ static int place_regions(struct reduce_plan *p, const struct config *c, const st
 		    (uint64_t)r->x + r->width > (uint64_t)kept->left + kept->width ||
 		    (uint64_t)r->y + r->height > (uint64_t)kept->top + kept->height) {
 			snprintf(why, 320,
-			         "regions.%u (%s): columns %u to %llu and rows %u to %llu leave what "
+			         "regions.%u (%s): columns %u to %llu and rows %u to %llu leave "
+			         "what "
 			         "is kept of the frame: columns %u to %llu, rows %u to %llu",
 			         i, r->name, r->x, (unsigned long long)r->x + r->width - 1, r->y,
 			         (unsigned long long)r->y + r->height - 1, kept->left,
@@ -405,6 +406,7 @@ int layout_plan(struct layout *l, const struct layout_needs *needs, const struct
 		         region.height, l->plan.bin);
 		return -EINVAL;
 	}
+	l->bits = significant_bits(needs->config, shape);
 	l->subtracts = needs->config->reduce.normalise != NORMALISE_NONE;
 	l->geometry = geometry_of(&l->plan, wants_source(needs->config));
 	l->reduced_packed_room = packed_room(needs->config, PRODUCT_REDUCED, &l->geometry.reduced);
@@ -555,6 +557,23 @@ fail:
 	         (unsigned long long)l->budget.total_bytes, strerror(-err));
 	layout_close(l);
 	return err;
+}
+
+struct sink_pixels layout_pixels(const struct layout *l)
+{
+	const struct reduce_plan *p = &l->plan;
+
+	return (struct sink_pixels){ .width = p->width,
+		                     .height = p->height,
+		                     .left = p->left,
+		                     .top = p->top,
+		                     .payload_width = l->shape.width,
+		                     .payload_height = l->shape.height,
+		                     .type = l->shape.type,
+		                     .bits = l->bits,
+		                     .saturation = p->saturation,
+		                     .has_no_value = p->has_no_value,
+		                     .no_value = p->no_value };
 }
 
 struct defects *layout_take_defects(const struct layout *l)

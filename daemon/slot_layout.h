@@ -64,6 +64,7 @@ struct layout {
 	struct slot *slots; /* [slot_count]; receiver r owns [r * slots_per_receiver, ...) */
 	zmq_msg_t *parts;   /* of all slots, one for each port */
 	size_t gain_bytes;  /* of a gain with its bad pixels */
+	unsigned bits;      /* significant ones */
 	bool subtracts;     /* a dark is subtracted, where there is one */
 	size_t reduced_packed_room; /* bytes of a slot for the product compressed, whole pages; */
 	size_t source_packed_room;  /* 0: no sink takes it so */
@@ -110,6 +111,9 @@ const uint8_t *layout_mask(const struct layout_needs *n, const struct frame_shap
 
 /* Take the memory of a planned layout and touch it all. 0 or -ENOMEM with `why`. */
 int layout_open(struct layout *l, char why[320]);
+
+/* The pixels as they are processed, for the manifest. */
+struct sink_pixels layout_pixels(const struct layout *l);
 
 /* Room for the defects of one frame; NULL: too many are in flight. Workers. */
 struct defects *layout_take_defects(const struct layout *l);

@@ -32,9 +32,10 @@ int watching_open(struct collector *k)
 
 /* ---- frames ---- */
 
-/* Bins one count wide or narrower, of integer pixels: a percentile is then a pixel's value. */
-static bool bins_are_whole(const struct reduce_plan *p)
+bool watching_bins_are_whole(const struct collector *k)
 {
+	const struct reduce_plan *p = &k->layout->plan;
+
 	return product_of_layout(p->layout) != PRODUCT_FLOAT32 && p->raw_bins.bins > 0 &&
 	       p->raw_bins.low == floor(p->raw_bins.low) &&
 	       p->raw_bins.high - p->raw_bins.low <= p->raw_bins.bins;
@@ -44,7 +45,8 @@ void watching_begin(struct collector *k)
 {
 	const struct reduce_plan *p = &k->layout->plan;
 
-	quality_begin(k->pipeline->quality, &p->raw_bins, &p->normalised_bins, bins_are_whole(p));
+	quality_begin(k->pipeline->quality, &p->raw_bins, &p->normalised_bins,
+	              watching_bins_are_whole(k));
 }
 
 void watching_end(struct collector *k)
@@ -73,6 +75,25 @@ void watching_place(struct collector *k, struct slot *s)
 	s->frame.flags |= quality_frame(k->pipeline->quality, &f);
 	layout_put_defects(k->layout, s->defects);
 	s->defects = NULL;
+}
+
+unsigned watching_findings(const struct collector *k, struct sink_finding ret[FINDINGS_MAX],
+                           uint64_t *ret_left_out)
+{
+	const struct finding *found;
+	unsigned count = quality_findings(k->pipeline->quality, &found, ret_left_out);
+
+	for (unsigned i = 0; i < count; i++)
+		ret[i] = (struct sink_finding){ .sentinel = sentinel_name(found[i].sentinel),
+			                        .first_frame = found[i].first_frame,
+			                        .last_frame = found[i].last_frame,
+			                        .of_frames = found[i].of_frames,
+			                        .from_ns = found[i].from_ns,
+			                        .to_ns = found[i].to_ns,
+			                        .worst = found[i].worst,
+			                        .limit = found[i].limit,
+			                        .text = found[i].text };
+	return count;
 }
 
 /* ---- the machine ---- */

@@ -3,6 +3,7 @@
 #define DAEMON_WATCHING_H
 
 #include "daemon/quality.h"
+#include "sinks/sinks.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -36,6 +37,13 @@ int watching_open(struct collector *k);
 /* A series begins: its layout is known. */
 void watching_begin(struct collector *k);
 void watching_end(struct collector *k);
+
+/* Bins one count wide or narrower, of integer pixels: a percentile is then a pixel's value. */
+bool watching_bins_are_whole(const struct collector *k);
+
+/* What sentinels found in the series that ends. Texts are the quality's. Returns how many. */
+unsigned watching_findings(const struct collector *k, struct sink_finding ret[FINDINGS_MAX],
+                           uint64_t *ret_left_out);
 
 /* The frame is placed: judge it, and mark it where the beam was down. */
 void watching_place(struct collector *k, struct slot *s);

@@ -287,7 +287,7 @@ static void reduce_tiles(const struct reduce_plan *p, struct scratch *s,
 	}
 }
 
-static void fill_planes(const struct reduce_plan *p, struct scratch *s)
+void fill_planes(const struct reduce_plan *p, struct scratch *s)
 {
 	size_t tile = (size_t)p->tile_rows * p->width;
 

@@ -7,6 +7,7 @@
 #include "kernels/convert.h"
 #include "kernels/counting.h"
 #include "kernels/crc32c.h"
+#include "kernels/defects.h"
 #include "kernels/flatten.h"
 #include "kernels/histogram.h"
 #include "kernels/invalidate.h"
@@ -55,6 +56,7 @@ struct reduce_kernels {
 	bin_rows_fn *bin_rows;
 	convert_fn *convert;
 	crc32c_fn *crc32c;
+	find_defects_fn *find_defects;
 };
 
 /* A rectangle with statistics of its own, in pixels of what is processed. */
@@ -169,6 +171,18 @@ struct reduce_job {
  * No allocation, no system call. Cannot fail. Any thread; one call per scratch at a time. */
 void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce_job *jobs,
                  unsigned n);
+
+/* Find the dead and hot pixels of one frame, by T before it is divided by the dose and before -ln.
+ * A good pixel with at least 3 good ones among its 8 neighbours is
+ *
+ *   hot    T > greatest of them + margin,       margin = 0.5 |mean of T|
+ *   dead   T < least of them - margin
+ *
+ * the mean being that of the good pixels of rows 0, 16, 32, ... Nothing is found where it is 0 or
+ * not finite, or where there is none. Of the job, only the payload is used. Scratch as for
+ * reduce_hand(). */
+void reduce_defects(const struct reduce_plan *p, void *scratch, const struct reduce_job *job,
+                    struct defects *ret);
 
 /* Spoil the sums of mean.h where the ports of `missing` (bit i: port i) would be: an average has no
  * value there. */

@@ -133,6 +133,7 @@ static void kernels_init(struct reduce_plan *p)
 		.bin_rows = binning_for(p->cpu),
 		.convert = p->source_only ? NULL : convert_for(p->cpu)->fn[p->type],
 		.crc32c = crc32c_for(p->cpu),
+		.find_defects = defects_for(p->cpu),
 	};
 }
 

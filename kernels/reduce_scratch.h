@@ -51,6 +51,8 @@ struct scratch {
 	uint64_t *bad;          /* of the tile in every frame, */
 	uint64_t *marked;       /* and in one that lacks pixels */
 	const uint64_t *in_use; /* whichever the frame needs */
+	float *rows;            /* of reduce_defects() [3][defects_stride()] */
+	uint64_t *hot, *dead;   /* bits of one of them [groups of a row] */
 	uint32_t *tables;
 	uint64_t *counts;
 	struct frame_run *runs;
@@ -67,6 +69,14 @@ struct tile {
 	size_t first, pixels; /* from the start of the frame */
 	uint32_t row, rows;
 };
+
+/* Floats from one row of reduce_defects() to the next; its first pixel comes after the padding. */
+#define DEFECTS_PAD 16
+
+static inline size_t defects_stride(const struct reduce_plan *p)
+{
+	return ((size_t)p->width + 2 * DEFECTS_PAD) / DEFECTS_PAD * DEFECTS_PAD + DEFECTS_PAD;
+}
 
 /* Whether a tile's raw pixels can be worked on where they lie in the payload. */
 bool reduce_in_place(const struct reduce_plan *p);
@@ -107,6 +117,9 @@ size_t bytes_per_frame(const struct reduce_plan *p);
 /* Bytes of a scratch, and its arrays. */
 size_t scratch_bytes(const struct reduce_plan *p);
 void scratch_open(const struct reduce_plan *p, char *base, struct scratch *ret);
+
+/* Fill the planes that the plan lacks. */
+void fill_planes(const struct reduce_plan *p, struct scratch *s);
 
 /* The regions of one frame: begin, add what a tile has of them, end. `t` are the tile's normalised
  * pixels. */

@@ -473,6 +473,39 @@ static int binning_family(unsigned which, unsigned impl, struct kernel_bench *re
 	return FOUND;
 }
 
+/* Row after row, between the first and the last. */
+static void run_find_defects(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                             size_t n)
+{
+	uint64_t *hot = a->scratch, *dead = hot + BENCH_WIDTH / 64;
+
+	for (size_t i = BENCH_WIDTH; i + 2 * BENCH_WIDTH <= n; i += BENCH_WIDTH) {
+		const float *here = a->t + i;
+
+		((find_defects_fn *)self->fn)(hot, dead, here - BENCH_WIDTH + 1, here,
+		                              here + BENCH_WIDTH, 0.5f, BENCH_WIDTH - 1);
+	}
+}
+
+static int defects_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	const struct defects_impl *row = &defects_impls[impl];
+
+	if (which > 0)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = "find defects",
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = 4,
+		.run = run_find_defects,
+		.fn = (void (*)(void))row->fn,
+	};
+	return FOUND;
+}
+
 static void run_convert(const struct kernel_bench *self, const struct kernel_bench_args *a,
                         size_t n)
 {
@@ -581,10 +614,10 @@ static int pack_family(unsigned which, unsigned impl, struct kernel_bench *ret)
 }
 
 static family_fn *const families[] = {
-	unshuffle_family,  unpack_family,      flatten_family, scale_family,
-	invalidate_family, raw_moments_family, moments_family, bin_family,
-	survey_family,     count_family,       binning_family, attenuate_family,
-	convert_family,    crc32c_family,      shuffle_family, pack_family,
+	unshuffle_family,   unpack_family,    flatten_family, scale_family,  invalidate_family,
+	raw_moments_family, moments_family,   bin_family,     survey_family, count_family,
+	binning_family,     attenuate_family, convert_family, crc32c_family, shuffle_family,
+	pack_family,        defects_family,
 };
 
 bool kernel_bench_at(unsigned index, struct kernel_bench *ret)

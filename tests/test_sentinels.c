@@ -651,6 +651,28 @@ Test(sentinels, more_noise_is_told)
 	expect_clears(SENTINEL_NOISE);
 }
 
+/* Frames of -ln T, about 0 in the open beam, with this error. */
+static void show_attenuation(unsigned frames, double error)
+{
+	for (unsigned i = 0; i < frames; i++) {
+		sim_next(&sim);
+		sim.regions[1].normalised.mean = 0.001 * sim_normal(&sim);
+		sim.regions[1].normalised.std = error;
+		show();
+	}
+}
+
+Test(sentinels, noise_of_attenuation_is_that_of_transmission)
+{
+	sim.config.reduce.normalise = NORMALISE_ATTENUATION;
+	show_attenuation(2000, 0.02);
+	expect_all_quiet();
+	show_attenuation(300, 0.05);
+	cr_assert(alarm_of(SENTINEL_NOISE)->active);
+	cr_expect_float_eq(alarm_of(SENTINEL_NOISE)->value, 0.4, 1e-9);
+	expect_only(SENTINEL_NOISE);
+}
+
 Test(sentinels, single_noisy_frames_are_not_told)
 {
 	for (unsigned i = 0; i < 3000; i++) {
