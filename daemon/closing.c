@@ -18,8 +18,37 @@ struct reasons {
 	char text[REASONS_MAX][160];
 };
 
+/* False when nothing is known of the frames. */
+static bool describe_pixels(const struct collector *k, struct sink_pixels *ret)
+{
+	const struct config *c = k->pipeline->config;
+	const struct frame_shape *s = k->layout ? &k->layout->shape : NULL;
+	const struct reduce_plan *p = k->layout ? &k->layout->plan : NULL;
+
+	unsigned bits;
+
+	if (!s)
+		return false;
+	bits = s->bits ? s->bits : 8 * pixel_bytes(s->type);
+	if (c->ingest.bits != CONFIG_AUTO)
+		bits = (unsigned)c->ingest.bits;
+	*ret = (struct sink_pixels){ .width = p->width,
+		                     .height = p->height,
+		                     .left = p->left,
+		                     .top = p->top,
+		                     .payload_width = s->width,
+		                     .payload_height = s->height,
+		                     .type = s->type,
+		                     .bits = bits,
+		                     .saturation = p->saturation,
+		                     .has_no_value = p->has_no_value,
+		                     .no_value = p->no_value };
+	return true;
+}
+
 static struct sink_start series_start(const struct collector *k,
-                                      const struct sink_histograms *histograms)
+                                      const struct sink_histograms *histograms,
+                                      struct sink_pixels *pixels)
 {
 	const struct series *s = &k->series;
 
@@ -29,6 +58,7 @@ static struct sink_start series_start(const struct collector *k,
 		                    .frames = s->frames,
 		                    .expected_from = series_expected_from(s),
 		                    .histograms = histograms,
+		                    .pixels = describe_pixels(k, pixels) ? pixels : NULL,
 		                    .calibrations = k->pipeline->planes->files,
 		                    .calibration_count = k->pipeline->planes->file_count };
 }
@@ -58,7 +88,8 @@ void closing_begin(struct collector *k)
 	k->raw_tails = k->normalised_tails = (struct histogram_tails){ 0 };
 	collector_on_disk(k, true);
 	struct sink_histograms histograms = live_histograms(k);
-	struct sink_start start = series_start(k, &histograms);
+	struct sink_pixels pixels;
+	struct sink_start start = series_start(k, &histograms, &pixels);
 	int err = sinks_begin(k->sinks, &start);
 	collector_on_disk(k, false);
 	if (err == 0)
@@ -201,6 +232,7 @@ static void write_ledger(struct collector *k)
 	struct sink_detector detector;
 	struct sink_summary summary;
 	struct bins raw, normalised;
+	float raw_percentiles[PERCENTILES], percentiles[PERCENTILES];
 
 	sinks_drain(k->sinks);
 	count_expected(k);
@@ -218,7 +250,13 @@ static void write_ledger(struct collector *k)
 		.normalised_counts = k->normalised_counts,
 		.raw_tails = k->raw_tails,
 		.normalised_tails = k->normalised_tails,
+		.raw_percentiles = raw_percentiles,
+		.percentiles = percentiles,
 	};
+	percentiles_of_series(raw_percentiles, &raw, k->raw_counts, &k->raw_tails,
+	                      k->layout && k->layout->plan.raw_whole);
+	percentiles_of_series(percentiles, &normalised, k->normalised_counts, &k->normalised_tails,
+	                      false);
 	bool complete = sinks_end(k->sinks, &summary) && reasons.count == 0;
 	if (!complete)
 		k->status = 1;
