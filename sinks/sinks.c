@@ -581,7 +581,11 @@ void sinks_figures(const struct sinks *s, struct sink_figures *ret)
 		                      .writes = f.writes,
 		                      .syncs = f.syncs,
 		                      .errors = f.errors,
-		                      .write_ns_max = f.write_ns_max };
+		                      .write_errors = f.write_errors,
+		                      .sync_errors = f.sync_errors,
+		                      .write_ns_max = f.write_ns_max,
+		                      .write_ns = f.write_ns };
+	memcpy(ret->write_times, f.write_times, sizeof ret->write_times);
 }
 
 bool sinks_pack(const struct config *c, enum sink_product product)

@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "kernels/reduce.h"
 #include "sinks/ledger.h"
+#include "sinks/write_times.h"
 
 /* All configured sinks, the journal and the series folder behind one interface, for the one
  * thread that collects frames. Nothing here creates a thread or logs; what people must hear
@@ -270,7 +271,9 @@ bool sinks_end(struct sinks *s, const struct sink_summary *summary);
  * writes them. */
 struct sink_figures {
 	uint64_t written_bytes, writes, syncs, errors;
-	uint64_t write_ns_max;
+	uint64_t write_errors, sync_errors;
+	uint64_t write_ns_max, write_ns; /* of one write, of all */
+	uint64_t write_times[WRITE_TIMES];
 };
 void sinks_figures(const struct sinks *s, struct sink_figures *ret);
 

@@ -671,6 +671,12 @@ Test(sinks, figures_count_what_was_written)
 	cr_assert_geq(f.writes, 4);
 	cr_assert_geq(f.syncs, 2);
 	cr_assert_eq(f.errors, 0);
+	cr_assert_eq(f.write_errors + f.sync_errors, 0);
 	cr_assert_gt(f.write_ns_max, 0);
+	cr_assert_geq(f.write_ns, f.write_ns_max);
+	uint64_t timed = 0;
+	for (unsigned i = 0; i < WRITE_TIMES; i++)
+		timed += f.write_times[i];
+	cr_assert_eq(timed, f.writes);
 	rig_done(&rig);
 }
