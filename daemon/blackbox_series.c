@@ -181,7 +181,7 @@ static int open_sinks(struct blackbox_series *s, char why[400])
 
 static bool open_geometry(struct blackbox_series *s, const struct frame_shape *shape)
 {
-	char why[400] = "no memory";
+	char why[400];
 	int err = unpacker_open(&s->unpacker, s->pipeline->config, s->sink, NULL, shape,
 	                        s->pipeline->cpu, SLOTS, why);
 
@@ -189,6 +189,7 @@ static bool open_geometry(struct blackbox_series *s, const struct frame_shape *s
 	if (err == 0) {
 		const struct reduce_plan *p = &s->unpacker.layout.plan;
 
+		snprintf(why, sizeof why, "no memory");
 		memset(s->spare, true, sizeof s->spare);
 		s->config_json = config_json(&s->unpacker.config);
 		s->raw_counts = calloc(p->raw_bins.bins + 1, sizeof *s->raw_counts);
