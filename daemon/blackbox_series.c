@@ -172,7 +172,11 @@ static int open_sinks(struct blackbox_series *s, char why[400])
 
 	if (err < 0)
 		return err;
-	return sinks_lay_out(s->sinks, &s->unpacker.layout.geometry);
+	err = sinks_lay_out(s->sinks, &s->unpacker.layout.geometry);
+	if (err < 0)
+		snprintf(why, 400, "the sinks refuse frames of %u x %u: %s", s->shape.width,
+		         s->shape.height, strerror(-err));
+	return err;
 }
 
 static bool open_geometry(struct blackbox_series *s, const struct frame_shape *shape)
@@ -192,6 +196,8 @@ static bool open_geometry(struct blackbox_series *s, const struct frame_shape *s
 		s->normalised_counts = calloc(p->normalised_bins.bins, sizeof *s->raw_counts);
 		err = s->config_json && s->raw_counts && s->normalised_counts ? 0 : -ENOMEM;
 	}
+	if (err == -ENOMEM)
+		snprintf(why, sizeof why, "no memory");
 	if (err == 0)
 		err = open_sinks(s, why);
 	if (err == 0)
