@@ -13,12 +13,16 @@ static size_t write_header(const struct array10_shape *s, const char *shape_key,
                            const char *number_key, uint64_t number,
                            char ret_header[ARRAY10_HEADER_MAX])
 {
-	int n = snprintf(ret_header, ARRAY10_HEADER_MAX,
-	                 "{\"htype\":\"array-1.0\", \"%s\":[%" PRIu32 ",%" PRIu32
-	                 "], \"type\":\"%s\", \"%s\":%" PRIu64 "%s}",
-	                 shape_key, s->height, s->width, type, number_key, number,
-	                 s->big_endian ? ", \"endianness\":\"big\"" : "");
+	char time[40] = "";
+	int n;
 
+	if (s->timestamp_ns)
+		snprintf(time, sizeof time, ", \"timestamp_ns\":%" PRIu64, s->timestamp_ns);
+	n = snprintf(ret_header, ARRAY10_HEADER_MAX,
+	             "{\"htype\":\"array-1.0\", \"%s\":[%" PRIu32 ",%" PRIu32
+	             "], \"type\":\"%s\", \"%s\":%" PRIu64 "%s%s%s}",
+	             shape_key, s->height, s->width, type, number_key, number,
+	             s->big_endian ? ", \"endianness\":\"big\"" : "", time, s->keys ? s->keys : "");
 	return (size_t)n;
 }
 
@@ -64,7 +68,15 @@ size_t array10_damaged_header(const struct array10_shape *s, const struct shot *
 int array10_frame(const struct outgoing *o, const struct shot *shot, unsigned port,
                   const struct cargo *p, struct draft *d)
 {
-	struct array10_shape shape = { o->width, o->height, o->type, o->big_endian };
+	struct array10_shape shape = {
+		.width = o->width,
+		.height = o->height,
+		.type = o->type,
+		.big_endian = o->big_endian,
+		.timestamp_ns =
+			o->timestamps ? o->started_ns + outgoing_time_ns(o, shot->index) : 0,
+		.keys = o->keys,
+	};
 	char header[ARRAY10_HEADER_MAX];
 	size_t bytes = shot->fate == SHOT_CORRUPTED ? array10_damaged_header(&shape, shot, header)
 	                                            : array10_header(&shape, shot->number, header);

@@ -3,6 +3,7 @@
 #define BENCH_ARRAY10_MESSAGE_H
 
 #include "bench/faults.h"
+#include "bench/header_keys.h"
 #include "ingest/frame.h"
 
 #include <stddef.h>
@@ -11,12 +12,14 @@
 /* The header part of an array-1.0 message as a sender writes it, whole or damaged. The message is
  * made by array10_frame() of bench/encoder.h. */
 
-#define ARRAY10_HEADER_MAX 256 /* bytes */
+#define ARRAY10_HEADER_MAX (256 + HEADER_KEYS_MAX) /* bytes */
 
 struct array10_shape {
 	uint32_t width, height; /* pixels */
 	enum pixel_type type;
-	bool big_endian; /* `endianness` is written only then */
+	bool big_endian;       /* `endianness` is written only then */
+	uint64_t timestamp_ns; /* 0: none */
+	const char *keys;      /* of one's own, as header_keys_add() writes them; NULL: none */
 };
 
 /* Write the header of one frame; no terminator, no newline. Returns its length in bytes. */

@@ -121,6 +121,8 @@ int dectris_v1_frame(const struct outgoing *o, const struct shot *shot, unsigned
 	           "{\"htype\":\"dconfig-1.0\",\"real_time\":%" PRIu64 ",\"start_time\":%" PRIu64
 	           ",\"stop_time\":%" PRIu64 "}",
 	           real, start, start + real);
+	if (outgoing_keys(o)[0])
+		draft_text(d, "{%s}", outgoing_keys(o) + 1);
 	return 0;
 }
 

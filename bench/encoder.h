@@ -27,7 +27,10 @@ struct outgoing {
 	bool big_endian;
 	enum compression compression;
 	enum header_detail detail;
+	bool timestamps;     /* wanted, where the protocol leaves the choice */
 	const char *channel; /* printable, neither " nor \ in it */
+	const char *keys;    /* of the header of each frame beside its own, as header_keys_add()
+	                      * writes them; NULL: none */
 };
 
 /* The pixels of a frame, or of a port's part of it, as they are sent. */
@@ -57,6 +60,8 @@ struct encoder {
 	bool packed;             /* takes GenICam's packed formats */
 	bool little_only;        /* cannot say that pixels are big-endian */
 	bool details;            /* --header-detail */
+	bool keys;               /* --header */
+	bool timestamps;         /* --timestamps: others have them, or have none */
 	bool ports;              /* an endpoint for each port; integers only; 4 and 12 bit packed */
 	bool to_all;             /* --start-to-all */
 	bool empty_is_no_frame;  /* a payload of no bytes is legal, and nothing is missing then */
@@ -75,6 +80,12 @@ const struct encoder *encoder_find(const char *name);
 /* Why a protocol cannot carry such pixels, or NULL: it can. */
 const char *encoder_refuses(const struct encoder *e, enum pixel_type type,
                             enum pixel_packing packing, bool big_endian);
+
+/* The keys that are added to a header, before its closing bracket; "" without. */
+static inline const char *outgoing_keys(const struct outgoing *o)
+{
+	return o->keys ? o->keys : "";
+}
 
 /* Exposure times of the index-th frame, in ns since the start of the series. */
 static inline uint64_t outgoing_time_ns(const struct outgoing *o, uint64_t index)

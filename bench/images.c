@@ -42,7 +42,7 @@ static int make_planes(struct images *i)
 	if (!err) {
 		phantom_mean(phantom, PHANTOM_DARK, 4, dark);
 		phantom_mean(phantom, PHANTOM_FLAT, 4, flat);
-		coefficients(i->offset, i->gain, dark, flat, NULL, true, pixels);
+		coefficients(i->offset, i->gain, dark, flat, NULL, NULL, true, pixels);
 	}
 	phantom_close(phantom);
 	free(dark);

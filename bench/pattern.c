@@ -30,10 +30,25 @@ static int reserve(struct pattern *p, size_t bytes)
 	return 0;
 }
 
+/* Whether frames are kept as the camera has them: neither packed nor swapped. */
+static bool is_native(const struct pattern *p)
+{
+	return mishap_options_any(&p->options.mishaps);
+}
+
+/* Bytes of a frame of the phantom in memory. */
+static size_t kept_bytes(const struct pattern *p)
+{
+	const struct pattern_options *o = &p->options;
+	enum pixel_packing packing = is_native(p) ? PACKING_NONE : o->packing;
+
+	return ((size_t)o->width * o->height * wire_bits(o->type, packing) + 7) / 8;
+}
+
 /* How many different frames to make: what the limit holds, at most `most`, at least one. */
 static uint64_t frames_to_prepare(const struct pattern *p, uint64_t most)
 {
-	uint64_t room = p->options.memory_limit / p->frame_bytes;
+	uint64_t room = p->options.memory_limit / kept_bytes(p);
 	uint64_t count = room < most ? room : most;
 
 	if (p->options.frames && p->options.frames < count)
@@ -44,10 +59,10 @@ static uint64_t frames_to_prepare(const struct pattern *p, uint64_t most)
 static int expose(struct pattern *p, struct phantom *phantom, enum phantom_kind kind, uint64_t i)
 {
 	size_t pixels = (size_t)p->options.width * p->options.height;
-	uint8_t *frame = p->memory + i * p->frame_bytes;
+	uint8_t *frame = p->memory + i * kept_bytes(p);
 	void *unpacked;
 
-	if (p->options.packing == PACKING_NONE) {
+	if (!p->packed) {
 		phantom_frame(phantom, kind, i, frame);
 		return 0;
 	}
@@ -62,13 +77,31 @@ static int expose(struct pattern *p, struct phantom *phantom, enum phantom_kind 
 	return 0;
 }
 
+/* What is to be known of the camera when the phantom is gone. */
+static int keep_camera(struct pattern *p, const struct phantom *phantom)
+{
+	size_t dark_bytes = (size_t)p->options.width * p->options.height * sizeof *p->dark;
+	const struct phantom_defect *defects = phantom_defects(phantom, &p->defect_count);
+
+	p->defects = calloc(p->defect_count + 1, sizeof *p->defects);
+	p->dark = is_native(p) ? malloc(dark_bytes) : NULL;
+	if (!p->defects || (is_native(p) && !p->dark)) {
+		snprintf(p->why, sizeof p->why, "no memory for the camera: use a smaller --size");
+		return -ENOMEM;
+	}
+	memcpy(p->defects, defects, p->defect_count * sizeof *p->defects);
+	if (p->dark)
+		memcpy(p->dark, phantom_dark(phantom), dark_bytes);
+	return 0;
+}
+
 static int prepare_phantom(struct pattern *p, enum phantom_kind kind, unsigned most)
 {
 	const struct pattern_options *o = &p->options;
 	uint64_t count = frames_to_prepare(p, most);
 	/* The turn does not depend on how many frames are wanted of it, unless memory is short:
 	 * frame n is the same whatever --frames says. */
-	uint64_t room = o->memory_limit / p->frame_bytes;
+	uint64_t room = o->memory_limit / kept_bytes(p);
 	struct phantom_options scene = {
 		.width = o->width,
 		.height = o->height,
@@ -80,14 +113,16 @@ static int prepare_phantom(struct pattern *p, enum phantom_kind kind, unsigned m
 		.seed = o->seed,
 	};
 	struct phantom *phantom;
-	int err = reserve(p, count * p->frame_bytes);
+	int err = reserve(p, count * kept_bytes(p));
 
 	if (err)
 		return err;
+	p->packed = o->packing != PACKING_NONE && !is_native(p);
 	if (phantom_open(&phantom, &scene)) {
 		snprintf(p->why, sizeof p->why, "no memory for the phantom: use a smaller --size");
 		return -ENOMEM;
 	}
+	err = keep_camera(p, phantom);
 	for (uint64_t i = 0; i < count && !err; i++)
 		err = expose(p, phantom, kind, i);
 	phantom_close(phantom);
@@ -117,7 +152,7 @@ static void store_pixel(enum pixel_type type, void *pixels, size_t at, uint32_t 
 /* Pack a plane that frames are windows of, where all of these begin on a byte. */
 static void pack_plane(struct pattern *p, size_t pixels, size_t window_step)
 {
-	if (p->options.packing == PACKING_NONE ||
+	if (p->options.packing == PACKING_NONE || is_native(p) ||
 	    window_step * wire_bits(p->options.type, p->options.packing) % 8 != 0)
 		return;
 	pack_pixels(p->memory, p->memory, pixels, p->options.packing);
@@ -171,29 +206,6 @@ static uint64_t noise_place(const struct pattern *p, uint64_t number)
 	uint64_t state = prng_stream(p->options.seed, number);
 
 	return prng_below(&state, p->prepared);
-}
-
-/* The frame that begins at pixel `first` of the plane. */
-static int take_window(struct pattern *p, size_t first, struct pattern_pixels *ret)
-{
-	enum pixel_packing packing = p->packed ? p->options.packing : PACKING_NONE;
-	void *window = p->memory + first * wire_bits(p->options.type, packing) / 8;
-	void *packed;
-
-	if (packing == p->options.packing) {
-		*ret = (struct pattern_pixels){ window, false };
-		return 0;
-	}
-	packed = malloc(p->frame_bytes);
-	if (!packed) {
-		snprintf(p->why, sizeof p->why, "no memory for a frame of %zu bytes",
-		         p->frame_bytes);
-		return -ENOMEM;
-	}
-	pack_pixels(packed, window, (size_t)p->options.width * p->options.height,
-	            p->options.packing);
-	*ret = (struct pattern_pixels){ packed, true };
-	return 0;
 }
 
 static int read_page(struct pattern *p, uint64_t page, void *ret_pixels)
@@ -265,25 +277,96 @@ static int prepare(struct pattern *p)
 	return prepare_tiff(p);
 }
 
+static int no_memory(struct pattern *p, const char *what)
+{
+	snprintf(p->why, sizeof p->why, "no memory for a %s of %zu bytes", what, p->frame_bytes);
+	return -ENOMEM;
+}
+
 static int read_when_taken(struct pattern *p, uint64_t page, struct pattern_pixels *ret)
 {
 	void *pixels = malloc(p->frame_bytes);
 	int err;
 
-	if (!pixels) {
-		snprintf(p->why, sizeof p->why, "no memory for a page of %zu bytes",
-		         p->frame_bytes);
-		return -ENOMEM;
-	}
+	if (!pixels)
+		return no_memory(p, "page");
 	err = read_page(p, page, pixels);
 	if (err) {
 		free(pixels);
 		return err;
 	}
-	if (p->options.big_endian)
-		swap_bytes(p->options.type, pixels, p->frame_bytes);
 	*ret = (struct pattern_pixels){ pixels, true };
 	return 0;
+}
+
+/* The frame that begins at pixel `first` of the plane. */
+static void *window(const struct pattern *p, size_t first)
+{
+	enum pixel_packing packing = p->packed ? p->options.packing : PACKING_NONE;
+
+	return p->memory + first * wire_bits(p->options.type, packing) / 8;
+}
+
+/* As it is kept: finish() is due. */
+static int take_kept(struct pattern *p, uint64_t place, struct pattern_pixels *ret)
+{
+	void *pixels;
+
+	if (p->options.kind == PATTERN_COUNTER)
+		pixels = window(p, (size_t)place * p->options.width);
+	else if (p->options.kind == PATTERN_NOISE)
+		pixels = window(p, 64 * (size_t)place);
+	else if (!p->prepared)
+		return read_when_taken(p, place, ret);
+	else
+		pixels = p->memory + place * kept_bytes(p);
+	*ret = (struct pattern_pixels){ pixels, false };
+	return 0;
+}
+
+/* Make pixels that are not packed the taker's own, so that they can be written. */
+static int own(struct pattern *p, struct pattern_pixels *pixels)
+{
+	size_t bytes = (size_t)p->options.width * p->options.height * pixel_bytes(p->options.type);
+	void *copy;
+
+	if (pixels->owned)
+		return 0;
+	copy = malloc(bytes);
+	if (!copy)
+		return no_memory(p, "frame");
+	memcpy(copy, pixels->data, bytes);
+	*pixels = (struct pattern_pixels){ copy, true };
+	return 0;
+}
+
+static int pack(struct pattern *p, struct pattern_pixels *pixels)
+{
+	void *packed = malloc(p->frame_bytes);
+
+	if (!packed)
+		return no_memory(p, "frame");
+	pack_pixels(packed, pixels->data, (size_t)p->options.width * p->options.height,
+	            p->options.packing);
+	if (pixels->owned)
+		free(pixels->data);
+	*pixels = (struct pattern_pixels){ packed, true };
+	return 0;
+}
+
+/* Pack and swap what is kept otherwise than it is sent. */
+static int finish(struct pattern *p, struct pattern_pixels *pixels)
+{
+	int err = 0;
+
+	if (p->options.packing != PACKING_NONE && !p->packed)
+		return pack(p, pixels);
+	if (!p->options.big_endian || p->swapped)
+		return 0;
+	err = own(p, pixels);
+	if (!err)
+		swap_bytes(p->options.type, pixels->data, p->frame_bytes);
+	return err;
 }
 
 const char *pattern_name(enum pattern_kind k)
@@ -294,6 +377,23 @@ const char *pattern_name(enum pattern_kind k)
 	return names[k];
 }
 
+static int open_mishaps(struct pattern *p)
+{
+	const struct pattern_options *o = &p->options;
+	const struct mishap_camera camera = {
+		.pixels = (size_t)o->width * o->height,
+		.type = o->type,
+		.full = (float)((1u << o->bits) - 1u),
+		.lit = o->kind != PATTERN_DARK,
+		.dark = p->dark,
+		.defects = p->defects,
+		.defect_count = p->defect_count,
+	};
+	int err = mishaps_open(&p->mishaps, &o->mishaps, &camera);
+
+	return err ? no_memory(p, "map") : 0;
+}
+
 int pattern_open(struct pattern *p, const struct pattern_options *o)
 {
 	int err;
@@ -301,11 +401,14 @@ int pattern_open(struct pattern *p, const struct pattern_options *o)
 	*p = (struct pattern){ .options = *o };
 	p->frame_bytes = ((size_t)o->width * o->height * wire_bits(o->type, o->packing) + 7) / 8;
 	err = prepare(p);
+	if (!err && is_native(p))
+		err = open_mishaps(p);
 	if (err) {
 		pattern_close(p);
 		return err;
 	}
-	if (o->big_endian && p->memory)
+	p->swapped = o->big_endian && p->memory && !is_native(p);
+	if (p->swapped)
 		swap_bytes(p->options.type, p->memory, p->memory_bytes);
 	return 0;
 }
@@ -316,10 +419,16 @@ void pattern_close(struct pattern *p)
 	if (p->memory)
 		munmap(p->memory, p->memory_bytes);
 	p->memory = NULL;
+	mishaps_close(&p->mishaps);
+	free(p->defects);
+	free(p->dark);
+	p->defects = NULL;
+	p->dark = NULL;
 }
 
 uint64_t pattern_place(const struct pattern *p, uint64_t number, uint64_t index)
 {
+	mishaps_thaw(&p->mishaps, &number, &index);
 	switch (p->options.kind) {
 	case PATTERN_COUNTER:
 		return counter_row(number);
@@ -335,20 +444,61 @@ uint64_t pattern_places(const struct pattern *p)
 	return p->prepared ? p->prepared : p->pages.count;
 }
 
+bool pattern_is_altered(const struct pattern *p, uint64_t number)
+{
+	uint64_t index = 0;
+
+	mishaps_thaw(&p->mishaps, &number, &index);
+	return mishaps_touch(&p->mishaps, number);
+}
+
+static void release(struct pattern_pixels *pixels)
+{
+	if (pixels->owned)
+		free(pixels->data);
+}
+
 int pattern_take_place(struct pattern *p, uint64_t place, struct pattern_pixels *ret)
 {
-	if (p->options.kind == PATTERN_COUNTER)
-		return take_window(p, (size_t)place * p->options.width, ret);
-	if (p->options.kind == PATTERN_NOISE)
-		return take_window(p, 64 * (size_t)place, ret);
-	if (!p->prepared)
-		return read_when_taken(p, place, ret);
-	*ret = (struct pattern_pixels){ p->memory + place * p->frame_bytes, false };
-	return 0;
+	struct pattern_pixels pixels;
+	int err = take_kept(p, place, &pixels);
+
+	if (err)
+		return err;
+	err = finish(p, &pixels);
+	if (err)
+		release(&pixels);
+	else
+		*ret = pixels;
+	return err;
+}
+
+/* The frame, with what befell it. */
+static int take_altered(struct pattern *p, uint64_t number, uint64_t index,
+                        struct pattern_pixels *ret)
+{
+	struct pattern_pixels pixels;
+	int err = take_kept(p, pattern_place(p, number, index), &pixels);
+
+	if (err)
+		return err;
+	err = own(p, &pixels);
+	if (!err) {
+		mishaps_thaw(&p->mishaps, &number, &index);
+		mishaps_apply(&p->mishaps, number, pixels.data);
+		err = finish(p, &pixels);
+	}
+	if (err)
+		release(&pixels);
+	else
+		*ret = pixels;
+	return err;
 }
 
 int pattern_take(struct pattern *p, uint64_t number, uint64_t index, struct pattern_pixels *ret)
 {
+	if (pattern_is_altered(p, number))
+		return take_altered(p, number, index, ret);
 	return pattern_take_place(p, pattern_place(p, number, index), ret);
 }
 

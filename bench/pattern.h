@@ -2,6 +2,7 @@
 #ifndef BENCH_PATTERN_H
 #define BENCH_PATTERN_H
 
+#include "bench/mishaps.h"
 #include "bench/phantom.h"
 #include "bench/tiff_pages.h"
 
@@ -42,6 +43,7 @@ struct pattern_options {
 	unsigned noise_places;    /* different noise frames; 0: 4096 */
 	const char *const *files; /* PATTERN_TIFF [file_count], alive until pattern_close() */
 	unsigned file_count;
+	struct mishap_options mishaps; /* not with PATTERN_TIFF */
 };
 
 struct pattern {
@@ -49,8 +51,13 @@ struct pattern {
 	size_t frame_bytes;
 	uint64_t prepared; /* frames or pages ready in memory; 0: pages are read when taken */
 	uint8_t *memory;
-	bool packed; /* the pixels in memory are */
+	bool packed;  /* the pixels in memory are */
+	bool swapped; /* and in big-endian order */
 	size_t memory_bytes;
+	struct phantom_defect *defects; /* of the phantom's camera */
+	size_t defect_count;
+	float *dark;             /* its level without light, where mishaps need it */
+	struct mishaps mishaps;  /* that are asked for */
 	struct tiff_pages pages; /* PATTERN_TIFF */
 	char why[512];           /* after an error: one sentence */
 };
@@ -65,7 +72,10 @@ struct pattern_pixels {
 /* "phantom", ...; "tiff" for PATTERN_TIFF. */
 const char *pattern_name(enum pattern_kind k);
 
-/* Prepare the frames: takes seconds at full size. The struct must not move afterwards.
+/* Where the pixels are altered by mishaps the frames are kept as the camera has them, and made
+ * ready when taken: a copy each.
+ *
+ * Prepare the frames: takes seconds at full size. The struct must not move afterwards.
  * 0, or negative errno with why[]: -ENOMEM, or of tiff_pages_open() and tiff_pages_read(). */
 int pattern_open(struct pattern *p, const struct pattern_options *o);
 
@@ -73,16 +83,19 @@ int pattern_open(struct pattern *p, const struct pattern_options *o);
 void pattern_close(struct pattern *p);
 
 /* The frame with this number, the index-th of the stream.
- * 0, or -ENOMEM, -EIO with why[]: only where pages are read when taken, and where frames of the
- * counter pattern would begin inside a byte and are packed when taken. */
+ * 0, or -ENOMEM, -EIO with why[]: only where pages are read when taken, where frames of the
+ * counter pattern would begin inside a byte and are packed when taken, and with mishaps. */
 int pattern_take(struct pattern *p, uint64_t number, uint64_t index, struct pattern_pixels *ret);
 
-/* Frames at the same place have the same pixels; there are pattern_places() of them. Place p is the
- * frame with index p of files, phantom, flat and dark. */
+/* Frames at the same place have the same pixels, unless pattern_is_altered(); there are
+ * pattern_places() of them. Place p is the frame with index p of files, phantom, flat and dark. */
 uint64_t pattern_place(const struct pattern *p, uint64_t number, uint64_t index);
 uint64_t pattern_places(const struct pattern *p);
 
-/* As pattern_take(), by place. */
+/* Whether mishaps have altered the pixels of that frame. */
+bool pattern_is_altered(const struct pattern *p, uint64_t number);
+
+/* As pattern_take(), by place, not altered. */
 int pattern_take_place(struct pattern *p, uint64_t place, struct pattern_pixels *ret);
 
 /* Pages of the files, for PATTERN_TIFF; otherwise frames before the pattern repeats, 0 for a

@@ -229,3 +229,8 @@ const struct phantom_defect *phantom_defects(const struct phantom *p, size_t *re
 	*ret_count = p->camera.defect_count;
 	return p->camera.defects;
 }
+
+const float *phantom_dark(const struct phantom *p)
+{
+	return p->camera.dark;
+}

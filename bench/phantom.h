@@ -67,4 +67,7 @@ void phantom_transmission(struct phantom *p, uint64_t index, uint32_t y, float *
 /* The defective pixels, in no order. Owned by the phantom. */
 const struct phantom_defect *phantom_defects(const struct phantom *p, size_t *ret_count);
 
+/* The mean level without light, counts [height][width]. Owned by the phantom. */
+const float *phantom_dark(const struct phantom *p);
+
 #endif

@@ -117,6 +117,7 @@ static int open_pattern(struct pattern *p, struct send_options *o)
 		.noise_places = compressed ? STOCK_NOISE_PLACES : 0,
 		.files = o->files,
 		.file_count = o->file_count,
+		.mishaps = o->mishaps,
 	};
 	int err = pattern_open(p, &wanted);
 

@@ -5,7 +5,7 @@
 /* The options of openbeam-send: parsed and explained from one table. */
 
 /* In groups: transport, protocol (PROTOCOL to LOSE_PORT), picture (PROFILE to REPLAY), stream (RATE
- * to STALL), output, shared memory (SLOTS to VERIFY). */
+ * to STALL), mishaps (DIP to NEW_DEAD), output, shared memory (SLOTS to VERIFY). */
 enum option_id {
 	OPTION_TO = 256,
 	OPTION_ATTACH,
@@ -27,6 +27,8 @@ enum option_id {
 	OPTION_EARLY_END,
 	OPTION_START_TO_ALL,
 	OPTION_PORTS,
+	OPTION_HEADER,
+	OPTION_TIMESTAMPS,
 	OPTION_LOSE_PORT,
 	OPTION_PROFILE,
 	OPTION_SIZE,
@@ -48,6 +50,11 @@ enum option_id {
 	OPTION_CORRUPT,
 	OPTION_TRUNCATE,
 	OPTION_STALL,
+	OPTION_DIP,
+	OPTION_SATURATE,
+	OPTION_FREEZE,
+	OPTION_NEW_HOT,
+	OPTION_NEW_DEAD,
 	OPTION_REPORT,
 	OPTION_WRITE_DARK,
 	OPTION_WRITE_FLAT,

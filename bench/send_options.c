@@ -123,6 +123,15 @@ static int read_channel(const struct reading *r, const char *value)
 	return 0;
 }
 
+static int read_header(const struct reading *r, const char *value)
+{
+	if (header_keys_add(r->o->keys, value))
+		return 0;
+	return refuse(r, "header", value,
+	              "must be KEY=VALUE, such as image_key=2; all of them have room for 1000 "
+	              "characters");
+}
+
 static int read_ports(const struct reading *r, const char *value)
 {
 	if (argument_size(value, &r->o->columns, &r->o->rows) &&
@@ -310,6 +319,11 @@ static int take_protocol(struct reading *r, enum option_id id, const char *value
 		return 0;
 	case OPTION_PORTS:
 		return read_ports(r, value);
+	case OPTION_HEADER:
+		return read_header(r, value);
+	case OPTION_TIMESTAMPS:
+		o->timestamps = true;
+		return 0;
 	default:
 		return read_chance(r, "lose-port", value, &o->lose_port);
 	}
@@ -380,6 +394,64 @@ static int take_stream(struct reading *r, enum option_id id, const char *value)
 	}
 }
 
+/* "FRAME:N" or, with a third number allowed, "FRAME:N:FACTOR". Without N, where a default stands in
+ * ret->count, that is kept, as the factor is. */
+static bool parse_span(const char *value, struct mishap_span *ret, double *ret_factor)
+{
+	struct mishap_span span = *ret;
+	char text[96], *rest = text, *part[3] = { 0 };
+	unsigned count = 0;
+	double factor = ret_factor ? *ret_factor : 0;
+
+	if (strlen(value) >= sizeof text)
+		return false;
+	strcpy(text, value);
+	while (rest && count < 3)
+		part[count++] = strsep(&rest, ":");
+	if (rest || (count == 3 && !ret_factor) || (count == 1 && span.count == 0))
+		return false;
+	if (!argument_u64(part[0], 0, UINT64_MAX >> 1, &span.first) ||
+	    (count > 1 && !argument_u64(part[1], 1, 1000000, &span.count)) ||
+	    (count > 2 && !argument_double(part[2], 0.0, 1000.0, &factor)))
+		return false;
+	*ret = span;
+	if (ret_factor)
+		*ret_factor = factor;
+	return true;
+}
+
+static int read_span(const struct reading *r, const char *name, const char *value,
+                     struct mishap_span usual, struct mishap_span *ret, double *ret_factor)
+{
+	*ret = usual;
+	if (parse_span(value, ret, ret_factor))
+		return 0;
+	return refuse(r, name, value,
+	              ret_factor ? "must be FRAME:N:FACTOR, as in 100:3:0.5; N is 1 to 1000000, "
+	                           "FACTOR 0 to 1000"
+	                         : "must be FRAME:N, as in 100:3; N is 1 to 1000000");
+}
+
+/* Options about what befalls the camera. */
+static int take_mishap(struct reading *r, enum option_id id, const char *value)
+{
+	static const struct mishap_span none = { 0 }, three = { .count = 3 };
+	struct mishap_options *m = &r->o->mishaps;
+
+	switch (id) {
+	case OPTION_DIP:
+		return read_span(r, "dip", value, three, &m->dip, &m->dip_share);
+	case OPTION_SATURATE:
+		return read_span(r, "saturate", value, none, &m->saturate, &m->exposure);
+	case OPTION_FREEZE:
+		return read_span(r, "freeze", value, none, &m->freeze, NULL);
+	case OPTION_NEW_HOT:
+		return read_span(r, "new-hot", value, none, &m->new_hot, NULL);
+	default:
+		return read_span(r, "new-dead", value, none, &m->new_dead, NULL);
+	}
+}
+
 static int take_option(struct reading *r, enum option_id id, const char *value)
 {
 	r->given[id - OPTION_TO] = true;
@@ -389,12 +461,14 @@ static int take_option(struct reading *r, enum option_id id, const char *value)
 		return take_picture(r, id, value);
 	if (id >= OPTION_RATE && id <= OPTION_STALL)
 		return take_stream(r, id, value);
+	if (id >= OPTION_DIP && id <= OPTION_NEW_DEAD)
+		return take_mishap(r, id, value);
 	if (id >= OPTION_SLOTS && id <= OPTION_VERIFY)
 		return take_shm(r, id, value);
 	return take_transport(r, id, value);
 }
 
-#define ROWS_MAX 64
+#define ROWS_MAX 80
 
 static void getopt_table(struct option table[ROWS_MAX])
 {
@@ -469,6 +543,7 @@ int send_options_parse(struct send_options *ret, int argc, char **argv, char why
 		.columns = 1,
 		.rows = 1,
 		.faults = { .step = 1, .seed = 1 },
+		.mishaps = { .dip_share = 0.55, .exposure = 2 },
 		.shm = { .wait_ms = 5000 },
 	};
 	struct reading r = { .o = &o, .why = why };

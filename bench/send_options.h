@@ -4,6 +4,7 @@
 
 #include "bench/encoder.h"
 #include "bench/faults.h"
+#include "bench/header_keys.h"
 #include "bench/pattern.h"
 #include "bench/send_profiles.h"
 
@@ -40,9 +41,11 @@ struct send_options {
 	const struct encoder *encoder;
 	enum compression compression; /* one that the encoder has */
 	enum header_detail detail;
-	const char *channel; /* the encoder's, unless another was asked for */
-	uint64_t series;     /* id of the first */
-	uint64_t repeat;     /* so many series, at least 1; only 1 when endless */
+	const char *channel;        /* the encoder's, unless another was asked for */
+	bool timestamps;            /* where the protocol has a choice */
+	char keys[HEADER_KEYS_MAX]; /* of the header of each frame, beside its own */
+	uint64_t series;            /* id of the first */
+	uint64_t repeat;            /* so many series, at least 1; only 1 when endless */
 	bool no_start, no_end, start_to_all;
 	uint64_t early_end;     /* frames that come after the end; 0: none */
 	uint32_t columns, rows; /* of ports, 1 x 1 without; an endpoint each */
@@ -57,12 +60,13 @@ struct send_options {
 	const char **files;    /* owned list of borrowed names, PATTERN_TIFF */
 	uint64_t memory_limit; /* bytes of prepared frames */
 
-	double rate_hz;              /* 0: as fast as possible */
-	uint64_t frames;             /* numbers; 0: until stopped or, with files, each page once */
-	bool endless;                /* until stopped: asked for with --frames 0 */
-	double seconds;              /* 0: `frames` decides; needs a rate */
-	double stall_ms;             /* one stall in the middle */
-	struct fault_options faults; /* first, step, seed and chances; frames as above */
+	double rate_hz;  /* 0: as fast as possible */
+	uint64_t frames; /* numbers; 0: until stopped or, with files, each page once */
+	bool endless;    /* until stopped: asked for with --frames 0 */
+	double seconds;  /* 0: `frames` decides; needs a rate */
+	double stall_ms; /* one stall in the middle */
+	struct mishap_options mishaps; /* of the pixels; not with files */
+	struct fault_options faults;   /* first, step, seed and chances; frames as above */
 
 	struct shm_options shm;
 

@@ -174,6 +174,8 @@ static int check_belonging(const struct reading *r)
 		{ OPTION_EARLY_END, e->end != NULL },
 		{ OPTION_START_TO_ALL, e->to_all },
 		{ OPTION_PORTS, e->ports },
+		{ OPTION_HEADER, e->keys },
+		{ OPTION_TIMESTAMPS, e->timestamps },
 		{ OPTION_LOSE_PORT, e->ports },
 	};
 
@@ -238,6 +240,28 @@ static int check_series(const struct reading *r)
 		return refuse(r, "the last frame would be number %llu; %s ends at %llu",
 		              (unsigned long long)last, o->encoder->name,
 		              (unsigned long long)o->encoder->number_max);
+	return 0;
+}
+
+/* Mishaps are of pictures that are made here, by the numbers that they get. */
+static int check_mishaps(const struct reading *r)
+{
+	struct mishap_options *m = &r->o->mishaps;
+
+	m->step = r->o->faults.step;
+	m->seed = r->o->faults.seed;
+	for (int id = OPTION_DIP; id <= OPTION_NEW_DEAD; id++)
+		if (was_given(r, (enum option_id)id) && r->o->file_count)
+			return refuse(r,
+			              "--%s alters the pictures that are made here; leave out "
+			              "--tiff",
+			              send_option_name((enum option_id)id));
+	if (m->freeze.count && m->freeze.first <= r->o->faults.first)
+		return refuse(r,
+		              "--freeze %llu: there is no frame before it, the first is number "
+		              "%llu",
+		              (unsigned long long)m->freeze.first,
+		              (unsigned long long)r->o->faults.first);
 	return 0;
 }
 
@@ -310,6 +334,8 @@ int reading_check(struct reading *r)
 		err = check_together(r);
 	if (!err)
 		err = check_shm(r);
+	if (!err)
+		err = check_mishaps(r);
 	if (!err)
 		err = check_protocol(r);
 	return err;

@@ -263,6 +263,67 @@ static json_t *parameters_json(const struct send_options *o, const struct patter
 		(json_int_t)o->repeat);
 }
 
+static json_t *pixel_json(const struct pattern *p, size_t at)
+{
+	return json_pack("[I, I]", (json_int_t)(at % p->options.width),
+	                 (json_int_t)(at / p->options.width));
+}
+
+/* The pixels of the phantom's camera that are not as others. */
+static json_t *defects_json(const struct pattern *p)
+{
+	static const char *const names[] = {
+		[DEFECT_DEAD] = "dead", [DEFECT_HOT] = "hot", [DEFECT_SATURATED] = "saturated"
+	};
+	json_t *object = json_object();
+
+	for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+		json_t *array = json_array();
+
+		for (size_t i = 0; i < p->defect_count; i++)
+			if (p->defects[i].kind == k)
+				json_array_append_new(array, pixel_json(p, p->defects[i].at));
+		json_object_set_new(object, names[k], array);
+	}
+	return object;
+}
+
+static void put_span(json_t *object, const char *name, const struct mishap_span *s, double factor)
+{
+	if (s->count)
+		json_object_set_new(object, name,
+		                    json_pack("{s:I, s:I, s:f}", "frame", (json_int_t)s->first,
+		                              "count", (json_int_t)s->count, "factor", factor));
+}
+
+static void put_failures(json_t *object, const char *name, const struct mishap_span *s,
+                         const struct pattern *p, const struct mishap_pixel *pixels, size_t count)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, pixel_json(p, pixels[i].at));
+	if (s->count)
+		json_object_set_new(object, name,
+		                    json_pack("{s:I, s:I, s:O}", "frame", (json_int_t)s->first,
+		                              "count", (json_int_t)count, "pixels", array));
+	json_decref(array);
+}
+
+static json_t *mishaps_json(const struct pattern *p)
+{
+	const struct mishaps *m = &p->mishaps;
+	const struct mishap_options *o = &m->options;
+	json_t *object = json_object();
+
+	put_span(object, "dip", &o->dip, o->dip_share);
+	put_span(object, "saturate", &o->saturate, o->exposure);
+	put_span(object, "freeze", &o->freeze, 1);
+	put_failures(object, "new_hot", &o->new_hot, p, m->hot, m->hot_count);
+	put_failures(object, "new_dead", &o->new_dead, p, m->dead, m->dead_count);
+	return object;
+}
+
 /* Microseconds of CPU time a message. */
 static double cpu_us(const struct send_report *r)
 {
@@ -304,11 +365,15 @@ static json_t *report_json(const struct send_report *r, const struct send_option
 		json_pack("{s:I, s:o, s:s, s:o}", "sent", (json_int_t)r->sent, "counts",
 	                  counts_json(r), "protocol", o->encoder->name, "series", series_json(r));
 	json_t *lists = lists_json(r, &all);
+	json_t *camera =
+		json_pack("{s:o, s:o}", "defects", defects_json(p), "mishaps", mishaps_json(p));
 	json_t *cost = cost_json(r);
-	bool good = report && figures && sums && lists && cost &&
-	            !json_object_update(report, cost) && !json_object_update(report, figures) &&
-	            !json_object_update(report, sums) && !json_object_update(report, lists);
+	bool good = report && figures && sums && lists && cost && camera &&
+	            !json_object_update(report, camera) && !json_object_update(report, cost) &&
+	            !json_object_update(report, figures) && !json_object_update(report, sums) &&
+	            !json_object_update(report, lists);
 
+	json_decref(camera);
 	json_decref(sums);
 	json_decref(figures);
 	json_decref(cost);

@@ -82,6 +82,8 @@ void send_report_unsent(struct send_report *r, const struct shot *s);
  *   ports_lost          array of pairs [frame, port]: not sent, of frames that are in `sent` all
  * the same counts              the lengths of these, with numbers, sent, messages series for each
  * series: id, frames (numbers), sent, messages, started, ended, and its part of these lists
+ *   defects             dead, hot, saturated: arrays of pixels [x, y], of the phantom's camera
+ *   mishaps             those asked for, by option: frame, count, factor, pixels [x, y]
  *   protocol
  *   sent                numbers sent as usable frames (as in counts)
  *   cpu_us_per_frame, cpu_share, waits, reclaimed    where measured

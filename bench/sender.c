@@ -342,6 +342,8 @@ static void begin_series(struct sender *s, uint64_t nth)
 		.compression = o->compression,
 		.detail = o->detail,
 		.channel = o->channel,
+		.timestamps = o->timestamps,
+		.keys = o->keys,
 	};
 	send_report_series(s->report, s->outgoing.id);
 }

@@ -100,8 +100,8 @@ int shm_sender_open(struct shm_sender *s)
 
 	if (err)
 		return err;
-	s->write_each =
-		o->shm.verify || o->pattern == PATTERN_COUNTER || o->pattern == PATTERN_TIFF;
+	s->write_each = o->shm.verify || o->pattern == PATTERN_COUNTER ||
+	                o->pattern == PATTERN_TIFF || mishap_options_any(&o->mishaps);
 	err = shm_producer_open(&s->producer, &wanted);
 	if (err) {
 		snprintf(s->why, sizeof s->why, "%s", s->producer.why);

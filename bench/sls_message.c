@@ -31,14 +31,15 @@ int sls_frame(const struct outgoing *o, const struct shot *shot, unsigned port,
 	           ", \"packetNumber\":1, \"detSpec1\":0, \"timestamp\":%" PRIu64
 	           ", \"modId\":%u, \"row\":%" PRIu32 ", \"column\":%" PRIu32
 	           ", \"detSpec2\":0, \"detSpec3\":0, \"detSpec4\":0, \"detType\":%d, "
-	           "\"version\":2, \"flipRows\":0, \"quad\":0, \"rx_roi\":[-1, -1, -1, -1]}\n",
+	           "\"version\":2, \"flipRows\":0, \"quad\":0, \"rx_roi\":[-1, -1, -1, -1]%s}\n",
 	           shot_is(shot, CORRUPT_UNKNOWN_TYPE) ? 13 : bitmode(o), o->id, o->columns,
 	           o->rows, shot_is(shot, CORRUPT_NO_SHAPE) ? "sh_pe" : "shape",
 	           o->width / o->columns, o->height / o->rows, p->whole_bytes,
 	           numbered ? "acqIndex" : "acqInde_", shot->number, shot->index, percent,
 	           numbered ? "frameNumber" : "frameNumbe_", shot->number,
 	           outgoing_exposure_ns(o) / TICK_NS, outgoing_time_ns(o, shot->index) / TICK_NS,
-	           port, port / o->columns, port % o->columns, bitmode(o) == 16 ? JUNGFRAU : EIGER);
+	           port, port / o->columns, port % o->columns, bitmode(o) == 16 ? JUNGFRAU : EIGER,
+	           outgoing_keys(o));
 	draft_damage(d, shot);
 	draft_body(d, p->data, p->bytes, p->owned);
 	return 0;

@@ -19,10 +19,11 @@ int stins_frame(const struct outgoing *o, const struct shot *shot, unsigned port
 	(void)port;
 	draft_text(d,
 	           "{\"htype\":\"image\",\"%s\":%" PRIu64 ",\"%s\":[%" PRIu32 ",%" PRIu32
-	           "],\"type\":\"%s\",\"compression\":\"none\"}",
+	           "],\"type\":\"%s\",\"compression\":\"none\"%s}",
 	           shot_is(shot, CORRUPT_NO_NUMBER) ? "fra_e" : "frame", shot->number,
 	           shot_is(shot, CORRUPT_NO_SHAPE) ? "sh_pe" : "shape", o->height, o->width,
-	           shot_is(shot, CORRUPT_UNKNOWN_TYPE) ? "uint13" : pixel_name(o->type));
+	           shot_is(shot, CORRUPT_UNKNOWN_TYPE) ? "uint13" : pixel_name(o->type),
+	           outgoing_keys(o));
 	draft_damage(d, shot);
 	draft_body(d, p->data, p->bytes, p->owned);
 	return 0;

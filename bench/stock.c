@@ -73,26 +73,54 @@ static int compress(struct stock *s, const void *pixels, size_t *ret_bytes)
 	return -EINVAL;
 }
 
-/* A frame compressed anew, malloc'd. */
-static int make(struct stock *s, uint64_t place, struct stocked *ret)
+/* Pass on what became of taking pixels. */
+static int taken(struct stock *s, int err)
 {
-	struct pattern_pixels pixels;
+	if (err)
+		snprintf(s->why, sizeof s->why, "%s", s->pattern->why);
+	return err;
+}
+
+/* Pixels compressed anew, malloc'd; they are released. */
+static int make_of(struct stock *s, const struct pattern_pixels *pixels, struct stocked *ret)
+{
 	size_t bytes = 0;
 	void *copy;
-	int err = pattern_take_place(s->pattern, place, &pixels);
+	int err = compress(s, pixels->data, &bytes);
 
-	if (err) {
-		snprintf(s->why, sizeof s->why, "%s", s->pattern->why);
-		return err;
-	}
-	err = compress(s, pixels.data, &bytes);
-	if (pixels.owned)
-		free(pixels.data);
+	if (pixels->owned)
+		free(pixels->data);
 	copy = err ? NULL : malloc(bytes);
 	if (!copy)
 		return fail(s, err ? err : -ENOMEM);
 	memcpy(copy, s->scratch, bytes);
 	*ret = (struct stocked){ copy, bytes };
+	return 0;
+}
+
+/* The frame at a place. */
+static int make(struct stock *s, uint64_t place, struct stocked *ret)
+{
+	struct pattern_pixels pixels;
+	int err = taken(s, pattern_take_place(s->pattern, place, &pixels));
+
+	return err ? err : make_of(s, &pixels, ret);
+}
+
+/* A frame like no other: compressed when it is taken. */
+static int take_altered(struct stock *s, uint64_t number, uint64_t index,
+                        struct pattern_pixels *ret, size_t *ret_bytes)
+{
+	struct pattern_pixels pixels;
+	struct stocked frame;
+	int err = taken(s, pattern_take(s->pattern, number, index, &pixels));
+
+	if (!err)
+		err = make_of(s, &pixels, &frame);
+	if (err)
+		return err;
+	*ret = (struct pattern_pixels){ frame.data, true };
+	*ret_bytes = frame.bytes;
 	return 0;
 }
 
@@ -171,13 +199,13 @@ int stock_take(struct stock *s, uint64_t number, uint64_t index, struct pattern_
 	int err;
 
 	if (s->framing == FRAMING_PLAIN) {
-		err = pattern_take_place(s->pattern, place, ret);
-		if (err)
-			snprintf(s->why, sizeof s->why, "%s", s->pattern->why);
-		else
+		err = taken(s, pattern_take(s->pattern, number, index, ret));
+		if (!err)
 			*ret_bytes = s->pattern->frame_bytes;
 		return err;
 	}
+	if (pattern_is_altered(s->pattern, number))
+		return take_altered(s, number, index, ret, ret_bytes);
 	frame = s->at[place];
 	if (!frame.data) {
 		err = make(s, place, &frame);

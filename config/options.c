@@ -219,7 +219,8 @@ const struct option_section option_sections[] = {
 	           "ledger is "
 	           "about the first one that keeps pixels. To throw frames away, use one with "
 	           "format null." },
-	{ "monitor", "Watching the measurement over HTTP. Nothing listens in this version." },
+	{ "monitor", "Watching the measurement over HTTP, and commanding it: status, histograms, "
+	             "trends, Prometheus metrics, dark and flat. This version has no dashboard." },
 	{ "daemon", "How the program uses the machine." },
 	{ NULL, NULL },
 };
@@ -1084,15 +1085,16 @@ const struct option options[] = {
 	  .high = 255,
 	  .rule = &rule_address,
 	  .fallback = "127.0.0.1:8080",
-	  .help = "Address of the dashboard and the metrics. Empty: none." },
+	  .help = "Address to listen on. Port 0: any that is free, named in the log. Empty: "
+	          "none." },
 	{ .path = "monitor.token_file",
 	  .kind = OPTION_TEXT,
 	  MEMBER(monitor.token_file),
 	  .high = 4095,
 	  .rule = &rule_path,
 	  .fallback = "\"\"",
-	  .help = "Secret that commands from anywhere but this host must show. Empty: none are "
-	          "taken." },
+	  .help = "File with a secret that commands from anywhere but this host must show, as "
+	          "Authorization: Bearer. Empty: none are taken from there." },
 	{ .path = "monitor.allowed_hosts",
 	  .kind = OPTION_TEXTS,
 	  MEMBER(monitor.allowed_hosts),
@@ -1100,7 +1102,7 @@ const struct option options[] = {
 	  .high = 255,
 	  .rule = &rule_host,
 	  .fallback = "[]",
-	  .help = "Names under which browsers may reach the dashboard, beside this host's own "
+	  .help = "Names under which this server may be reached, beside localhost and its own "
 	          "address." },
 
 	{ .path = "daemon.workers",

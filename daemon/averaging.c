@@ -19,11 +19,12 @@ static void put_page(struct collector *k)
 	const struct reduce_mean_job job = { l->sums, a->frames, s->reduced };
 	struct sink_frame f;
 
-	reduce_mean(&l->plan, l->scratch[l->workers], &job, &s->reduction.clipped,
-	            &s->reduction.reduced_crc32c);
+	reduce_mean(&collector_calibrated(k)->plan, l->scratch[l->workers], &job,
+	            &s->reduction.clipped, &s->reduction.reduced_crc32c);
 	packing_reduced(l, l->scratch[l->workers], s);
 	f = collector_frame(s);
 	f.averaged = a->frames;
+	f.calibration = collector_calibrated(k)->id;
 	a->pending = NULL;
 	a->frames = 0;
 	collector_on_disk(k, true); /* a full file is closed and the next one opened here */

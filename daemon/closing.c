@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/closing.h"
 #include "daemon/detectors.h"
+#include "daemon/figures.h"
 #include "daemon/lineage.h"
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
@@ -19,16 +20,21 @@ struct reasons {
 };
 
 static struct sink_start series_start(const struct collector *k,
-                                      const struct sink_histograms *histograms)
+                                      const struct sink_histograms *histograms,
+                                      const struct sink_pixels *pixels)
 {
 	const struct series *s = &k->series;
 
-	return (struct sink_start){ .name = k->pipeline->config->series.name,
+	return (struct sink_start){ .name = k->name,
 		                    .first_known = s->first_known,
 		                    .first = s->first * s->rules.step + s->residue,
 		                    .frames = s->frames,
 		                    .expected_from = series_expected_from(s),
-		                    .histograms = histograms };
+		                    .histograms = histograms,
+		                    .kind = purpose_name(k->calibrating.purpose),
+		                    .pixels = pixels,
+		                    .calibrations = k->calibrating.listed,
+		                    .calibration_count = k->calibrating.listed_count };
 }
 
 /* As the sinks keep them on disk while the series runs. */
@@ -44,30 +50,42 @@ static struct sink_histograms live_histograms(const struct collector *k)
 	return h;
 }
 
+/* <name>, <name>-dark, <name>-flat, <name>-flat-dark. */
+static void name_series(struct collector *k)
+{
+	static const char *const suffixes[] = { [PURPOSE_SAMPLE] = "",
+		                                [PURPOSE_DARK] = "-dark",
+		                                [PURPOSE_FLAT] = "-flat",
+		                                [PURPOSE_FLAT_DARK] = "-flat-dark" };
+
+	snprintf(k->name, sizeof k->name, "%s%s", k->pipeline->config->series.name,
+	         suffixes[k->calibrating.purpose]);
+}
+
 void closing_begin(struct collector *k)
 {
 	if (k->begun)
 		return;
 	k->begun = true;
+	k->series_begun++;
+	calibrating_purpose(k);
+	calibrating_list(k);
 	k->began_ns = clock_monotonic_ns();
 	memset(k->raw_counts, 0, k->pipeline->config->histogram.raw.bins * sizeof *k->raw_counts);
 	memset(k->normalised_counts, 0,
 	       k->pipeline->config->histogram.normalised.bins * sizeof *k->normalised_counts);
 	k->raw_tails = k->normalised_tails = (struct histogram_tails){ 0 };
+	name_series(k);
 	collector_on_disk(k, true);
 	struct sink_histograms histograms = live_histograms(k);
-	struct sink_start start = series_start(k, &histograms);
+	struct sink_pixels pixels = layout_pixels(k->layout);
+	struct sink_start start = series_start(k, &histograms, &pixels);
 	int err = sinks_begin(k->sinks, &start);
 	collector_on_disk(k, false);
+	watching_begin(k);
+	figures_series_begins(k);
 	if (err == 0)
 		log_line(LOG_INFO, "series", "series begins path=%s", sinks_series_path(k->sinks));
-}
-
-static void add_tails(struct histogram_tails *sum, const struct histogram_tails *t)
-{
-	sum->below += t->below;
-	sum->above += t->above;
-	sum->nan += t->nan;
 }
 
 void closing_count(struct collector *k, const struct slot *s)
@@ -78,8 +96,8 @@ void closing_count(struct collector *k, const struct slot *s)
 		k->raw_counts[i] += s->raw_counts[i];
 	for (uint32_t i = 0; i < p->normalised_bins.bins; i++)
 		k->normalised_counts[i] += s->normalised_counts[i];
-	add_tails(&k->raw_tails, &s->reduction.raw_tails);
-	add_tails(&k->normalised_tails, &s->reduction.normalised_tails);
+	histogram_tails_add(&k->raw_tails, &s->reduction.raw_tails);
+	histogram_tails_add(&k->normalised_tails, &s->reduction.normalised_tails);
 }
 
 bool closing_may_begin(const struct collector *k)
@@ -197,6 +215,8 @@ static void write_ledger(struct collector *k)
 {
 	struct reasons reasons = { 0 };
 	struct sink_detector detector;
+	struct sink_finding findings[FINDINGS_MAX];
+	float raw_percentiles[PERCENTILES], normalised_percentiles[PERCENTILES];
 	struct sink_summary summary;
 	struct bins raw, normalised;
 
@@ -204,6 +224,11 @@ static void write_ledger(struct collector *k)
 	count_expected(k);
 	find_reasons(k, &reasons);
 	layout_bins(k->pipeline->config, k->layout ? &k->layout->shape : NULL, &raw, &normalised);
+	percentiles_of_series(raw_percentiles, &raw, k->raw_counts, &k->raw_tails,
+	                      watching_bins_are_whole(k));
+	percentiles_of_series(normalised_percentiles, &normalised, k->normalised_counts,
+	                      &k->normalised_tails, false);
+	calibrating_settle_list(k);
 	summary = (struct sink_summary){
 		.totals = &k->totals,
 		.detector = describe_detector(k, &detector) ? &detector : NULL,
@@ -216,7 +241,13 @@ static void write_ledger(struct collector *k)
 		.normalised_counts = k->normalised_counts,
 		.raw_tails = k->raw_tails,
 		.normalised_tails = k->normalised_tails,
+		.raw_percentiles = raw.bins ? raw_percentiles : NULL,
+		.percentiles = normalised_percentiles,
+		.calibrations = k->calibrating.listed,
+		.calibration_count = k->calibrating.listed_count,
+		.findings = findings,
 	};
+	summary.finding_count = watching_findings(k, findings, &summary.findings_left_out);
 	bool complete = sinks_end(k->sinks, &summary) && reasons.count == 0;
 	if (!complete)
 		k->status = 1;
@@ -237,7 +268,8 @@ static void tell_empty(struct collector *k)
 		(unsigned long long)expected);
 	k->status = 1;
 	k->series_closed++;
-	k->totals = (struct totals){ 0 };
+	k->totals.expected = k->totals.missing[MISSING_NEVER] = expected;
+	figures_series_ends(k);
 	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
 		pipeline_phase(k->pipeline, PHASE_END);
 }
@@ -258,9 +290,11 @@ void closing_finish(struct collector *k)
 	series_finish(&k->series);
 	averaging_finish(k);
 	if (k->begun) {
+		watching_end(k);
 		write_ledger(k);
-		k->series_closed++;
-		k->totals = (struct totals){ 0 };
+		k->series_closed += k->calibrating.purpose == PURPOSE_SAMPLE;
+		figures_series_ends(k);
+		calibrating_series_ended(k);
 	}
 	k->begun = k->announced = false;
 	lineage_close(k);

@@ -35,6 +35,9 @@ static void give_back(struct collector *k, struct slot *s)
 {
 	struct receiver *r = &k->pipeline->receivers[s->home];
 
+	keeping_free(&k->pipeline->keeping, s);
+	layout_put_defects(k->layout, s->defects);
+	s->defects = NULL;
 	spare_push(&r->spare, s);
 	bell_ring(&r->bell);
 }
@@ -83,6 +86,15 @@ static void say(void *user, enum sink_say level, const char *text)
 
 /* ---- what the series decides ---- */
 
+const struct calibrated *collector_calibrated(const struct collector *k)
+{
+	const struct generations *g = &k->pipeline->generations;
+
+	if (k->unpushed)
+		return k->unpushed;
+	return generations_at(g, generations_current(g));
+}
+
 struct sink_frame collector_frame(struct slot *s)
 {
 	return (struct sink_frame){
@@ -99,6 +111,8 @@ struct sink_frame collector_frame(struct slot *s)
 		.reduced_packed_bytes = s->reduced_packed_bytes,
 		.source_packed_bytes = s->source_packed_bytes,
 		.reduction = &s->reduction,
+		.regions = s->regions,
+		.calibration = s->calibration,
 		.owner = s,
 	};
 }
@@ -118,7 +132,11 @@ static void place(void *user, uint64_t number, void *held)
 		give_back(k, s);
 		return;
 	}
+	calibrating_place(k, s);
 	closing_count(k, s);
+	watching_place(k, s);
+	blackbox_place(&k->pipeline->blackbox, s, k->series_begun);
+	keeping_free(&k->pipeline->keeping, s);
 	if (k->layout->plan.averaged) {
 		averaging_place(k, number, s);
 		return;
@@ -142,6 +160,8 @@ static void lose(void *user, uint64_t number, enum frame_state state, unsigned r
 	else
 		k->totals.missing[reason]++;
 	sinks_lose(k->sinks, number, state, reason, 0, 0);
+	blackbox_trigger(&k->pipeline->blackbox, "loss", "a frame of the series was lost",
+	                 clock_real_ns());
 }
 
 /* ---- entries ---- */
@@ -183,6 +203,7 @@ static enum series_answer answer_for(struct collector *k, const struct entry *e)
 		k->series.reason = REJECT_NO_SERIES;
 		return SERIES_REJECTED;
 	}
+	calibrating_settle(k, e->frame.number);
 	answer = submit(k, e);
 	if (answer != SERIES_RESTART)
 		return answer;
@@ -227,6 +248,8 @@ static void collect_usable(struct collector *k, const struct entry *e)
 		k->odd_count = 0;
 		if (s && !held)
 			give_back(k, s);
+		if (held && calibrating_has_all(k))
+			closing_finish(k);
 		return;
 	}
 	if (answer == SERIES_DUPLICATE) {
@@ -401,34 +424,6 @@ static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched
 	k->odd_count = 0;
 }
 
-static void show_figures(struct collector *k)
-{
-	struct collector_figures *f = &k->figures;
-	const struct totals *t = &k->totals;
-	uint64_t dropped = 0, missing = 0, rejected = 0;
-
-	for (unsigned i = 0; i < DROPPED_COUNT; i++)
-		dropped += t->dropped[i];
-	for (unsigned i = 0; i < MISSING_COUNT; i++)
-		missing += t->missing[i];
-	for (unsigned i = 0; i < REJECT_COUNT; i++)
-		rejected += t->rejected[i];
-	/* relaxed throughout: figures for people, each alone. */
-	atomic_store_explicit(&f->expected, series_expected(&k->series), memory_order_relaxed);
-	atomic_store_explicit(&f->received, t->received, memory_order_relaxed);
-	atomic_store_explicit(&f->written, t->written, memory_order_relaxed);
-	atomic_store_explicit(&f->durable, t->durable, memory_order_relaxed);
-	atomic_store_explicit(&f->dropped, dropped, memory_order_relaxed);
-	atomic_store_explicit(&f->missing, missing, memory_order_relaxed);
-	atomic_store_explicit(&f->rejected, rejected, memory_order_relaxed);
-	atomic_store_explicit(&f->duplicate, t->duplicate, memory_order_relaxed);
-	atomic_store_explicit(&f->series_closed, k->series_closed, memory_order_relaxed);
-	atomic_store_explicit(&f->held, k->series.held, memory_order_relaxed);
-	atomic_store_explicit(&f->busy, sinks_busy(k->sinks), memory_order_relaxed);
-	atomic_store_explicit(&f->open, k->series.state == SERIES_OPEN && k->begun,
-	                      memory_order_relaxed);
-}
-
 /* ---- the loop ---- */
 
 static bool receivers_ended(const struct collector *k)
@@ -478,8 +473,9 @@ static void tell_leftovers(const struct collector *k)
 static void finish_run(struct collector *k)
 {
 	closing_finish(k);
+	calibrating_give_up(k, "the daemon ends");
 	tell_leftovers(k);
-	show_figures(k);
+	figures_publish(k);
 	/* seq_cst: ordered before the look whether workers sleep; acquired in worker_run(). */
 	atomic_store(&k->pipeline->collected, true);
 	gate_notify(&k->pipeline->work, (int)k->pipeline->worker_count);
@@ -493,6 +489,7 @@ void *collector_run(void *argument)
 	for (;;) {
 		stage_turn(&k->stage);
 		bool ended = receivers_ended(k);
+		calibrating_poll(k, clock_monotonic_ns());
 		unsigned taken = collector_take(k);
 		uint64_t now_ns = clock_monotonic_ns();
 		collector_on_disk(k, true);
@@ -500,7 +497,8 @@ void *collector_run(void *argument)
 		collector_on_disk(k, false);
 
 		uint64_t watched_ns = watched_clock_ns(&k->watched, now_ns);
-		show_figures(k);
+		figures_publish(k);
+		watching_turn(k, now_ns);
 		if (taken > 0) {
 			k->last_entry_ns = watched_ns;
 			round = 0;
@@ -557,6 +555,9 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 	int err;
 
 	k->pipeline = p;
+	k->rules = rules;
+	k->planes = p->planes;
+	k->calibration_id = p->planes->file_count > 0;
 	k->held = calloc(p->receiver_count, sizeof *k->held);
 	k->asks = calloc(p->receiver_count, sizeof *k->asks);
 	k->raw_counts = calloc(p->config->histogram.raw.bins + 1, sizeof *k->raw_counts);
@@ -567,6 +568,10 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 	if (!k->held || !k->asks || !k->raw_counts || !k->normalised_counts)
 		return -ENOMEM;
 	err = series_open(&k->series, &rules, &output);
+	if (err == 0)
+		err = watching_open(k);
+	if (err == 0)
+		err = calibrating_open(k);
 	if (err < 0)
 		return err;
 	err = sinks_open(&k->sinks, p->config, program, &callbacks, p->collect.fd, sentence);
@@ -583,12 +588,18 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 
 void collector_close(struct collector *k)
 {
+	if (!k->pipeline)
+		return;
+	calibrating_close(k);
 	sinks_close(k->sinks);
 	series_close(&k->series);
 	if (k->layout) {
 		layout_close(k->layout);
 		free(k->layout);
 	}
+	if (k->stream_planes)
+		planes_close(k->stream_planes);
+	free(k->stream_planes);
 	detector_free(k->detector);
 	free(k->held);
 	free(k->asks);

@@ -3,27 +3,21 @@
 #define DAEMON_COLLECTOR_H
 
 #include "daemon/averaging.h"
+#include "daemon/calibrated.h"
+#include "daemon/calibrating.h"
+#include "daemon/figures.h"
 #include "daemon/slot_layout.h"
 #include "daemon/idle.h"
 #include "daemon/log.h"
 #include "daemon/sequence.h"
 #include "daemon/series.h"
 #include "daemon/stage.h"
+#include "daemon/watching.h"
 #include "sinks/sinks.h"
 
 #define KNOWN_SERIES 16 /* series remembered by the sender's token */
 
 struct pipeline;
-
-/* What people are told while it runs. Written by the collector, read by the main thread;
- * relaxed, since each figure stands alone. */
-struct collector_figures {
-	_Atomic uint64_t expected, received, written, durable, dropped, missing, rejected,
-		duplicate;
-	_Atomic uint64_t series_closed;
-	_Atomic uint64_t held, busy; /* slots that wait for their place, that are being written */
-	_Atomic bool open;           /* a series is running */
-};
 
 /* The one thread that takes entries in order of arrival, decides what a series is, and hands
  * frames to the sinks. */
@@ -31,15 +25,26 @@ struct collector {
 	struct stage stage;
 	struct pipeline *pipeline;
 	struct sinks *sinks;
-	struct layout *layout; /* current; NULL until a geometry is known */
+	struct layout *layout;        /* current; NULL until a geometry is known */
+	const struct planes *planes;  /* in use: the run's, */
+	struct planes *stream_planes; /* or these, owned; NULL: none were made of the stream */
+	uint32_t calibration_id;      /* theirs; 0: there is no calibration */
+	uint32_t least_id;            /* frames reduced with an older one are reduced again */
+	struct calibrated *unpushed;  /* in use, but too much of the old is in flight for workers */
+	struct planes *superseded;    /* of the generation that workers use, once it is gone */
+	struct calibrating calibrating;
+	struct watching watching;
+	uint64_t series_begun; /* since start, of any kind */
 	struct series series;
+	struct series_rules rules; /* of samples */
 	struct averaging averaging;
-	struct totals totals; /* of the series that runs or comes next */
-	struct collector_figures figures;
-	uint64_t series_limit; /* 0: none */
+	struct totals totals;       /* of the series that runs or comes next */
+	struct figures_board board; /* what people are told */
+	uint64_t series_limit;      /* 0: none */
 	uint64_t series_closed;
 	int status;          /* worst of the series: 0 or 1 */
-	bool begun;          /* the running series has its folder */
+	bool begun;          /* the running series has its folder, */
+	char name[128];      /* called so and a number */
 	unsigned disk_depth; /* of collector_on_disk() */
 	bool announced;      /* the log has said that the buffer cuts series.reorder */
 	uint64_t began_ns;   /* CLOCK_MONOTONIC */
@@ -90,6 +95,9 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 
 /* Accepts a zeroed or half-open one. The thread must have ended. */
 void collector_close(struct collector *k);
+
+/* The calibration in use; there is a layout. */
+const struct calibrated *collector_calibrated(const struct collector *k);
 
 /* A slot's frame as the sinks take it. */
 struct sink_frame collector_frame(struct slot *s);

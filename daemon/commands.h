@@ -4,6 +4,8 @@
 
 #include "config/config.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -51,10 +53,27 @@ struct calibration_report {
 	uint64_t wanted, taken, left_out;
 	uint64_t dead, hot, noisy; /* pixels found */
 	uint32_t id;               /* of the calibration in use; 0: none */
-	char path[4096];           /* of the image made */
+	char path[4352];           /* of the image made */
 	char text[400]; /* "dark of 48 frames, 2 left out (17, 31): ..." or why it failed */
 };
 void calibration_report(struct pipeline *p, struct calibration_report *ret);
+
+/* Between whoever commands and the collector. */
+struct commands {
+	_Atomic bool pending;
+	_Atomic uint64_t frame_bytes; /* collector: of a frame unpacked; 0: none was seen */
+	_Atomic uint64_t taken;       /* collector: frames of what is being taken */
+	pthread_mutex_t lock;         /* of what follows */
+	bool waiting;
+	struct command command;
+	struct calibration_report report; /* written by the collector */
+};
+
+int commands_open(struct commands *c);
+void commands_close(struct commands *c);
+
+/* The next command. Collector. */
+bool commands_take(struct commands *q, struct command *ret);
 
 /* ---- and of the black box ---- */
 

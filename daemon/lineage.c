@@ -33,6 +33,7 @@ void lineage_begin(struct collector *k, uint64_t token, uint64_t announced)
 	k->lineage.token = token;
 	k->lineage.told_by = 0;
 	k->lineage.told = k->lineage.ending = false;
+	calibrating_rules(k);
 	series_begin(&k->series, announced);
 	publish_known(k, token);
 }

@@ -27,13 +27,21 @@ static const char usage[] =
 	"                           finish a series that a crash, a kill or a power cut left "
 	"behind\n"
 	"\n"
+	"To a running daemon (--url http://127.0.0.1:8080):\n"
+	"  status                   what it does\n"
+	"  dark N, flat N           take the next N frames for a dark or a flat\n"
+	"  keep                     write the black box: the last raw frames\n"
+	"  cancel                   give up the dark or flat that is being taken\n"
+	"\n"
 	"Not in this version:\n";
 
 static const char usage_end[] =
 	"\n"
-	"Exit status: 0 good; 1 a series has losses on record; 2 usage; 65 files and ledger\n"
-	"disagree; 66 no such series; 69 not in this version; 70 internal; 71 system; 73 cannot\n"
-	"create; 74 input/output; 77 permission. openbeam COMMAND --help says more.\n";
+	"Exit status: 0 good; 1 a series has losses on record, a command failed; 2 usage; 65 "
+	"files\n"
+	"and ledger disagree; 66 no such series; 69 not in this version, or nothing answers; 70\n"
+	"internal; 71 system; 73 cannot create; 74 input/output; 76 no openbeamd; 77 permission.\n"
+	"openbeam COMMAND --help says more.\n";
 
 int openbeam_complain(const char *what, const char *value)
 {
@@ -47,13 +55,15 @@ int openbeam_complain(const char *what, const char *value)
 static const struct command commands[] = {
 	{ "keygen", "make a pair of CURVE keys", openbeam_keygen },
 	{ "audit", "prove a series on disk", openbeam_audit },
-	{ "status", "what a running daemon does", NULL },
+	{ "status", "what a running daemon does", openbeam_status },
 	{ "top", "the same, refreshed", NULL },
 	{ "arm", "wait for the next series", NULL },
 	{ "stop", "end the series", NULL },
 	{ "abort", "end it and drop what is not written", NULL },
-	{ "dark", "take a mean dark image", NULL },
-	{ "flat", "take a mean open-beam image", NULL },
+	{ "dark", "take a dark image", openbeam_take },
+	{ "flat", "take an open-beam image", openbeam_take },
+	{ "keep", "write the black box", openbeam_order },
+	{ "cancel", "give up a dark or flat", openbeam_order },
 	{ "recover", "finish a series that was cut off", openbeam_recover },
 	{ "replay", "send a series again", NULL },
 	{ 0 },

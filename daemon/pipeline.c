@@ -82,7 +82,15 @@ int pipeline_open(struct pipeline *p, const struct config *c, const struct plane
 	p->collector.pipeline = p;
 	snprintf(why, 400, "no memory for the pipeline");
 	*ret_status = 71;
-	err = bell_open(&p->collect);
+	err = commands_open(&p->commands);
+	if (err == 0)
+		err = generations_open(&p->generations, pipeline_receivers(c));
+	if (err == 0)
+		err = calibrator_open(&p->calibrator, p);
+	if (err == 0)
+		err = blackbox_open(&p->blackbox, p, why, ret_status);
+	if (err == 0)
+		err = bell_open(&p->collect);
 	if (err == 0)
 		err = open_workers(p);
 	if (err == 0)
@@ -115,6 +123,11 @@ int pipeline_start(struct pipeline *p)
 	if (err == 0)
 		err = stage_start(&p->collector.stage, "sink", collector_run, &p->collector,
 		                  cpu_for(p, thread));
+	if (err == 0)
+		err = stage_start(&p->calibrator.stage, "calibrate", calibrator_run, &p->calibrator,
+		                  -1);
+	if (err == 0 && p->blackbox.configured)
+		err = stage_start(&p->blackbox.stage, "keep", blackbox_run, &p->blackbox, -1);
 	for (unsigned i = 0; err == 0 && i < p->receiver_count; i++) {
 		snprintf(name, sizeof name, "rx%u", i);
 		err = stage_start(&p->receivers[i].stage, name, receiver_run, &p->receivers[i],
@@ -164,6 +177,10 @@ bool pipeline_join(struct pipeline *p, unsigned timeout_ms)
 	for (unsigned i = 0; i < p->receiver_count; i++)
 		all = stage_join(&p->receivers[i].stage, timeout_ms) && all;
 	all = stage_join(&p->collector.stage, timeout_ms) && all;
+	calibrator_stop(&p->calibrator);
+	blackbox_stop(&p->blackbox);
+	all = stage_join(&p->calibrator.stage, timeout_ms) && all;
+	all = stage_join(&p->blackbox.stage, timeout_ms) && all;
 	for (unsigned i = 0; i < p->worker_count; i++)
 		all = stage_join(&p->workers[i].stage, timeout_ms) && all;
 	return all;
@@ -173,6 +190,11 @@ void pipeline_close(struct pipeline *p)
 {
 	/* The sinks give slots back to the receivers' rings to the last. */
 	collector_close(&p->collector);
+	generations_close(&p->generations);
+	calibrator_close(&p->calibrator);
+	blackbox_close(&p->blackbox);
+	quality_close(p->quality);
+	commands_close(&p->commands);
 	for (unsigned i = 0; i < p->receiver_count; i++)
 		receiver_close(&p->receivers[i]);
 	bell_close(&p->collect);
@@ -194,8 +216,28 @@ static uint64_t mask_bytes(const struct config *c)
 	               : 0;
 }
 
+const char *pipeline_directory(const struct config *c, const char *given)
+{
+	if (given && given[0])
+		return given;
+	for (unsigned i = 0; i < c->sink_count; i++)
+		if (c->sinks[i].format != SINK_NULL && c->sinks[i].format != SINK_STREAM)
+			return c->sinks[i].directory;
+	return ".";
+}
+
+/* A frame is unpacked before its message is given up; an image has planes, variance and sums. The
+ * black box unpacks a few frames at a time. */
+uint64_t pipeline_kept_bytes(const struct config *c)
+{
+	uint64_t few = 16 * c->ingest.frame_limit, box = c->blackbox.memory;
+
+	return c->calibration.memory + few +
+	       (blackbox_wanted(c) ? box + (few < box ? few : box) : 0);
+}
+
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes)
 {
 	return c->ingest.buffer + c->ingest.buffer / 4 + planes->bytes + mask_bytes(c) +
-	       MARGIN_BYTES;
+	       pipeline_kept_bytes(c) + MARGIN_BYTES;
 }

@@ -3,7 +3,12 @@
 #define DAEMON_PIPELINE_H
 
 #include "config/config.h"
+#include "daemon/blackbox.h"
+#include "daemon/calibrated.h"
+#include "daemon/calibrator.h"
+#include "daemon/commands.h"
 #include "daemon/collector.h"
+#include "daemon/keeping.h"
 #include "daemon/slot_layout.h"
 #include "daemon/planes.h"
 #include "daemon/receiver.h"
@@ -26,6 +31,8 @@ enum phase {
 	PHASE_ABORT, /* drop what is not in a file yet, end */
 };
 
+struct quality;
+
 struct pipeline {
 	const struct config *config;
 	const struct planes *planes;
@@ -34,6 +41,13 @@ struct pipeline {
 	struct receiver *receivers; /* [receiver_count] */
 	struct worker *workers;     /* [worker_count] */
 	struct collector collector;
+	struct generations generations; /* of the calibration */
+	struct keeping keeping;         /* payloads that outlive their reduction */
+	struct disk_watch disk;         /* main thread */
+	struct quality *quality;        /* NULL before it is open */
+	struct commands commands;
+	struct calibrator calibrator;
+	struct blackbox blackbox;
 	struct gate work;    /* workers sleep here */
 	struct bell collect; /* the collector sleeps here; the sinks' completions ring it too */
 
@@ -80,15 +94,22 @@ bool pipeline_join(struct pipeline *p, unsigned timeout_ms);
 /* Accepts a half-open one. Threads must have ended. */
 void pipeline_close(struct pipeline *p);
 
+/* Where a directory that may be left empty is: that of the first sink with files, else here. */
+const char *pipeline_directory(const struct config *c, const char *given);
+
 /* How many receivers the endpoints have: one each, or one for all ports of a detector. */
 unsigned pipeline_receivers(const struct config *c);
 
 /* How many workers daemon.workers means here. */
 unsigned pipeline_workers(const struct config *c);
 
-/* The memory that peers can make the daemon use, in bytes: the buffer and a quarter for what the
- * allocator leaves between messages, calibration, detectors' pixel masks, and a margin for the
- * program itself. */
+/* What is kept on purpose at most: frames of a dark or flat and what is made of them, and the black
+ * box. Bytes. */
+uint64_t pipeline_kept_bytes(const struct config *c);
+
+/* The memory that the daemon may use, in bytes: the buffer and a quarter for what the allocator
+ * leaves between messages, calibration, detectors' pixel masks, what is kept on purpose, and a
+ * margin for the program itself. */
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes);
 
 #endif

@@ -1,36 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/planes.h"
-#include "daemon/file_checksum.h"
+
 #include "daemon/huge.h"
+#include "daemon/planes_files.h"
 #include "daemon/region.h"
-#include "ingest/calibration.h"
 #include "kernels/coefficients.h"
-#include "kernels/cpu.h"
-#include "kernels/crc32c.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
-#define IMAGE_LIMIT ((uint64_t)4 << 30) /* bytes of one image as float32 */
+#define SECOND_NS      UINT64_C(1000000000)
+#define SAME_EXPOSURE  1e-6 /* of it */
+#define BAD_SHARE_NOTE 20   /* one pixel in so many */
 
-struct images {
-	struct image dark, flat, mask;
-};
-
-/* Dark and flat that reduce.normalise asks for; a mask always counts. */
-static bool applies_dark(const struct config *c)
+const char *planes_role_name(enum planes_role r)
 {
-	return c->reduce.normalise != NORMALISE_NONE;
+	static const char *const names[PLANES_IMAGES] = { "dark", "flat", "flat_dark", "mask" };
+
+	return names[r];
 }
 
-static bool applies_flat(const struct config *c)
+/* What reduce.normalise asks for; a mask always counts. */
+static bool applies(const struct config *c, enum planes_role r)
 {
-	return applies_dark(c) && c->reduce.normalise != NORMALISE_DARK;
+	bool dark = c->reduce.normalise != NORMALISE_NONE;
+
+	if (r == PLANES_MASK)
+		return true;
+	return r == PLANES_DARK ? dark : dark && c->reduce.normalise != NORMALISE_DARK;
 }
 
 static bool stores_calibration(const struct config *c)
@@ -39,6 +41,24 @@ static bool stores_calibration(const struct config *c)
 		if (c->sinks[i].format == SINK_HDF5)
 			return true;
 	return false;
+}
+
+static const struct planes_image *image_of(const struct planes *p, enum planes_role r)
+{
+	return p->images.of[r].pixels ? &p->images.of[r] : NULL;
+}
+
+static const float *pixels_of(const struct planes *p, const struct config *c, enum planes_role r)
+{
+	return applies(c, r) ? p->images.of[r].pixels : NULL;
+}
+
+/* The dark that is subtracted from the flat; NULL for none. */
+static const struct planes_image *dark_of_flat(const struct planes *p)
+{
+	const struct planes_image *own = image_of(p, PLANES_FLAT_DARK);
+
+	return own ? own : image_of(p, PLANES_DARK);
 }
 
 __attribute__((format(printf, 3, 4))) static int fail(struct planes *p, int err, const char *format,
@@ -52,190 +72,300 @@ __attribute__((format(printf, 3, 4))) static int fail(struct planes *p, int err,
 	return err;
 }
 
-/* A copy of what was read last: the planes are of the region only. */
-static int keep_image(struct planes *p, const struct image *i)
+__attribute__((format(printf, 2, 3))) static void note(struct planes *p, const char *format, ...)
 {
-	struct sink_calibration *file = &p->files[p->file_count - 1];
-	size_t bytes = (size_t)i->width * i->height * sizeof *i->pixels;
-	float *kept = huge_alloc(bytes);
+	size_t used = strlen(p->note);
+	va_list arguments;
 
-	if (!kept)
-		return fail(p, -ENOMEM, "calibration.%s: no memory to keep %s, %zu bytes",
-		            file->role, file->path, bytes);
-	memcpy(kept, i->pixels, bytes);
-	p->kept[p->file_count - 1] = kept;
-	p->bytes += bytes;
-	file->pixels = kept;
-	file->width = i->width;
-	file->height = i->height;
-	return 0;
+	if (used > 0)
+		used += (size_t)snprintf(p->note + used, sizeof p->note - used, "; ");
+	if (used >= sizeof p->note)
+		return;
+	va_start(arguments, format);
+	vsnprintf(p->note + used, sizeof p->note - used, format, arguments);
+	va_end(arguments);
 }
 
-/* Read one image, if there is one to read, and hold its size against what is known. */
-static int read_image(struct planes *p, const char *role, const char *path, bool keep,
-                      struct image *ret)
+/* Hold an image's size against what is known. */
+static int check_size(struct planes *p, enum planes_role r, const struct sink_calibration *about)
 {
-	struct sink_calibration *file = &p->files[p->file_count];
-	int err;
-
-	if (path[0] == '\0')
-		return 0;
-	err = image_read(ret, path, IMAGE_LIMIT);
-	if (err < 0)
-		return fail(p, err, "calibration.%s: %s", role, ret->why);
-	if (p->width != 0 && (ret->width != p->width || ret->height != p->height))
+	if (p->size_from && (about->width != p->width || about->height != p->height))
 		return fail(p, -EINVAL,
 		            "calibration.%s: %s is %u x %u pixels, but %s is %u x %u; calibration "
 		            "images have the full frame's size",
-		            role, path, ret->width, ret->height, p->size_from, p->width, p->height);
-	err = file_checksum(path, &file->bytes, &file->crc32c);
-	if (err < 0)
-		return fail(p, err, "calibration.%s: cannot read %s: %s", role, path,
-		            strerror(-err));
-	file->role = role;
-	file->path = path;
-	p->file_count++;
-	if (p->width == 0) {
-		p->width = ret->width;
-		p->height = ret->height;
-		p->size_from = path;
+		            planes_role_name(r), about->path, about->width, about->height,
+		            p->size_from, p->width, p->height);
+	if (!p->size_from) {
+		p->width = about->width;
+		p->height = about->height;
+		p->size_from = about->path;
 	}
-	return keep ? keep_image(p, ret) : 0;
+	return 0;
 }
 
-static int read_images(struct planes *p, const struct config *c, struct images *ret)
+/* Take the images that are applied or stored. */
+static int take_images(struct planes *p, const struct config *c, const struct planes_images *i)
 {
-	const struct config_calibration *files = &c->calibration;
-	bool keep = stores_calibration(c);
-	int err = 0;
+	bool stored = stores_calibration(c);
 
-	if (keep || applies_dark(c))
-		err = read_image(p, "dark", files->dark, keep, &ret->dark);
-	if (err == 0 && (keep || applies_flat(c)))
-		err = read_image(p, "flat", files->flat, keep, &ret->flat);
-	if (err == 0)
-		err = read_image(p, "mask", files->mask, keep, &ret->mask);
-	return err;
+	for (unsigned r = 0; r < PLANES_IMAGES; r++) {
+		const struct planes_image *image = &i->of[r];
+		struct sink_calibration *file = &p->files[p->file_count];
+		int err;
+
+		if (!image->pixels || !(stored || applies(c, (enum planes_role)r)))
+			continue;
+		err = check_size(p, (enum planes_role)r, &image->about);
+		if (err < 0)
+			return err;
+		p->images.of[r] = *image;
+		*file = image->about;
+		file->role = planes_role_name((enum planes_role)r);
+		file->pixels = stored ? image->pixels : NULL;
+		p->file_count++;
+	}
+	return 0;
 }
 
-/* Let go of what is stored but not applied. */
-static void leave_out(const struct config *c, struct images *i)
+static bool exposures_differ(const struct planes_image *a, const struct planes_image *b)
 {
-	if (!applies_dark(c))
-		image_done(&i->dark);
-	if (!applies_flat(c))
-		image_done(&i->flat);
+	double most = fmax(a->exposure_s, b->exposure_s);
+
+	return a->exposure_s > 0 && b->exposure_s > 0 &&
+	       fabs(a->exposure_s - b->exposure_s) > SAME_EXPOSURE * most;
+}
+
+static int check_exposures(struct planes *p, const struct config *c)
+{
+	const struct planes_image *flat = image_of(p, PLANES_FLAT), *dark = dark_of_flat(p);
+	bool own = image_of(p, PLANES_FLAT_DARK) != NULL;
+
+	if (!applies(c, PLANES_FLAT) || !flat || !dark || !exposures_differ(flat, dark))
+		return 0;
+	return fail(p, -EINVAL,
+	            "calibration.%s: %.100s was taken with an exposure of %g s, the flat %.100s "
+	            "with %g s: %s",
+	            own ? "flat_dark" : "dark", dark->about.path, dark->exposure_s,
+	            flat->about.path, flat->exposure_s,
+	            own ? "give a dark with the flat's exposure"
+	                : "give one with the flat's exposure as calibration.flat_dark");
+}
+
+static void note_ages(struct planes *p, const struct config *c)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (unsigned i = 0; i < p->file_count; i++) {
+		const struct sink_calibration *f = &p->files[i];
+		uint64_t now_ns = (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+		uint64_t age = f->taken_ns && f->taken_ns < now_ns ? now_ns - f->taken_ns : 0;
+
+		if (c->calibration.max_age_ns && age > c->calibration.max_age_ns)
+			note(p,
+			     "calibration.%s: %.100s was taken %.1f hours ago, calibration.max_age "
+			     "is %.1f hours",
+			     f->role, f->path, (double)age / 3600e9,
+			     (double)c->calibration.max_age_ns / 3600e9);
+	}
+}
+
+static uint64_t mark_found(const struct planes *p, const struct region *region,
+                           const uint8_t *found)
+{
+	uint64_t marked = 0;
+
+	for (size_t y = 0; y < region->height; y++)
+		for (size_t x = 0; x < region->width; x++) {
+			float *gain = &p->gain[y * region->width + x];
+
+			if (found[(region->top + y) * p->width + region->left + x] &&
+			    !isnan(*gain)) {
+				*gain = NAN;
+				marked++;
+			}
+		}
+	return marked;
+}
+
+static const float *at(const float *image, size_t i)
+{
+	return image ? image + i : NULL;
 }
 
 /* What is not in the region counts for nothing, bad pixels neither. */
-static int crop(struct planes *p, const struct config *c, struct images *i, size_t *ret_pixels)
+static void fill_planes(struct planes *p, const struct config *c, const struct region *region)
 {
-	struct image *images[] = { &i->dark, &i->flat, &i->mask };
+	const float *dark = pixels_of(p, c, PLANES_DARK), *flat = pixels_of(p, c, PLANES_FLAT);
+	const float *flat_dark = flat ? pixels_of(p, c, PLANES_FLAT_DARK) : NULL;
+	const float *mask = pixels_of(p, c, PLANES_MASK);
+
+	for (size_t y = 0; y < region->height; y++) {
+		size_t from = (region->top + y) * p->width + region->left, to = y * region->width;
+
+		p->bad += coefficients(p->offset + to, p->gain + to, at(dark, from), at(flat, from),
+		                       at(flat_dark, from), at(mask, from), flat != NULL,
+		                       region->width);
+	}
+	for (unsigned r = 0; r < PLANES_IMAGES; r++)
+		if (c->calibration.found == FOUND_BAD && p->images.of[r].found &&
+		    pixels_of(p, c, (enum planes_role)r))
+			p->bad += mark_found(p, region, p->images.of[r].found);
+}
+
+static int check_planes(struct planes *p, const struct config *c, size_t pixels)
+{
+	const struct planes_image *dark = dark_of_flat(p);
+
+	if (p->bad == pixels && pixels_of(p, c, PLANES_FLAT))
+		return fail(p, -EINVAL,
+		            "calibration.flat: %s is nowhere brighter than the dark%s%s: no usable "
+		            "pixel is left; was the shutter closed?",
+		            p->images.of[PLANES_FLAT].about.path, dark ? " " : "",
+		            dark ? dark->about.path : "");
+	if (p->bad == pixels)
+		return fail(p, -EINVAL, "calibration: dark and mask leave no usable pixel in %s",
+		            p->size_from);
+	if (p->bad * BAD_SHARE_NOTE > pixels)
+		note(p,
+		     "%llu of %zu pixels are bad by the calibration (%.1f %%): check dark, flat "
+		     "and mask",
+		     (unsigned long long)p->bad, pixels, 100.0 * (double)p->bad / (double)pixels);
+	return 0;
+}
+
+static int make_planes(struct planes *p, const struct config *c)
+{
 	struct region region;
 	char why[320];
 	int err = region_of(&c->reduce, p->width, p->height, &region, why);
 
 	if (err < 0)
 		return fail(p, err, "%s (%s)", why, p->size_from);
-	for (unsigned k = 0; k < 3; k++)
-		if (images[k]->pixels)
-			region_crop(&region, images[k]->pixels, p->width);
-	*ret_pixels = (size_t)region.width * region.height;
-	return 0;
-}
-
-static int make_planes(struct planes *p, const struct config *c, struct images *i)
-{
-	size_t pixels = 0;
-	int err = crop(p, c, i, &pixels);
-
-	if (err < 0)
-		return err;
+	size_t pixels = (size_t)region.width * region.height;
 	size_t bytes = (pixels * sizeof(float) + 4095) / 4096 * 4096;
-	bool scale = i->flat.pixels != NULL;
 
 	p->offset = huge_alloc(bytes);
 	p->gain = huge_alloc(bytes);
 	if (!p->offset || !p->gain)
 		return fail(p, -ENOMEM, "no memory for two calibration planes of %zu bytes", bytes);
 	p->bytes += 2 * bytes;
-	p->bad = coefficients(p->offset, p->gain, i->dark.pixels, i->flat.pixels, i->mask.pixels,
-	                      scale, pixels);
-	if (p->bad == pixels && scale)
-		return fail(p, -EINVAL,
-		            "calibration.flat: %s is nowhere brighter than the dark%s%s: no usable "
-		            "pixel is left; was the shutter closed?",
-		            c->calibration.flat, i->dark.path ? " " : "",
-		            i->dark.path ? i->dark.path : "");
-	if (p->bad == pixels)
-		return fail(p, -EINVAL, "calibration: dark and mask leave no usable pixel in %s",
-		            p->size_from);
-	if (p->bad * 20 > pixels)
-		snprintf(
-			p->note, sizeof p->note,
-			"%llu of %zu pixels are bad by the calibration (%.1f %%): check dark, flat "
-			"and mask",
-			(unsigned long long)p->bad, pixels,
-			100.0 * (double)p->bad / (double)pixels);
+	fill_planes(p, c, &region);
+	return check_planes(p, c, pixels);
+}
+
+static void note_what_is_not_done(struct planes *p, const struct config *c, bool dark, bool flat)
+{
+	bool stored = stores_calibration(c);
+
+	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !dark && !flat)
+		note(p, "no calibration is configured: frames keep their counts, as with "
+		        "reduce.normalise none");
+	if (c->reduce.normalise == NORMALISE_NONE && (dark || flat))
+		note(p, "reduce.normalise is none: calibration.dark and calibration.flat are %s",
+		     stored ? "only stored with the frames, not applied to them" : "not used");
+	if (c->reduce.normalise == NORMALISE_DARK && flat && stored)
+		note(p, "reduce.normalise is dark: calibration.flat is only stored with the "
+		        "frames, not applied to them");
+	if (applies(c, PLANES_FLAT) && !flat && image_of(p, PLANES_FLAT_DARK))
+		note(p, "calibration.flat_dark is not used without calibration.flat");
+}
+
+/* Once the size of ingest.frame is known. */
+static int build(struct planes *p, const struct config *c, const struct planes_images *i)
+{
+	bool needed = false;
+	int err = take_images(p, c, i);
+
+	if (err == 0)
+		err = check_exposures(p, c);
+	for (unsigned r = 0; r < PLANES_IMAGES; r++)
+		needed |= r != PLANES_FLAT_DARK && pixels_of(p, c, (enum planes_role)r) != NULL;
+	if (err == 0 && needed)
+		err = make_planes(p, c);
+	if (err < 0)
+		return err;
+	if (p->file_count == 0)
+		p->width = p->height = 0;
+	note_ages(p, c);
 	return 0;
 }
 
-static void note_what_is_not_done(struct planes *p, const struct config *c)
+static void begin(struct planes *p, const struct config *c)
 {
-	bool given = c->calibration.dark[0] || c->calibration.flat[0];
-	bool stored = stores_calibration(c);
+	*p = (struct planes){ 0 };
+	if (c->ingest.width == 0)
+		return;
+	p->width = c->ingest.width;
+	p->height = c->ingest.height;
+	p->size_from = "ingest.frame";
+}
 
-	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !given)
-		snprintf(p->note, sizeof p->note,
-		         "no calibration is configured: frames keep their counts, as with "
-		         "reduce.normalise none");
-	if (c->reduce.normalise == NORMALISE_NONE && given)
-		snprintf(p->note, sizeof p->note,
-		         "reduce.normalise is none: calibration.dark and calibration.flat are %s",
-		         stored ? "only stored with the frames, not applied to them" : "not used");
-	if (c->reduce.normalise == NORMALISE_DARK && c->calibration.flat[0] && stored)
-		snprintf(p->note, sizeof p->note,
-		         "reduce.normalise is dark: calibration.flat is only stored with the "
-		         "frames, not applied to them");
+/* Of failed planes only why[] is left. */
+static int end(struct planes *p, int err)
+{
+	char why[sizeof p->why];
+
+	if (err == 0)
+		return 0;
+	memcpy(why, p->why, sizeof why);
+	planes_close(p);
+	memcpy(p->why, why, sizeof why);
+	return err;
+}
+
+static bool is_given(const char *path)
+{
+	return path && path[0] != '\0';
+}
+
+static int read_files(struct planes *p, const struct config *c, struct planes_images *ret)
+{
+	bool wanted[PLANES_IMAGES];
+
+	for (unsigned r = 0; r < PLANES_IMAGES; r++)
+		wanted[r] = stores_calibration(c) || applies(c, (enum planes_role)r);
+	p->owned = calloc(1, sizeof *p->owned);
+	if (!p->owned)
+		return fail(p, -ENOMEM, "no memory for the calibration");
+	int err = planes_files_read(p->owned, c, wanted, ret, p->why);
+	p->bytes += p->owned->bytes;
+	return err;
 }
 
 int planes_open(struct planes *p, const struct config *c)
 {
-	struct images images = { 0 };
+	struct planes_images images = { 0 };
 	int err;
 
-	*p = (struct planes){ 0 };
-	if (c->ingest.width != 0) {
-		p->width = c->ingest.width;
-		p->height = c->ingest.height;
-		p->size_from = "ingest.frame";
-	}
-	err = read_images(p, c, &images);
-	leave_out(c, &images);
-	if (err == 0 && (images.dark.pixels || images.flat.pixels || images.mask.pixels))
-		err = make_planes(p, c, &images);
-	if (err == 0 && p->file_count == 0)
-		p->width = p->height = 0;
+	begin(p, c);
+	err = read_files(p, c, &images);
 	if (err == 0)
-		note_what_is_not_done(p, c);
-	image_done(&images.dark);
-	image_done(&images.flat);
-	image_done(&images.mask);
-	if (err < 0) {
-		char why[sizeof p->why];
+		err = build(p, c, &images);
+	if (err == 0)
+		note_what_is_not_done(p, c, is_given(c->calibration.dark),
+		                      is_given(c->calibration.flat));
+	return end(p, err);
+}
 
-		memcpy(why, p->why, sizeof why);
-		planes_close(p);
-		memcpy(p->why, why, sizeof why);
-	}
-	return err;
+int planes_from_images(struct planes *p, const struct config *c, const struct planes_images *i)
+{
+	int err;
+
+	begin(p, c);
+	err = build(p, c, i);
+	if (err == 0)
+		note_what_is_not_done(p, c, i->of[PLANES_DARK].pixels != NULL,
+		                      i->of[PLANES_FLAT].pixels != NULL);
+	return end(p, err);
 }
 
 void planes_close(struct planes *p)
 {
 	free(p->offset);
 	free(p->gain);
-	for (unsigned i = 0; i < 3; i++)
-		free(p->kept[i]);
+	if (p->owned)
+		planes_files_done(p->owned);
+	free(p->owned);
 	*p = (struct planes){ 0 };
 }

@@ -163,6 +163,7 @@ static void publish_frame(struct receiver *r, struct slot *s, const struct bundl
 	hold_bundle(s, b, frame);
 	s->frame = *frame;
 	s->why = NULL;
+	s->generation = generations_current(&r->pipeline->generations);
 	r->payloads_taken++;
 	r->was_full = false;
 	receiver_publish(r, &content);

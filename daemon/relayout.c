@@ -17,7 +17,7 @@ static struct layout_needs needs_of(const struct collector *k)
 	const struct pipeline *p = k->pipeline;
 
 	return (struct layout_needs){ .config = p->config,
-		                      .planes = p->planes,
+		                      .planes = k->planes,
 		                      .detector = k->detector,
 		                      .receivers = p->receiver_count,
 		                      .workers = p->worker_count,
@@ -57,6 +57,8 @@ static void hand_out_slots(struct collector *k, struct layout *l)
 static int replace(struct collector *k, struct layout *next, char why[320])
 {
 	struct layout *old = k->layout;
+	struct layout_needs needs = needs_of(k);
+	struct calibrated *first;
 	int err;
 
 	/* relaxed: receivers stand still, workers have nothing to do. */
@@ -78,6 +80,23 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 		layout_close(next);
 		return err;
 	}
+	first = calibrated_make(next, layout_mask(&needs, &next->shape), k->calibration_id,
+	                        k->planes);
+	if (!first) {
+		struct sink_geometry nothing = { 0 };
+
+		snprintf(why, 320, "no memory for the calibration of frames of this size");
+		sinks_lay_out(k->sinks, &nothing);
+		layout_close(next);
+		return -ENOMEM;
+	}
+	calibrating_forget_generations(k);
+	generations_restart(&k->pipeline->generations, first);
+	/* relaxed: a figure for whoever asks for a dark. */
+	atomic_store_explicit(&k->pipeline->commands.frame_bytes,
+	                      (uint64_t)next->shape.width * next->shape.height *
+	                              product_bytes(product_of_layout(next->plan.layout)),
+	                      memory_order_relaxed);
 	hand_out_slots(k, next);
 	k->layout = next;
 	memset(k->held, 0, k->pipeline->receiver_count * sizeof *k->held);
@@ -95,7 +114,7 @@ int relayout_at_start(struct collector *k, char why[400])
 	char sentence[320];
 	int err;
 
-	if (!layout_known_shape(k->pipeline->config, k->pipeline->planes, &shape))
+	if (!layout_known_shape(k->pipeline->config, k->planes, &shape))
 		return 0;
 	l = malloc(sizeof *l);
 	if (!l)

@@ -4,8 +4,10 @@
  * It waits for signals, ten times a second at most.
  * The first TERM or INT drains, the second aborts. */
 #include "daemon/run_loop.h"
+#include "daemon/figures.h"
 #include "daemon/isa.h"
 #include "daemon/log.h"
+#include "daemon/monitor.h"
 #include "daemon/pipeline.h"
 #include "daemon/version.h"
 
@@ -28,12 +30,14 @@
 struct run {
 	struct pipeline pipeline;
 	struct planes planes;
+	struct sink_program program;
+	struct monitor *monitor; /* NULL: none */
 	char *config_json;
 	uint64_t ceiling_bytes;
 	unsigned signals; /* TERM and INT received */
 	bool stuck;
 	struct watched_clock watched;
-	uint64_t disk_told_ns, reopened_ns;
+	uint64_t disk_told_ns, reopened_ns, disks_ns;
 	uint64_t progress_ns, progress_bytes, progress_frames;
 	uint64_t bytes_seen, frames_seen;
 };
@@ -102,6 +106,14 @@ static void watch_stage(struct run *r, struct stage *s, uint64_t now_ns)
 	pipeline_phase(&r->pipeline, PHASE_ABORT);
 }
 
+static void watch_disks(struct run *r, uint64_t now_ns)
+{
+	if (now_ns - r->disks_ns < 1000000000u)
+		return;
+	r->disks_ns = now_ns;
+	disk_watch_look(&r->pipeline.disk, r->pipeline.config);
+}
+
 static void watch_stages(struct run *r, uint64_t now_ns)
 {
 	struct pipeline *p = &r->pipeline;
@@ -139,6 +151,23 @@ static uint64_t anonymous_bytes(void)
 	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* What is kept on purpose, and what is being made of it, counts as it is used; all of the ceiling
+ * is nobody's by default. */
+static uint64_t allowed_bytes(struct run *r)
+{
+	struct calibration_report calibration;
+	struct blackbox_report box;
+	uint64_t kept = pipeline_kept_bytes(r->pipeline.config);
+
+	calibration_report(&r->pipeline, &calibration);
+	blackbox_report(&r->pipeline, &box);
+	if (calibration.state != CALIBRATION_IDLE || box.writing)
+		return r->ceiling_bytes;
+	/* relaxed: a figure. */
+	return r->ceiling_bytes - kept +
+	       atomic_load_explicit(&r->pipeline.keeping.bytes, memory_order_relaxed);
+}
+
 /* libzmq cannot bound the parts of a message whose sender never ends it. */
 static void watch_memory(struct run *r, uint64_t now_ns)
 {
@@ -146,7 +175,7 @@ static void watch_memory(struct run *r, uint64_t now_ns)
 	bool closing =
 		atomic_load_explicit(&r->pipeline.collector.stage.on_disk, memory_order_relaxed);
 
-	if (!MEMORY_IS_OURS || closing || anonymous_bytes() <= r->ceiling_bytes ||
+	if (!MEMORY_IS_OURS || closing || anonymous_bytes() <= allowed_bytes(r) ||
 	    now_ns - r->reopened_ns < 1000000000u)
 		return;
 	r->reopened_ns = now_ns;
@@ -176,31 +205,32 @@ static unsigned long long figure(const _Atomic uint64_t *f)
 
 static void show_progress(struct run *r, uint64_t now_ns)
 {
-	struct collector_figures *f = &r->pipeline.collector.figures;
 	uint64_t every = log_is_terminal() ? PROGRESS_REDRAW_NS : PROGRESS_LINE_NS;
-	uint64_t bytes = received_bytes(r), frames = figure(&f->received);
+	uint64_t bytes = received_bytes(r);
 	double seconds = (double)(now_ns - r->progress_ns) / 1e9;
+	struct figures f;
 	char line[400];
 
 	if (now_ns - r->progress_ns < every)
 		return;
-	/* relaxed: a figure. */
-	if (atomic_load_explicit(&f->open, memory_order_relaxed)) {
-		uint64_t new_frames = frames >= r->frames_seen ? frames - r->frames_seen : frames;
-
+	figures_get(&r->pipeline.collector.board, &f);
+	if (f.running) {
 		snprintf(line, sizeof line,
 		         "received %llu written %llu durable %llu dropped %llu missing %llu "
 		         "rejected "
 		         "%llu | %.0f frames/s %.2f GB/s",
-		         figure(&f->received), figure(&f->written), figure(&f->durable),
-		         figure(&f->dropped), figure(&f->missing), figure(&f->rejected),
-		         (double)new_frames / seconds,
+		         (unsigned long long)f.series.received,
+		         (unsigned long long)f.series.written, (unsigned long long)f.series.durable,
+		         (unsigned long long)totals_dropped(&f.series),
+		         (unsigned long long)totals_missing(&f.series),
+		         (unsigned long long)totals_rejected(&f.series),
+		         (double)(f.ever.received - r->frames_seen) / seconds,
 		         (double)(bytes - r->bytes_seen) / seconds / 1e9);
 		log_progress(line);
 	}
 	r->progress_ns = now_ns;
 	r->bytes_seen = bytes;
-	r->frames_seen = frames;
+	r->frames_seen = f.ever.received;
 }
 
 /* ---- life ---- */
@@ -228,12 +258,11 @@ static int open_run(struct run *r, const struct run_options *o)
 	r->config_json = config_json(c);
 	if (!r->config_json)
 		return refuse(71, "daemon", "no memory for the configuration");
-	options.program = (struct sink_program){ .version = OPENBEAM_VERSION,
-		                                 .commit = OPENBEAM_COMMIT,
-		                                 .isa = cpu_level_name(cpu),
-		                                 .config_json = r->config_json,
-		                                 .calibrations = r->planes.files,
-		                                 .calibration_count = r->planes.file_count };
+	r->program = (struct sink_program){ .version = OPENBEAM_VERSION,
+		                            .commit = OPENBEAM_COMMIT,
+		                            .isa = cpu_level_name(cpu),
+		                            .config_json = r->config_json };
+	options.program = r->program;
 	if (pipeline_open(&r->pipeline, c, &r->planes, cpu, &options, why, &status) < 0)
 		return refuse(status, "daemon", why);
 	r->ceiling_bytes = pipeline_ceiling(c, &r->planes);
@@ -269,8 +298,6 @@ static void tell_start(const struct run *r, const struct config *c)
 	log_line(LOG_INFO, "daemon",
 	         "openbeamd %s ready isa=%s workers=%u memory_ceiling_bytes=%llu", OPENBEAM_VERSION,
 	         cpu_level_name(p->cpu), p->worker_count, (unsigned long long)r->ceiling_bytes);
-	log_line(LOG_INFO, "monitor", "this version has no monitor: nothing listens on %s",
-	         c->monitor.http);
 	if (c->ingest.socket == SOCKET_SUB && c->ingest.overload == OVERLOAD_BLOCK)
 		log_line(LOG_WARNING, "daemon",
 		         "ingest.socket sub cannot hold the sender back: when the buffer is full "
@@ -290,6 +317,7 @@ static void loop(struct run *r)
 			handle_signal(r, number);
 		watch_stages(r, watched_clock_ns(&r->watched, now_ns));
 		watch_memory(r, now_ns);
+		watch_disks(r, now_ns);
 		show_progress(r, now_ns);
 		if ((r->stuck || r->signals >= 2) && deadline_ns == 0)
 			deadline_ns = now_ns + (uint64_t)ABORT_PATIENCE_MS * 1000000u;
@@ -347,12 +375,14 @@ int run(const struct run_options *options)
 	status = open_run(r, options);
 	if (status == 0) {
 		tell_start(r, options->config);
+		r->monitor = monitor_open(&r->pipeline, &r->program);
 		if (pipeline_start(&r->pipeline) < 0)
 			pipeline_fail(&r->pipeline, 71, "cannot start the threads");
 		else
 			loop(r);
 		status = finish(r);
 	}
+	monitor_close(r->monitor);
 	pipeline_close(&r->pipeline);
 	planes_close(&r->planes);
 	free(r->config_json);

@@ -3,6 +3,7 @@
 #define DAEMON_SLOT_H
 
 #include "ingest/hold.h"
+#include "kernels/defects.h"
 #include "kernels/reduce.h"
 #include "sinks/ledger.h"
 
@@ -24,6 +25,13 @@ struct slot {
 	void *reduced_packed, *source_packed; /* the same compressed, likewise; NULL: not wanted */
 	size_t reduced_packed_bytes, source_packed_bytes;
 	uint32_t *raw_counts, *normalised_counts; /* histograms of this frame [bins] */
+	struct region_stats *regions;             /* [config.region_count] */
+	struct defects
+		*defects; /* found in it; NULL: not looked for. Returned by layout_put_defects() */
+	uint32_t generation;  /* of the calibration, since it was published, */
+	uint32_t calibration; /* and its id, since it was reduced */
+	bool left;            /* the payload is still there: daemon/keeping.h, */
+	uint64_t left_bytes;  /* so many bytes of it */
 	struct reduction reduction;
 	struct frame frame; /* as received; its pixels are `raw` */
 	const char *why;    /* it could not be reduced: one sentence, static text; NULL: it was */

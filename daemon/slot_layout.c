@@ -195,7 +195,6 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 {
 	const struct config *c = n->config;
 	enum raw_layout raw = raw_layout_of(s);
-	bool offset = c->reduce.normalise != NORMALISE_NONE;
 	struct bins raw_bins, normalised_bins;
 
 	layout_bins(c, s, &raw_bins, &normalised_bins);
@@ -207,8 +206,6 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 		.payload_width = s->width,
 		.payload_height = s->height,
 		.layout = raw,
-		.offset = offset ? n->planes->offset : NULL,
-		.gain = n->planes->gain,
 		.attenuation = c->reduce.normalise == NORMALISE_ATTENUATION,
 		.saturation = saturation_of(n, s),
 		.has_no_value =
@@ -233,12 +230,44 @@ static struct reduce_plan plan_of(const struct layout_needs *n, const struct fra
 	};
 }
 
+/* The named regions as the pass counts pixels: from the corner of what is kept. */
+static int place_regions(struct reduce_plan *p, const struct config *c, const struct region *kept,
+                         char why[320])
+{
+	for (unsigned i = 0; i < c->region_count; i++) {
+		const struct config_region *r = &c->regions[i];
+
+		if (r->x < kept->left || r->y < kept->top ||
+		    (uint64_t)r->x + r->width > (uint64_t)kept->left + kept->width ||
+		    (uint64_t)r->y + r->height > (uint64_t)kept->top + kept->height) {
+			snprintf(why, 320,
+			         "regions.%u (%s): columns %u to %llu and rows %u to %llu leave "
+			         "what "
+			         "is kept of the frame: columns %u to %llu, rows %u to %llu",
+			         i, r->name, r->x, (unsigned long long)r->x + r->width - 1, r->y,
+			         (unsigned long long)r->y + r->height - 1, kept->left,
+			         (unsigned long long)kept->left + kept->width - 1, kept->top,
+			         (unsigned long long)kept->top + kept->height - 1);
+			return -EINVAL;
+		}
+		p->regions[i] = (struct reduce_region){ r->x - kept->left, r->y - kept->top,
+			                                r->width, r->height };
+		for (unsigned b = 0; b < c->beam.regions.count; b++)
+			if (strcmp(c->beam.regions.at[b], r->name) == 0)
+				p->open_beam |= (uint32_t)1 << i;
+	}
+	p->region_count = c->region_count;
+	p->dose = c->beam.use == BEAM_APPLY ? DOSE_APPLY : DOSE_RECORD;
+	p->least_dose = (float)c->beam.dump;
+	return 0;
+}
+
 /* A mask of another size, of a detector that sends a part of its pixels, is not for this frame. */
-static bool has_mask(const struct layout_needs *n, const struct frame_shape *s)
+const uint8_t *layout_mask(const struct layout_needs *n, const struct frame_shape *s)
 {
 	const struct detector *d = n->detector;
 
-	return d && d->mask && d->width == s->width && d->height == s->height;
+	return d && d->width == s->width && d->height == s->height ? d->mask : NULL;
 }
 
 /* Of a frame's pixels, as they come or as they are widened to. */
@@ -288,7 +317,9 @@ static size_t slot_bytes_of(const struct layout *l)
 
 	return round_up(l->geometry.reduced.bytes, PAGE) + round_up(source_bytes(&l->plan), PAGE) +
 	       l->reduced_packed_room + l->source_packed_room +
-	       round_up(counts * sizeof(uint32_t), PAGE);
+	       round_up(l->plan.region_count * sizeof(struct region_stats) +
+	                        counts * sizeof(uint32_t),
+	                PAGE);
 }
 
 static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
@@ -316,9 +347,9 @@ static int share_out(struct layout *l, const struct layout_needs *n, char why[32
 
 		b->expanded = (unsigned)clamp(most, 1, l->plan.hand);
 		l->plan.hand = b->expanded; /* the whole hand is decompressed, then reduced */
-		worker_bytes = n->workers * expand_bytes(l, b->expanded);
+		worker_bytes = (n->workers + 1) * expand_bytes(l, b->expanded);
 	}
-	worker_bytes += (n->workers + l->plan.averaged) * packing_bytes(l);
+	worker_bytes += (n->workers + 1) * packing_bytes(l);
 	if (l->shape.port_columns)
 		piece_bytes = assembly_open_most(buffer, b->frame_bytes) * b->frame_bytes;
 	l->sums_bytes = l->plan.averaged ? (size_t)l->plan.width * l->plan.height *
@@ -367,20 +398,28 @@ int layout_plan(struct layout *l, const struct layout_needs *needs, const struct
 	if (err < 0)
 		return err;
 	l->plan = plan_of(needs, shape, &region);
+	err = place_regions(&l->plan, needs->config, &region, why);
+	if (err < 0)
+		return err;
 	if (!reduce_plan_init(&l->plan)) {
 		snprintf(why, 320, "%u x %u pixels leave nothing after reduce.bin %u", region.width,
 		         region.height, l->plan.bin);
 		return -EINVAL;
 	}
+	l->bits = significant_bits(needs->config, shape);
+	l->subtracts = needs->config->reduce.normalise != NORMALISE_NONE;
 	l->geometry = geometry_of(&l->plan, wants_source(needs->config));
 	l->reduced_packed_room = packed_room(needs->config, PRODUCT_REDUCED, &l->geometry.reduced);
 	l->source_packed_room = packed_room(needs->config, PRODUCT_SOURCE, &l->geometry.source);
 	l->expanded_bytes = largest_bytes(&l->plan, shape);
-	if (has_mask(needs, shape)) {
-		l->mask = needs->detector->mask;
-		l->gain_bytes = (size_t)region.width * region.height * sizeof *l->gain;
-	}
+	if (layout_mask(needs, shape))
+		l->gain_bytes = (size_t)region.width * region.height * sizeof *l->plan.gain;
 	return share_out(l, needs, why);
+}
+
+void layout_limit_slots(struct layout *l, unsigned slots)
+{
+	l->slots_per_receiver = l->slot_count = l->budget.slots = slots;
 }
 
 /* ---- the memory ---- */
@@ -411,6 +450,7 @@ static void place_slots(struct layout *l)
 		s->source = take(&at, round_up(source_bytes(&l->plan), PAGE));
 		s->reduced_packed = take(&at, l->reduced_packed_room);
 		s->source_packed = take(&at, l->source_packed_room);
+		s->regions = take(&at, l->plan.region_count * sizeof *s->regions);
 		s->raw_counts = (uint32_t *)(void *)at;
 		s->normalised_counts = s->raw_counts + l->plan.raw_bins.bins;
 		s->hold.room = parts_of(l);
@@ -451,9 +491,10 @@ static int make_scratch(struct layout *l)
 	if (l->budget.expanded)
 		bytes += expand_bytes(l, l->budget.expanded);
 
-	l->scratch_count = l->workers + l->plan.averaged;
+	l->scratch_count = l->workers + 1;
 	l->scratch = calloc(l->scratch_count, sizeof *l->scratch);
-	if (!l->scratch)
+	l->looks = calloc(LOOKS, sizeof *l->looks);
+	if (!l->scratch || !l->looks)
 		return -ENOMEM;
 	if (l->sums_bytes) {
 		l->sums = huge_alloc(l->sums_bytes);
@@ -469,28 +510,6 @@ static int make_scratch(struct layout *l)
 		if (l->budget.expanded)
 			expand_init(l, l->scratch[i], l->plan.cpu);
 	}
-	return 0;
-}
-
-/* The gain of the planes, or 1, with the pixels that the detector calls bad marked. */
-static int make_gain(struct layout *l)
-{
-	const struct reduce_plan *p = &l->plan;
-	const float *base = p->gain;
-
-	if (!l->mask)
-		return 0;
-	l->gain = huge_alloc(l->gain_bytes);
-	if (!l->gain)
-		return -ENOMEM;
-	for (uint32_t y = 0; y < p->height; y++)
-		for (uint32_t x = 0; x < p->width; x++) {
-			size_t i = (size_t)y * p->width + x;
-			bool bad = l->mask[((size_t)p->top + y) * p->payload_width + p->left + x];
-
-			l->gain[i] = bad ? NAN : base ? base[i] : 1;
-		}
-	l->plan.gain = l->gain;
 	return 0;
 }
 
@@ -528,9 +547,6 @@ int layout_open(struct layout *l, char why[320])
 	err = make_pieces(l);
 	if (err < 0)
 		goto fail;
-	err = make_gain(l);
-	if (err < 0)
-		goto fail;
 	err = make_scratch(l);
 	if (err < 0)
 		goto fail;
@@ -543,16 +559,50 @@ fail:
 	return err;
 }
 
+struct sink_pixels layout_pixels(const struct layout *l)
+{
+	const struct reduce_plan *p = &l->plan;
+
+	return (struct sink_pixels){ .width = p->width,
+		                     .height = p->height,
+		                     .left = p->left,
+		                     .top = p->top,
+		                     .payload_width = l->shape.width,
+		                     .payload_height = l->shape.height,
+		                     .type = l->shape.type,
+		                     .bits = l->bits,
+		                     .saturation = p->saturation,
+		                     .has_no_value = p->has_no_value,
+		                     .no_value = p->no_value };
+}
+
+struct defects *layout_take_defects(const struct layout *l)
+{
+	for (unsigned i = 0; i < LOOKS; i++)
+		/* acquire pairs with layout_put_defects(): the collector is done reading. */
+		if (!atomic_exchange_explicit(&l->looks[i].taken, true, memory_order_acquire))
+			return &l->looks[i].defects;
+	return NULL;
+}
+
+void layout_put_defects(const struct layout *l, struct defects *d)
+{
+	for (unsigned i = 0; d && i < LOOKS; i++)
+		if (d == &l->looks[i].defects)
+			/* release pairs with layout_take_defects(). */
+			atomic_store_explicit(&l->looks[i].taken, false, memory_order_release);
+}
+
 void layout_close(struct layout *l)
 {
 	for (unsigned i = 0; l->scratch && i < l->scratch_count; i++)
 		free(l->scratch[i]);
+	free(l->looks);
 	free(l->sums);
 	free(l->scratch);
 	free(l->pieces);
 	free(l->slots);
 	free(l->parts);
-	free(l->gain);
 	if (l->memory)
 		munmap(l->memory, l->memory_bytes);
 	*l = (struct layout){ 0 };

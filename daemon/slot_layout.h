@@ -53,17 +53,19 @@ struct layout_budget {
 	uint64_t total_bytes; /* all of it; at most ingest.buffer */
 };
 
+#define LOOKS 16 /* frames in flight whose defects are known, at most */
+
 struct layout {
 	struct frame_shape shape;
-	struct reduce_plan plan;
+	struct reduce_plan plan; /* without calibration: daemon/calibrated.h */
 	struct sink_geometry geometry;
 	struct layout_budget budget;
 	unsigned slot_count, slots_per_receiver;
-	struct slot *slots;  /* [slot_count]; receiver r owns [r * slots_per_receiver, ...) */
-	zmq_msg_t *parts;    /* of all slots, one for each port */
-	const uint8_t *mask; /* of the detector, until layout_open(); NULL: none */
-	float *gain;         /* with the detector's bad pixels; NULL: the planes' */
-	size_t gain_bytes;
+	struct slot *slots; /* [slot_count]; receiver r owns [r * slots_per_receiver, ...) */
+	zmq_msg_t *parts;   /* of all slots, one for each port */
+	size_t gain_bytes;  /* of a gain with its bad pixels */
+	unsigned bits;      /* significant ones */
+	bool subtracts;     /* a dark is subtracted, where there is one */
 	size_t reduced_packed_room; /* bytes of a slot for the product compressed, whole pages; */
 	size_t source_packed_room;  /* 0: no sink takes it so */
 	size_t pack_from;           /* in a thread's scratch: what compressing needs */
@@ -74,9 +76,13 @@ struct layout {
 	struct sink_memory *pieces; /* for the sinks; a slot lies in one piece */
 	unsigned piece_count;
 	unsigned workers;
-	unsigned scratch_count;
-	void **scratch; /* [scratch_count]: each worker's, and with averaging the collector's */
-	void *sums;     /* of the group that is being averaged; NULL without averaging */
+	unsigned scratch_count; /* workers + 1 */
+	void **scratch;         /* [scratch_count]: each worker's, and the collector's */
+	struct look {
+		_Atomic bool taken;
+		struct defects defects;
+	} * looks;  /* [LOOKS] */
+	void *sums; /* of the group that is being averaged; NULL without averaging */
 	size_t sums_bytes;
 };
 
@@ -95,8 +101,25 @@ bool layout_known_shape(const struct config *config, const struct planes *planes
 int layout_plan(struct layout *l, const struct layout_needs *needs, const struct frame_shape *shape,
                 char why[320]);
 
+/* Be content with fewer slots than the buffer has room for. Between layout_plan() and
+ * layout_open(). */
+void layout_limit_slots(struct layout *l, unsigned slots);
+
+/* The detector's bad pixels in frames of this shape, non-zero [height][width]; NULL: none. The
+ * detector's. */
+const uint8_t *layout_mask(const struct layout_needs *n, const struct frame_shape *s);
+
 /* Take the memory of a planned layout and touch it all. 0 or -ENOMEM with `why`. */
 int layout_open(struct layout *l, char why[320]);
+
+/* The pixels as they are processed, for the manifest. */
+struct sink_pixels layout_pixels(const struct layout *l);
+
+/* Room for the defects of one frame; NULL: too many are in flight. Workers. */
+struct defects *layout_take_defects(const struct layout *l);
+
+/* Give it back. Accepts NULL. Collector. */
+void layout_put_defects(const struct layout *l, struct defects *d);
 
 /* Accepts a zeroed or half-open one. Every slot must be home. */
 void layout_close(struct layout *l);

@@ -65,6 +65,7 @@ static struct reduce_job job_of(struct slot *s)
 		.raw_counts = s->raw_counts,
 		.normalised_counts = s->normalised_counts,
 		.result = &s->reduction,
+		.regions = s->regions,
 	};
 }
 
@@ -77,49 +78,107 @@ static void check_lease(struct slot *s)
 	s->lost = DROPPED_OVERLOAD;
 }
 
-/* At most a hand of them. Damaged ones are left out: slot.why. */
+/* The frame's job, its pixels as the pass reads them. */
+static struct reduce_job prepare(const struct layout *l, void *scratch,
+                                 const void *pieces[PORTS_MAX], unsigned place, struct slot *s)
+{
+	struct reduce_job job = job_of(s);
+
+	if (l->shape.port_columns) {
+		gather_pieces(s, pieces);
+		job.pieces = pieces;
+	} else {
+		job.raw = expand(l, scratch, place, s);
+	}
+	return job;
+}
+
+/* Every so many frames a look for pixels that have failed. */
+static void look_for_defects(const struct worker *w, const struct layout *l,
+                             const struct calibrated *c, struct slot *s,
+                             const struct reduce_job *job)
+{
+	uint32_t every = w->pipeline->config->sentinels.pixels_every;
+
+	s->defects = NULL;
+	if (every == 0 || s->frame.number / w->pipeline->config->series.step % every != 0)
+		return;
+	s->defects = layout_take_defects(l);
+	if (s->defects)
+		reduce_defects(&c->plan, l->scratch[w->index], job, s->defects);
+}
+
+/* At most a hand of them, of one generation. Damaged ones are left out: slot.why. */
 static void reduce_some(struct worker *w, const struct layout *l, struct slot *const *slots,
                         unsigned count)
 {
+	const struct calibrated *c =
+		generations_at(&w->pipeline->generations, slots[0]->generation);
 	void *scratch = l->scratch[w->index];
 	struct reduce_job jobs[HAND_MOST];
+	struct slot *reduced[HAND_MOST];
 	unsigned good = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct slot *s = slots[i];
-		struct reduce_job job = job_of(s);
 
-		if (l->shape.port_columns) {
-			gather_pieces(s, w->pieces[good]);
-			job.pieces = w->pieces[good];
-		} else {
-			job.raw = expand(l, scratch, good, s);
-		}
+		jobs[good] = prepare(l, scratch, w->pieces[good], good, s);
+		s->calibration = c->id;
+		s->defects = NULL;
 		if (!s->why)
-			jobs[good++] = job;
+			reduced[good++] = s;
 	}
 	if (good > 0)
-		reduce_hand(&l->plan, scratch, jobs, good);
+		reduce_hand(&c->plan, scratch, jobs, good);
+	for (unsigned i = 0; i < good; i++)
+		look_for_defects(w, l, c, reduced[i], &jobs[i]);
 	for (unsigned i = 0; i < count; i++)
 		check_lease(slots[i]);
+}
+
+/* A hand has room for so many, and never spans two calibrations. */
+static unsigned run_length(const struct layout *l, struct slot *const *slots, unsigned count)
+{
+	unsigned n = 1;
+
+	while (n < count && n < l->plan.hand && slots[n]->generation == slots[0]->generation)
+		n++;
+	return n;
 }
 
 static void reduce(struct worker *w, const struct layout *l, struct slot *const *slots,
                    unsigned count)
 {
 	for (unsigned done = 0; done < count;) {
-		unsigned n = count - done < l->plan.hand ? count - done : l->plan.hand;
+		unsigned n = run_length(l, slots + done, count - done);
 
 		reduce_some(w, l, slots + done, n);
 		done += n;
 	}
 }
 
-/* The payload is not needed any more: give its memory back before the frame is written. */
+void worker_reduce_again(const struct layout *l, const struct calibrated *c, struct slot *s)
+{
+	void *scratch = l->scratch[l->workers];
+	const void *pieces[PORTS_MAX];
+	struct reduce_job job = prepare(l, scratch, pieces, 0, s);
+
+	s->calibration = c->id;
+	s->defects = NULL;
+	if (s->why)
+		return;
+	reduce_hand(&c->plan, scratch, &job, 1);
+	if (!l->plan.averaged)
+		packing_reduced(l, scratch, s);
+}
+
+/* The payload is not needed any more, unless it is to be kept: give its memory back before the
+ * frame is written. */
 static void free_payloads(struct receiver *r, struct slot *const *slots, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		hold_release(&slots[i]->hold);
+		if (!keeping_leave(&r->pipeline->keeping, slots[i]))
+			hold_release(&slots[i]->hold);
 	/* seq_cst: ordered before the look whether the receiver sleeps. */
 	atomic_fetch_add(&r->payloads_freed, count);
 	bell_ring(&r->bell);

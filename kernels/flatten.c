@@ -49,6 +49,12 @@ void flatten_float32_scalar(float *restrict t, const void *restrict raw,
 	}
 }
 
+void scale_scalar(float *t, float scale, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		t[i] *= scale;
+}
+
 const struct flatten_impl *flatten_for(unsigned cpu)
 {
 	const struct flatten_impl *best = flatten_impls;
@@ -63,15 +69,18 @@ const struct flatten_impl flatten_impls[] = {
 	{ "scalar",
 	  0,
 	  { flatten_uint8_scalar, flatten_uint16_scalar, flatten_uint32_scalar,
-	    flatten_float32_scalar } },
+	    flatten_float32_scalar },
+	  scale_scalar },
 #ifdef __x86_64__
 	{ "avx2",
 	  CPU_AVX2,
-	  { flatten_uint8_avx2, flatten_uint16_avx2, flatten_uint32_avx2, flatten_float32_avx2 } },
+	  { flatten_uint8_avx2, flatten_uint16_avx2, flatten_uint32_avx2, flatten_float32_avx2 },
+	  scale_avx2 },
 	{ "avx512",
 	  CPU_AVX512,
 	  { flatten_uint8_avx512, flatten_uint16_avx512, flatten_uint32_avx512,
-	    flatten_float32_avx512 } },
+	    flatten_float32_avx512 },
+	  scale_avx512 },
 #endif
 	{ 0 },
 };

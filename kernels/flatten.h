@@ -21,10 +21,18 @@
 typedef void flatten_fn(float *restrict t, const void *restrict raw, const float *restrict offset,
                         const float *restrict gain, size_t n);
 
+/* Scale by the inverse of the dose, in place.
+ *
+ *   t[i] = t[i] * scale      0 <= i < n
+ *
+ * Any n, any alignment of t. Every implementation returns the same bits. Cannot fail. */
+typedef void scale_fn(float *t, float scale, size_t n);
+
 struct flatten_impl {
 	const char *name;
 	unsigned needs; /* enum cpu_flag */
 	flatten_fn *fn[PRODUCT_TYPE_COUNT];
+	scale_fn *scale;
 };
 
 extern const struct flatten_impl flatten_impls[];
@@ -36,5 +44,6 @@ flatten_fn flatten_uint8_scalar, flatten_uint8_avx2, flatten_uint8_avx512;
 flatten_fn flatten_uint16_scalar, flatten_uint16_avx2, flatten_uint16_avx512;
 flatten_fn flatten_uint32_scalar, flatten_uint32_avx2, flatten_uint32_avx512;
 flatten_fn flatten_float32_scalar, flatten_float32_avx2, flatten_float32_avx512;
+scale_fn scale_scalar, scale_avx2, scale_avx512;
 
 #endif

@@ -80,3 +80,13 @@ void flatten_float32_avx2(float *restrict t, const void *restrict raw, const flo
 	}
 	flatten_float32_scalar(t + i, at + 4 * i, offset + i, gain + i, n - i);
 }
+
+void scale_avx2(float *t, float by, size_t n)
+{
+	__m256 factor = _mm256_set1_ps(by);
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		_mm256_storeu_ps(t + i, _mm256_mul_ps(_mm256_loadu_ps(t + i), factor));
+	scale_scalar(t + i, by, n - i);
+}

@@ -81,3 +81,18 @@ void flatten_float32_avx512(float *restrict t, const void *restrict raw,
 {
 	flatten(PRODUCT_FLOAT32, 4, t, raw, offset, gain, n);
 }
+
+void scale_avx512(float *t, float by, size_t n)
+{
+	__m512 factor = _mm512_set1_ps(by);
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16)
+		_mm512_storeu_ps(t + i, _mm512_mul_ps(_mm512_loadu_ps(t + i), factor));
+	if (i < n) {
+		__mmask16 k = (__mmask16)((1u << (n - i)) - 1);
+
+		_mm512_mask_storeu_ps(t + i, k,
+		                      _mm512_mul_ps(_mm512_maskz_loadu_ps(k, t + i), factor));
+	}
+}

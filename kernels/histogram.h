@@ -19,6 +19,13 @@ struct histogram_tails {
 	uint64_t below, above, nan; /* with the bins they add up to width * height */
 };
 
+static inline void histogram_tails_add(struct histogram_tails *sum, const struct histogram_tails *t)
+{
+	sum->below += t->below;
+	sum->above += t->above;
+	sum->nan += t->nan;
+}
+
 /* How values become bin numbers. Of raw pixels, as numpy.histogram in float64: bin i holds
  *
  *   i step + low <= v < (i + 1) step + low,     step = (high - low) / bins

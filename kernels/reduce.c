@@ -145,6 +145,8 @@ static void walk(const struct reduce_plan *p, struct scratch *s, struct frame_ru
 		p->kernels.invalidate(t, raw, p->no_value, n);
 	if (lacks_a_port(p, job))
 		mark_missing_ports(p, t, job, tile, i, n);
+	if (p->kernels.scale)
+		p->kernels.scale(t, s->scale, n);
 	if (p->attenuation) {
 		p->kernels.attenuable(t, n);
 		p->kernels.attenuate(s->attenuation + i, t, n);
@@ -198,6 +200,7 @@ static void survey(const struct reduce_plan *p, struct scratch *s, struct frame_
 		.first = first,
 		.n = n,
 		.shift = f->normalised.shift,
+		.scale = s->scale,
 		.map = &p->normalised_map,
 		.saturation = p->can_saturate ? p->raw_saturation : UINT32_MAX,
 		.ahead = s->raw.lines ? s->raw.at : raw,
@@ -257,6 +260,7 @@ static void reduce_tile(const struct reduce_plan *p, struct scratch *s, struct f
 {
 	const void *raw = unpack_tile(p, s, f, job, tile);
 
+	s->scale = f->scale;
 	if (p->kernels.survey)
 		mark_bad(p, s, job, raw, tile);
 	if (p->kernels.survey)
@@ -283,7 +287,7 @@ static void reduce_tiles(const struct reduce_plan *p, struct scratch *s,
 	}
 }
 
-static void fill_planes(const struct reduce_plan *p, struct scratch *s)
+void fill_planes(const struct reduce_plan *p, struct scratch *s)
 {
 	size_t tile = (size_t)p->tile_rows * p->width;
 
@@ -385,6 +389,8 @@ static void frame_end(const struct reduce_plan *p, struct frame_run *f,
 	r->good = f->normalised.good;
 	r->bad = (uint64_t)p->width * p->height - r->good;
 	r->clipped = f->clipped;
+	r->dose = f->dose;
+	r->dose_applied = f->dose_applied;
 	r->reduced_crc32c = p->source_only ? f->source_crc32c : f->reduced_crc32c;
 	r->source_crc32c = p->keep_source ? f->source_crc32c : 0;
 	histograms_end(p, f, job);
@@ -398,6 +404,7 @@ void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce
 
 	scratch_open(p, scratch, &s);
 	fill_planes(p, &s);
+	find_doses(p, &s, jobs, n);
 	for (unsigned i = 0; i < n; i++)
 		frame_begin(p, &s, i);
 	for (uint32_t row = 0; row < p->height; row += p->tile_rows) {

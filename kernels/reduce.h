@@ -7,6 +7,7 @@
 #include "kernels/convert.h"
 #include "kernels/counting.h"
 #include "kernels/crc32c.h"
+#include "kernels/defects.h"
 #include "kernels/flatten.h"
 #include "kernels/histogram.h"
 #include "kernels/invalidate.h"
@@ -23,8 +24,9 @@
 
 /* The pass over the pixels: one hand of frames, tile by tile.
  *
- * Per frame:  unpack the region -> T = (I - D) * G -> moments, histograms -> bad pixels -> bin
- *             -> -ln, if it is asked for -> convert -> checksum
+ * Per frame:  the dose -> unpack the region -> T = (I - D) * G, divided by the dose if that is
+ *             asked for -> moments, histograms, regions -> bad pixels -> bin -> -ln, if it is
+ *             asked for -> convert -> checksum
  *
  * Where -ln is asked for, moments and histograms of normalised pixels are of it.
  *
@@ -36,6 +38,7 @@
 struct reduce_kernels {
 	unpack_fn *unpack;
 	flatten_fn *flatten;
+	scale_fn *scale; /* NULL: no dose is applied */
 	attenuate_fn *attenuate;
 	attenuable_fn *attenuable;
 	invalidate_fn *invalidate; /* NULL: no raw value says that there is none */
@@ -53,6 +56,7 @@ struct reduce_kernels {
 	bin_rows_fn *bin_rows;
 	convert_fn *convert;
 	crc32c_fn *crc32c;
+	find_defects_fn *find_defects;
 };
 
 /* A rectangle with statistics of its own, in pixels of what is processed. */
@@ -138,9 +142,9 @@ struct reduction {
 	struct moments raw;            /* counts */
 	struct moments normalised;     /* of T, full resolution */
 	struct histogram_tails raw_tails, normalised_tails;
-	double dose; /* mean of T, before it is divided by this, over the good pixels of all regions
-	                in the open beam, in their order; NaN: none */
-	bool dose_applied;
+	double dose;       /* mean of T, before it is divided by this and before -ln, over the good
+	                      pixels of all regions in the open beam, in their order; NaN: none */
+	bool dose_applied; /* not when there is none, or it is below the least */
 	float raw_percentiles[PERCENTILES], percentiles[PERCENTILES]; /* kernels/percentiles.h */
 	uint32_t reduced_crc32c; /* of the reduced product's bytes */
 	uint32_t source_crc32c;  /* of the source product's, with keep_source */
@@ -168,6 +172,18 @@ struct reduce_job {
 void reduce_hand(const struct reduce_plan *p, void *scratch, const struct reduce_job *jobs,
                  unsigned n);
 
+/* Find the dead and hot pixels of one frame, by T before it is divided by the dose and before -ln.
+ * A good pixel with at least 3 good ones among its 8 neighbours is
+ *
+ *   hot    T > greatest of them + margin,       margin = 0.5 |mean of T|
+ *   dead   T < least of them - margin
+ *
+ * the mean being that of the good pixels of rows 0, 16, 32, ... Nothing is found where it is 0 or
+ * not finite, or where there is none. Of the job, only the payload is used. Scratch as for
+ * reduce_hand(). */
+void reduce_defects(const struct reduce_plan *p, void *scratch, const struct reduce_job *job,
+                    struct defects *ret);
+
 /* Spoil the sums of mean.h where the ports of `missing` (bit i: port i) would be: an average has no
  * value there. */
 void reduce_spoil_ports(const struct reduce_plan *p, void *sums, uint64_t missing);
@@ -179,8 +195,8 @@ struct reduce_mean_job {
 	void *reduced;    /* as in struct reduce_job */
 };
 
-/* Make the reduced product of the mean of several frames: normalise it, and from there on as
- * reduce_hand(). For plans with `averaged`; scratch as there.
+/* Make the reduced product of the mean of several frames: normalise it, with the dose of the mean
+ * itself, and from there on as reduce_hand(). For plans with `averaged`; scratch as there.
  *
  * ret_clipped   pixels of the product outside the window
  * ret_crc32c    of the product's bytes */

@@ -108,17 +108,21 @@ static void kernels_init(struct reduce_plan *p)
 	const struct raw_moments_impl *raw_moments = raw_moments_for(p->cpu);
 	const struct histogram_impl *histogram = histogram_for(p->cpu);
 	const struct survey_impl *survey = survey_of(p, raw);
+	bool scaled = p->open_beam && p->dose == DOSE_APPLY;
 
 	p->kernels = (struct reduce_kernels){
 		.unpack = unpack_for(p->cpu)->fn[p->layout],
 		.flatten = flatten_for(p->cpu)->fn[raw],
+		.scale = scaled ? flatten_for(p->cpu)->scale : NULL,
 		.attenuate = attenuate_for(p->cpu)->fn,
 		.attenuable = attenuate_for(p->cpu)->screen,
 		.invalidate = p->has_no_value ? invalidate_for(p->cpu)->fn[raw] : NULL,
 		.raw_sums = raw == PRODUCT_FLOAT32 ? NULL : raw_moments->sums[raw],
 		.raw_screen = raw_moments->screen,
 		.moments = moments_for(p->cpu),
-		.survey = survey ? survey->fn[raw] : NULL,
+		.survey = !survey  ? NULL
+		          : scaled ? survey->scaled[raw]
+		                   : survey->fn[raw],
 		.survey_bad = survey ? survey->bad : NULL,
 		.survey_mark = survey ? survey->mark[raw] : NULL,
 		.bin_raw = histogram->raw[raw],
@@ -129,6 +133,7 @@ static void kernels_init(struct reduce_plan *p)
 		.bin_rows = binning_for(p->cpu),
 		.convert = p->source_only ? NULL : convert_for(p->cpu)->fn[p->type],
 		.crc32c = crc32c_for(p->cpu),
+		.find_defects = defects_for(p->cpu),
 	};
 }
 

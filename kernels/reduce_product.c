@@ -7,27 +7,36 @@
 
 #define NEIGHBOURS 8
 
-/* T of n pixels of the mean, from pixel `first` on. */
-static void mean_values(const struct reduce_plan *p, const struct reduce_mean_job *job, float *t,
-                        size_t first, size_t n)
+void mean_transmission(const struct reduce_plan *p, const struct scratch *s, size_t first, size_t n,
+                       float *ret)
 {
 	enum product_type type = product_of_layout(p->layout);
 
-	mean_flatten(t, (const char *)job->sums + first * mean_sum_bytes(type), type, job->frames,
-	             p->offset ? p->offset + first : NULL, p->gain ? p->gain + first : NULL, n);
+	mean_flatten(ret, (const char *)s->mean->sums + first * mean_sum_bytes(type), type,
+	             s->mean->frames, p->offset ? p->offset + first : NULL,
+	             p->gain ? p->gain + first : NULL, n);
+}
+
+/* From there to what is binned: divided by the dose, without what has no -ln. */
+static void finish_values(const struct reduce_plan *p, const struct scratch *s, float *t, size_t n)
+{
+	if (p->kernels.scale)
+		p->kernels.scale(t, s->scale, n);
 	if (p->attenuation)
 		p->kernels.attenuable(t, n);
 }
 
-/* T of a pixel outside the tile, from the payload. */
+/* T of a pixel outside the tile, from the payload or the mean. */
 static float transmission_at(const struct reduce_plan *p, struct scratch *s,
                              const struct reduce_job *job, uint32_t row, uint32_t column)
 {
 	float t;
 
-	transmission_run(p, s, job, row, column, 1, &t);
-	if (p->attenuation)
-		p->kernels.attenuable(&t, 1);
+	if (s->mean)
+		mean_transmission(p, s, (size_t)row * p->width + column, 1, &t);
+	else
+		transmission_run(p, s, job, row, column, 1, &t);
+	finish_values(p, s, &t, 1);
 	return t;
 }
 
@@ -65,8 +74,6 @@ static float median_about(const struct reduce_plan *p, struct scratch *s,
 				continue;
 			if (here)
 				t = s->t[(size_t)(y - tile->row) * p->width + x];
-			else if (s->mean)
-				mean_values(p, s->mean, &t, (size_t)y * p->width + x, 1);
 			else
 				t = transmission_at(p, s, job, y, x);
 			n = put_in_order(good, n, t);
@@ -150,6 +157,7 @@ void reduce_mean(const struct reduce_plan *p, void *scratch, const struct reduce
 	scratch_open(p, scratch, &s);
 	s.t = s.groups;
 	s.mean = job;
+	find_mean_dose(p, &s);
 	f = &s.runs[0];
 	f->clipped = 0;
 	f->reduced_crc32c = 0;
@@ -160,7 +168,8 @@ void reduce_mean(const struct reduce_plan *p, void *scratch, const struct reduce
 
 		tile.first = (size_t)row * p->width;
 		tile.pixels = (size_t)tile.rows * p->width;
-		mean_values(p, job, s.t, tile.first, tile.pixels);
+		mean_transmission(p, &s, tile.first, tile.pixels, s.t);
+		finish_values(p, &s, s.t, tile.pixels);
 		if (p->attenuation)
 			p->kernels.attenuate(s.attenuation, s.t, tile.pixels);
 		reduce_product(p, &s, f, &out, &tile);

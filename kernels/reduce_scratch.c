@@ -15,11 +15,13 @@ struct scratch_layout {
 	size_t offset;      /* zeros                    float [tile], without a dark */
 	size_t gain;        /* ones                     float [tile], without a gain */
 	size_t sum, count;  /* columns of binning       float [width], with bin > 1 */
-	size_t binned;  /* product pixels           float [tile / bin^2], with bin > 1 or median */
-	size_t tables;  /* counting tables          uint32 [hand][raw + normalised] */
-	size_t counts;  /* the same of codes        uint64 [hand][CODE_COUNTS], survey */
-	size_t runs;    /* struct frame_run [hand] */
-	size_t regions; /* struct region_run [hand][region_count] */
+	size_t binned; /* product pixels           float [tile / bin^2], with bin > 1 or median */
+	size_t rows;   /* of T                    float [3][defects_stride()], for defects */
+	size_t hot, dead;     /* pixels of a row        uint64 [groups of a row], for defects */
+	size_t tables;        /* counting tables          uint32 [hand][raw + normalised] */
+	size_t counts;        /* the same of codes        uint64 [hand][CODE_COUNTS], survey */
+	size_t runs;          /* struct frame_run [hand] */
+	size_t regions;       /* struct region_run [hand][region_count] */
 	size_t region_floats; /* struct moments_run [hand][region_count], float layouts */
 	size_t bytes;         /* all of it */
 };
@@ -84,6 +86,9 @@ static void scratch_lay_out(const struct reduce_plan *p, struct scratch_layout *
 	ret->count = take(&at, columns * sizeof(float));
 	ret->binned =
 		take(&at, p->bin > 1 || p->bad_median ? tile / p->bin / p->bin * sizeof(float) : 0);
+	ret->rows = take(&at, 3 * defects_stride(p) * sizeof(float));
+	ret->hot = take(&at, survey_groups(0, p->width) * sizeof(uint64_t));
+	ret->dead = take(&at, survey_groups(0, p->width) * sizeof(uint64_t));
 	ret->tables = take(&at, p->hand * tables_per_frame(p) * sizeof(uint32_t));
 	ret->counts = take(&at, p->hand * codes_per_frame(p) * sizeof(uint64_t));
 	ret->runs = take(&at, p->hand * sizeof(struct frame_run));
@@ -119,6 +124,9 @@ void scratch_open(const struct reduce_plan *p, char *base, struct scratch *ret)
 		.sum = (float *)(void *)(base + at.sum),
 		.count = (float *)(void *)(base + at.count),
 		.binned = (float *)(void *)(base + at.binned),
+		.rows = (float *)(void *)(base + at.rows),
+		.hot = (uint64_t *)(void *)(base + at.hot),
+		.dead = (uint64_t *)(void *)(base + at.dead),
 		.tables = (uint32_t *)(void *)(base + at.tables),
 		.counts = (uint64_t *)(void *)(base + at.counts),
 		.runs = (struct frame_run *)(void *)(base + at.runs),

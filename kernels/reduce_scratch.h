@@ -21,6 +21,9 @@ struct frame_run {
 	struct moments_run raw_floats; /* float layouts, */
 	uint64_t saturated;            /* and their saturated pixels */
 	struct moments_run normalised;
+	double dose;
+	bool dose_applied;
+	float scale; /* of T, by the dose */
 	struct histogram_tails raw_tails, normalised_tails;
 	uint64_t clipped;
 	uint32_t reduced_crc32c, source_crc32c;
@@ -48,11 +51,14 @@ struct scratch {
 	uint64_t *bad;          /* of the tile in every frame, */
 	uint64_t *marked;       /* and in one that lacks pixels */
 	const uint64_t *in_use; /* whichever the frame needs */
+	float *rows;            /* of reduce_defects() [3][defects_stride()] */
+	uint64_t *hot, *dead;   /* bits of one of them [groups of a row] */
 	uint32_t *tables;
 	uint64_t *counts;
 	struct frame_run *runs;
 	struct region_run *regions;         /* [hand][region_count] */
 	struct moments_run *region_floats;  /* likewise, float layouts */
+	float scale;                        /* of the frame or mean that is worked on */
 	const struct reduce_mean_job *mean; /* whose product is made; NULL: a frame's */
 	struct ahead raw;                   /* the next frame's tile */
 	struct ahead planes[2]; /* this frame's share of the next tile's dark and gain */
@@ -63,6 +69,14 @@ struct tile {
 	size_t first, pixels; /* from the start of the frame */
 	uint32_t row, rows;
 };
+
+/* Floats from one row of reduce_defects() to the next; its first pixel comes after the padding. */
+#define DEFECTS_PAD 16
+
+static inline size_t defects_stride(const struct reduce_plan *p)
+{
+	return ((size_t)p->width + 2 * DEFECTS_PAD) / DEFECTS_PAD * DEFECTS_PAD + DEFECTS_PAD;
+}
 
 /* Whether a tile's raw pixels can be worked on where they lie in the payload. */
 bool reduce_in_place(const struct reduce_plan *p);
@@ -104,12 +118,27 @@ size_t bytes_per_frame(const struct reduce_plan *p);
 size_t scratch_bytes(const struct reduce_plan *p);
 void scratch_open(const struct reduce_plan *p, char *base, struct scratch *ret);
 
+/* Fill the planes that the plan lacks. */
+void fill_planes(const struct reduce_plan *p, struct scratch *s);
+
 /* The regions of one frame: begin, add what a tile has of them, end. `t` are the tile's normalised
  * pixels. */
 void regions_begin(const struct reduce_plan *p, struct frame_run *f);
 void regions_add(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
                  const void *raw, const float *t, const struct tile *tile);
 void regions_end(const struct reduce_plan *p, struct frame_run *f, struct region_stats *ret);
+
+/* Find the doses of a hand's frames, before their tiles come in. */
+void find_doses(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *jobs,
+                unsigned n);
+
+/* Find the dose of s->mean, for s->scale. */
+void find_mean_dose(const struct reduce_plan *p, struct scratch *s);
+
+/* T of n pixels of s->mean from pixel `first` on, before it is divided by the dose and before -ln.
+ */
+void mean_transmission(const struct reduce_plan *p, const struct scratch *s, size_t first, size_t n,
+                       float *ret);
 
 /* Make the reduced pixels of a tile from s->t. */
 void reduce_product(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,

@@ -120,6 +120,30 @@ static int flatten_family(unsigned which, unsigned impl, struct kernel_bench *re
 	return FOUND;
 }
 
+static void run_scale(const struct kernel_bench *self, const struct kernel_bench_args *a, size_t n)
+{
+	((scale_fn *)self->fn)(a->out, 1.0f, n);
+}
+
+static int scale_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	const struct flatten_impl *row = &flatten_impls[impl];
+
+	if (which > 0)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = "scale",
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = 8,
+		.run = run_scale,
+		.fn = (void (*)(void))row->scale,
+	};
+	return FOUND;
+}
+
 /* The mark is the type's maximum, as detectors have it. */
 static void run_invalidate(const struct kernel_bench *self, const struct kernel_bench_args *a,
                            size_t n)
@@ -308,6 +332,7 @@ static void survey_pixels(const struct kernel_bench *self, const struct kernel_b
 			                        .first = i,
 			                        .n = MOMENTS_BLOCK,
 			                        .shift = 0.5f,
+			                        .scale = 1,
 			                        .map = &map,
 			                        .saturation = UINT32_MAX,
 			                        .ahead = raw };
@@ -334,6 +359,10 @@ static int survey_family(unsigned which, unsigned impl, struct kernel_bench *ret
 	static const struct kernel_bench kernels[] = {
 		{ .kernel = "survey uint8", .run = run_survey_uint8, .bytes_per_pixel = 13 },
 		{ .kernel = "survey uint16", .run = run_survey_uint16, .bytes_per_pixel = 14 },
+		{ .kernel = "survey scaled uint8", .run = run_survey_uint8, .bytes_per_pixel = 13 },
+		{ .kernel = "survey scaled uint16",
+		  .run = run_survey_uint16,
+		  .bytes_per_pixel = 14 },
 	};
 	const struct survey_impl *row = &survey_impls[impl];
 
@@ -344,7 +373,8 @@ static int survey_family(unsigned which, unsigned impl, struct kernel_bench *ret
 	*ret = kernels[which];
 	ret->isa = row->name;
 	ret->needs = row->needs;
-	ret->fn = (void (*)(void))row->fn[which];
+	ret->fn = (void (*)(void))(which < PRODUCT_UINT32 ? row->fn[which]
+	                                                  : row->scaled[which - PRODUCT_UINT32]);
 	return FOUND;
 }
 
@@ -438,6 +468,39 @@ static int binning_family(unsigned which, unsigned impl, struct kernel_bench *re
 		.needs = row->needs,
 		.bytes_per_pixel = 5,
 		.run = run_binning,
+		.fn = (void (*)(void))row->fn,
+	};
+	return FOUND;
+}
+
+/* Row after row, between the first and the last. */
+static void run_find_defects(const struct kernel_bench *self, const struct kernel_bench_args *a,
+                             size_t n)
+{
+	uint64_t *hot = a->scratch, *dead = hot + BENCH_WIDTH / 64;
+
+	for (size_t i = BENCH_WIDTH; i + 2 * BENCH_WIDTH <= n; i += BENCH_WIDTH) {
+		const float *here = a->t + i;
+
+		((find_defects_fn *)self->fn)(hot, dead, here - BENCH_WIDTH + 1, here,
+		                              here + BENCH_WIDTH, 0.5f, BENCH_WIDTH - 1);
+	}
+}
+
+static int defects_family(unsigned which, unsigned impl, struct kernel_bench *ret)
+{
+	const struct defects_impl *row = &defects_impls[impl];
+
+	if (which > 0)
+		return NO_KERNEL;
+	if (!row->name)
+		return NO_IMPL;
+	*ret = (struct kernel_bench){
+		.kernel = "find defects",
+		.isa = row->name,
+		.needs = row->needs,
+		.bytes_per_pixel = 4,
+		.run = run_find_defects,
 		.fn = (void (*)(void))row->fn,
 	};
 	return FOUND;
@@ -551,9 +614,10 @@ static int pack_family(unsigned which, unsigned impl, struct kernel_bench *ret)
 }
 
 static family_fn *const families[] = {
-	unshuffle_family, unpack_family,  flatten_family, invalidate_family, raw_moments_family,
-	moments_family,   bin_family,     survey_family,  count_family,      binning_family,
-	attenuate_family, convert_family, crc32c_family,  shuffle_family,    pack_family,
+	unshuffle_family,   unpack_family,    flatten_family, scale_family,  invalidate_family,
+	raw_moments_family, moments_family,   bin_family,     survey_family, count_family,
+	binning_family,     attenuate_family, convert_family, crc32c_family, shuffle_family,
+	pack_family,        defects_family,
 };
 
 bool kernel_bench_at(unsigned index, struct kernel_bench *ret)

@@ -91,11 +91,13 @@ const struct survey_impl survey_impls[] = {
 	{ "avx512",
 	  CPU_AVX512,
 	  { survey_uint8_avx512, survey_uint16_avx512 },
+	  { survey_scaled_uint8_avx512, survey_scaled_uint16_avx512 },
 	  { survey_mark_uint8_avx512, survey_mark_uint16_avx512 },
 	  survey_bad_avx512 },
 	{ "avx512icl",
 	  CPU_AVX512 | CPU_AVX512ICL,
 	  { survey_uint8_avx512icl, survey_uint16_avx512icl },
+	  { survey_scaled_uint8_avx512icl, survey_scaled_uint16_avx512icl },
 	  { survey_mark_uint8_avx512, survey_mark_uint16_avx512 },
 	  survey_bad_avx512 },
 #endif

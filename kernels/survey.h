@@ -80,6 +80,7 @@ struct survey_run {
 	const uint64_t *bad;
 	size_t first, n;
 	float shift;
+	float scale;               /* of survey_impl.scaled: t is times this, after gain */
 	const struct bin_map *map; /* of t, at most 256 bins */
 	uint32_t saturation;       /* counts; what is equal or more is saturated */
 	const void *ahead;
@@ -114,6 +115,7 @@ struct survey_impl {
 	const char *name;
 	unsigned needs;                       /* enum cpu_flag */
 	survey_fn *fn[PRODUCT_UINT32];        /* uint8, uint16 */
+	survey_fn *scaled[PRODUCT_UINT32];    /* likewise, for a frame's dose */
 	survey_mark_fn *mark[PRODUCT_UINT32]; /* likewise */
 	survey_bad_fn *bad;
 };
@@ -135,6 +137,8 @@ void survey_gather_raw(struct survey *s);
 
 survey_fn survey_uint8_avx512, survey_uint8_avx512icl;
 survey_fn survey_uint16_avx512, survey_uint16_avx512icl;
+survey_fn survey_scaled_uint8_avx512, survey_scaled_uint8_avx512icl;
+survey_fn survey_scaled_uint16_avx512, survey_scaled_uint16_avx512icl;
 survey_bad_fn survey_bad_avx512;
 survey_mark_fn survey_mark_uint8_avx512, survey_mark_uint16_avx512;
 

@@ -3,12 +3,22 @@
 
 void survey_uint8_avx512(struct survey *s, const struct survey_run *r)
 {
-	survey_any(1, raw_sums_uint8_avx512, s, r);
+	survey_any(1, raw_sums_uint8_avx512, false, s, r);
 }
 
 void survey_uint16_avx512(struct survey *s, const struct survey_run *r)
 {
-	survey_any(2, raw_sums_uint16_avx512, s, r);
+	survey_any(2, raw_sums_uint16_avx512, false, s, r);
+}
+
+void survey_scaled_uint8_avx512(struct survey *s, const struct survey_run *r)
+{
+	survey_any(1, raw_sums_uint8_avx512, true, s, r);
+}
+
+void survey_scaled_uint16_avx512(struct survey *s, const struct survey_run *r)
+{
+	survey_any(2, raw_sums_uint16_avx512, true, s, r);
 }
 
 void survey_mark_uint8_avx512(uint64_t *restrict marked, const uint64_t *restrict bad,

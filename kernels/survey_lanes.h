@@ -30,8 +30,9 @@ struct lanes {
 };
 
 struct constants {
-	__m512 shift, low, scale;
+	__m512 shift, low, scale, dose;
 	__m512i last;
+	bool scaled;    /* t is times dose */
 	bool from_zero; /* low is 0: subtracting it changes no bin */
 	bool signs;     /* negative t are likely */
 	bool limited;   /* there are fewer than 256 bins */
@@ -67,8 +68,13 @@ add16(struct lanes *l, const struct constants *c, const struct place *p, size_t 
 	__m512 counts = _mm512_cvtepi32_ps(load_counts(pixel_bytes, k, p->raw + i * pixel_bytes));
 	__m512 above = _mm512_sub_ps(counts, _mm512_maskz_loadu_ps(k, p->offset + i));
 	__m512 t = _mm512_mul_ps(above, _mm512_maskz_loadu_ps(k, p->gain + i));
-	__m512 d = _mm512_maskz_sub_ps(good, t, c->shift);
-	__m512i bits = _mm512_castps_si512(t);
+	__m512 d;
+	__m512i bits;
+
+	if (c->scaled)
+		t = _mm512_mul_ps(t, c->dose);
+	d = _mm512_maskz_sub_ps(good, t, c->shift);
+	bits = _mm512_castps_si512(t);
 
 	/* What is bad in this frame only has a finite t. */
 	_mm512_mask_storeu_ps(p->t + i, k, _mm512_mask_mov_ps(_mm512_set1_ps(NAN), good, t));
@@ -301,12 +307,15 @@ static inline void add_raw(struct survey *s, const struct survey_run *r, const s
 		survey_gather_raw(s);
 }
 
-static inline struct constants constants_of(const struct survey_run *r, bool from_zero, bool signs)
+static inline struct constants constants_of(const struct survey_run *r, bool scaled, bool from_zero,
+                                            bool signs)
 {
 	return (struct constants){
 		.shift = _mm512_set1_ps(r->shift),
 		.low = _mm512_set1_ps(r->map->low),
 		.scale = _mm512_set1_ps(r->map->scale),
+		.dose = _mm512_set1_ps(scaled ? r->scale : 1),
+		.scaled = scaled,
 		.last = _mm512_set1_epi8((char)(r->map->bins.bins - 1)),
 		.from_zero = from_zero,
 		.signs = signs,
@@ -331,13 +340,13 @@ static inline struct lanes lanes_of(const struct survey *s)
 }
 
 static inline __attribute__((always_inline)) void survey(size_t pixel_bytes, raw_sums_fn *exact,
-                                                         bool from_zero, bool signs,
+                                                         bool scaled, bool from_zero, bool signs,
                                                          struct survey *s,
                                                          const struct survey_run *r)
 {
 	size_t lead = r->first % SURVEY_GROUP, groups = survey_groups(r->first, r->n);
 	size_t whole = (lead + r->n) / SURVEY_GROUP; /* groups that no later run goes on with */
-	const struct constants c = constants_of(r, from_zero, signs);
+	const struct constants c = constants_of(r, scaled, from_zero, signs);
 	struct lanes l = lanes_of(s);
 	struct place at = {
 		r->t - lead,      r->codes,       (const char *)r->raw - lead * pixel_bytes,
@@ -367,17 +376,18 @@ static inline __attribute__((always_inline)) void survey(size_t pixel_bytes, raw
 }
 
 /* A body for each case: the flags are constants where survey() is inlined. */
-static inline __attribute__((always_inline)) void
-survey_any(size_t pixel_bytes, raw_sums_fn *exact, struct survey *s, const struct survey_run *r)
+static inline __attribute__((always_inline)) void survey_any(size_t pixel_bytes, raw_sums_fn *exact,
+                                                             bool scaled, struct survey *s,
+                                                             const struct survey_run *r)
 {
 	bool from_zero = r->map->low == 0;
 
 	if (from_zero && s->signs)
-		survey(pixel_bytes, exact, true, true, s, r);
+		survey(pixel_bytes, exact, scaled, true, true, s, r);
 	else if (from_zero)
-		survey(pixel_bytes, exact, true, false, s, r);
+		survey(pixel_bytes, exact, scaled, true, false, s, r);
 	else
-		survey(pixel_bytes, exact, false, s->signs, s, r);
+		survey(pixel_bytes, exact, scaled, false, s->signs, s, r);
 }
 
 #endif

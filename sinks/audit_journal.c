@@ -135,6 +135,7 @@ static bool add_record(struct audit_lane *l, const struct journal_record *r, uin
 			                                            .file = r->file,
 			                                            .index = r->index,
 			                                            .crc32c = r->crc32c,
+			                                            .flags = r->flags,
 			                                            .members = 1 };
 	audit_count(&l->counts, r, r->repeat);
 	return true;
@@ -143,12 +144,10 @@ static bool add_record(struct audit_lane *l, const struct journal_record *r, uin
 /* Take the record in `slot`. False when memory ran out. */
 static bool take_record(struct audit *a, struct audit_lane *l, uint32_t slot, unsigned *bad)
 {
-	const unsigned char *bytes =
-		l->view.map + JOURNAL_HEADER_BYTES + (size_t)slot * JOURNAL_RECORD_BYTES;
 	struct journal_record r;
 	const char *wrong;
 
-	if (!journal_decode(&r, bytes, slot)) {
+	if (!journal_view_try(&l->view, slot, &r)) {
 		audit_found(a, l->journal, "record %" PRIu32 " is damaged", slot);
 		(*bad)++;
 		return true;
@@ -165,14 +164,14 @@ static bool take_record(struct audit *a, struct audit_lane *l, uint32_t slot, un
 
 static void take_records(struct audit *a, struct audit_lane *l)
 {
-	size_t room = (l->view.bytes - JOURNAL_HEADER_BYTES) / JOURNAL_RECORD_BYTES;
-	size_t rest = (l->view.bytes - JOURNAL_HEADER_BYTES) % JOURNAL_RECORD_BYTES;
+	bool rest;
+	size_t room = journal_view_room(&l->view, &rest);
 	unsigned bad = 0;
 	uint32_t valid;
 
 	if (a->state == MANIFEST_RUNNING && !journal_view_is_damaged(&l->view, false, &valid)) {
 		room = l->view.records; /* behind them is what a crash left */
-		rest = 0;
+		rest = false;
 	}
 	for (size_t i = 0; i < room && i < UINT32_MAX && bad < BAD_RUN_MAX; i++) {
 		if (take_record(a, l, (uint32_t)i, &bad))
@@ -268,6 +267,7 @@ static void join_places(struct audit *a, struct audit_lane *l)
 			            last->number, f->number, f->index, f->file);
 		last->members++;
 		last->number = f->number;
+		last->flags = f->flags;
 	}
 	l->frame_count = kept;
 }

@@ -15,6 +15,7 @@
 
 #define DATASET    "/entry1/tomo_entry/data/data"
 #define KEYS       "/entry1/tomo_entry/instrument/detector/image_key"
+#define NUMBERS    "/entry1/openbeam/frame_number"
 #define KEYS_BLOCK 4096
 #define ABSENT_MAX 256 /* so many absent rows are read; the others are of the same nothing */
 
@@ -24,7 +25,7 @@ struct master {
 	struct audit *audit;
 	const struct audit_lane *lane;
 	char name[PART_NAME_MAX];
-	hid_t file, images, keys;
+	hid_t file, images, keys, numbers;
 	uint64_t rows;
 	void *pixels; /* one frame; NULL: they are not read */
 	unsigned char fill[8];
@@ -161,29 +162,36 @@ static void check_pixels(struct master *m, uint64_t row, const struct audit_fram
 		audit_told_progress(m->audit, m->name, bytes);
 }
 
-static void check_row(struct master *m, uint64_t row, int key)
+static int key_of(const struct audit_frame *f)
+{
+	if (!f)
+		return KEY_INVALID;
+	return f->flags & FRAME_DARK ? KEY_DARK : f->flags & FRAME_FLAT ? KEY_FLAT : KEY_PROJECTION;
+}
+
+static void check_row(struct master *m, uint64_t row, int key, uint64_t number)
 {
 	const struct audit_frame *f;
 
-	if (key == KEY_FLAT || key == KEY_DARK)
+	if (number == UINT64_MAX && (key == KEY_FLAT || key == KEY_DARK))
 		return; /* calibration, which has no line in the ledger */
 	f = frame_of_group(m);
 	m->group++;
-	if (key != (f ? KEY_PROJECTION : KEY_INVALID))
+	if (key != key_of(f))
 		audit_found(m->audit, m->name,
 		            "row %" PRIu64 ": image_key is %d, the ledger calls for %d", row, key,
-		            f ? KEY_PROJECTION : KEY_INVALID);
+		            key_of(f));
 	else if (m->pixels)
 		check_pixels(m, row, f);
 }
 
-static bool read_keys(const struct master *m, uint64_t row, unsigned count, int *keys)
+static bool read_values(hid_t set, hid_t type, uint64_t row, unsigned count, void *values)
 {
 	hsize_t start = row, n = count;
-	hid_t memory = H5Screate_simple(1, &n, NULL), space = H5Dget_space(m->keys);
+	hid_t memory = H5Screate_simple(1, &n, NULL), space = H5Dget_space(set);
 	bool ok = memory >= 0 && space >= 0 &&
 	          H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &n, NULL) >= 0 &&
-	          H5Dread(m->keys, H5T_NATIVE_INT, memory, space, H5P_DEFAULT, keys) >= 0;
+	          H5Dread(set, type, memory, space, H5P_DEFAULT, values) >= 0;
 
 	if (space >= 0)
 		H5Sclose(space);
@@ -192,21 +200,22 @@ static bool read_keys(const struct master *m, uint64_t row, unsigned count, int 
 	return ok;
 }
 
-static bool open_keys(struct master *m)
+/* Open what has a value for each row. */
+static bool open_values(const struct master *m, const char *path, const char *what, hid_t *ret)
 {
+	hid_t set = H5Dopen2(m->file, path, H5P_DEFAULT);
+	hid_t space = set < 0 ? -1 : H5Dget_space(set);
 	hsize_t rows = 0;
-	hid_t space;
 
-	m->keys = H5Dopen2(m->file, KEYS, H5P_DEFAULT);
-	space = m->keys < 0 ? -1 : H5Dget_space(m->keys);
 	if (space >= 0 && H5Sget_simple_extent_ndims(space) == 1)
 		H5Sget_simple_extent_dims(space, &rows, NULL);
 	if (space >= 0)
 		H5Sclose(space);
+	*ret = set;
 	if (space >= 0 && rows == m->rows)
 		return true;
-	audit_found(m->audit, m->name, "%s has not a key for each of the %" PRIu64 " rows", KEYS,
-	            m->rows);
+	audit_found(m->audit, m->name, "%s has not a %s for each of the %" PRIu64 " rows", path,
+	            what, m->rows);
 	return false;
 }
 
@@ -224,18 +233,20 @@ static uint64_t groups_of(const struct master *m)
 static void check_rows(struct master *m)
 {
 	static int keys[KEYS_BLOCK];
+	static uint64_t numbers[KEYS_BLOCK];
 	uint64_t groups = groups_of(m);
 
 	for (uint64_t row = 0; row < m->rows && m->group <= groups; row += KEYS_BLOCK) {
 		uint64_t left = m->rows - row;
 		unsigned count = left < KEYS_BLOCK ? (unsigned)left : KEYS_BLOCK;
 
-		if (!read_keys(m, row, count, keys)) {
-			audit_found(m->audit, m->name, "%s cannot be read", KEYS);
+		if (!read_values(m->keys, H5T_NATIVE_INT, row, count, keys) ||
+		    !read_values(m->numbers, H5T_NATIVE_UINT64, row, count, numbers)) {
+			audit_found(m->audit, m->name, "%s or %s cannot be read", KEYS, NUMBERS);
 			return;
 		}
 		for (unsigned i = 0; i < count && m->group <= groups; i++)
-			check_row(m, row + i, keys[i]);
+			check_row(m, row + i, keys[i], numbers[i]);
 	}
 	if (m->group != groups)
 		audit_found(m->audit, m->name,
@@ -248,7 +259,8 @@ static void check_rows(struct master *m)
 static bool open_rows(struct master *m)
 {
 	m->images = audit_hdf5_images(m->audit, m->lane, m->name, m->file, DATASET, &m->rows);
-	if (m->images < 0 || !check_mappings(m) || !open_keys(m))
+	if (m->images < 0 || !check_mappings(m) || !open_values(m, KEYS, "key", &m->keys) ||
+	    !open_values(m, NUMBERS, "number", &m->numbers))
 		return false;
 	if (m->audit->options->quick)
 		return true;
@@ -261,6 +273,8 @@ static bool open_rows(struct master *m)
 static void close_master(struct master *m)
 {
 	free(m->pixels);
+	if (m->numbers >= 0)
+		H5Dclose(m->numbers);
 	if (m->keys >= 0)
 		H5Dclose(m->keys);
 	if (m->images >= 0)
@@ -271,7 +285,9 @@ static void close_master(struct master *m)
 
 void audit_master(struct audit *a, const struct audit_lane *l)
 {
-	struct master m = { .audit = a, .lane = l, .file = -1, .images = -1, .keys = -1 };
+	struct master m = {
+		.audit = a, .lane = l, .file = -1, .images = -1, .keys = -1, .numbers = -1
+	};
 	uint64_t bytes;
 	int fd, err;
 

@@ -29,6 +29,7 @@ struct audit_frame {
 	uint64_t number; /* of the last one that went into it */
 	uint64_t offset, length;
 	uint32_t file, index, crc32c;
+	uint32_t flags;   /* of that last one */
 	uint32_t members; /* frames of which it is the mean */
 };
 

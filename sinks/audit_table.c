@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/audit_parts.h"
+#include "sinks/columns.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,8 +13,8 @@
 /* frames.csv and its like, held against the journal they were made from. Columns are known by their
  * names; those that are not are left alone. */
 
-#define LINE_MAX_BYTES 4096
-#define FIELDS_MAX     64
+#define LINE_MAX_BYTES 8192
+#define FIELDS_MAX     256
 
 /* What a column of a frame holds; the first four are rows of cells[], too. */
 enum cell_kind {
@@ -30,7 +31,10 @@ enum cell_kind {
 	CELL_FLOAT32,
 	CELL_DOUBLE,
 	CELL_COUNT,
-	CELL_CRC
+	CELL_CRC,
+	/* Tables from before there was quality are without these. */
+	CELL_ID,
+	CELL_PERCENTILE
 };
 
 static const struct cell {
@@ -59,10 +63,23 @@ static const struct cell {
 	{ "saturated", CELL_COUNT, offsetof(struct journal_record, saturated) },
 	{ "bad", CELL_COUNT, offsetof(struct journal_record, bad) },
 	{ "clipped", CELL_COUNT, offsetof(struct journal_record, clipped) },
+	{ "dose", CELL_DOUBLE, offsetof(struct journal_record, dose) },
 	{ "crc32c", CELL_CRC, offsetof(struct journal_record, crc32c) },
+	{ "calibration", CELL_ID, offsetof(struct journal_record, calibration) },
+	{ "raw_p0.1", CELL_PERCENTILE, offsetof(struct journal_record, raw_percentiles[0]) },
+	{ "raw_p1", CELL_PERCENTILE, offsetof(struct journal_record, raw_percentiles[1]) },
+	{ "raw_p50", CELL_PERCENTILE, offsetof(struct journal_record, raw_percentiles[2]) },
+	{ "raw_p99", CELL_PERCENTILE, offsetof(struct journal_record, raw_percentiles[3]) },
+	{ "raw_p99.9", CELL_PERCENTILE, offsetof(struct journal_record, raw_percentiles[4]) },
+	{ "p0.1", CELL_PERCENTILE, offsetof(struct journal_record, percentiles[0]) },
+	{ "p1", CELL_PERCENTILE, offsetof(struct journal_record, percentiles[1]) },
+	{ "p50", CELL_PERCENTILE, offsetof(struct journal_record, percentiles[2]) },
+	{ "p99", CELL_PERCENTILE, offsetof(struct journal_record, percentiles[3]) },
+	{ "p99.9", CELL_PERCENTILE, offsetof(struct journal_record, percentiles[4]) },
 };
 
-#define CELLS (sizeof cells / sizeof *cells)
+#define CELLS   (sizeof cells / sizeof *cells)
+#define NOWHERE UINT32_MAX
 
 struct table {
 	struct audit *audit;
@@ -71,7 +88,8 @@ struct table {
 	char line[LINE_MAX_BYTES];
 	char *fields[FIELDS_MAX];
 	unsigned field_count, column_count;
-	unsigned column[CELLS]; /* of each cell */
+	unsigned column[CELLS]; /* of each cell; NOWHERE: there is none */
+	unsigned region_column[CONFIG_REGIONS_MAX][REGION_COLUMNS];
 	uint64_t line_number;
 	size_t range; /* of the journal, the first that is not behind */
 	bool begun;
@@ -104,25 +122,56 @@ static bool next_line(struct table *t)
 	return true;
 }
 
+/* The first column of that name from `from` on, or NOWHERE. */
+static unsigned find_column(const struct table *t, const char *name, unsigned from)
+{
+	for (unsigned at = from; at < t->field_count; at++)
+		if (strcmp(t->fields[at], name) == 0)
+			return at;
+	return NOWHERE;
+}
+
+/* Names of regions may make two columns alike: they are known by their order, too, behind the
+ * others. */
+static bool read_region_columns(struct table *t)
+{
+	const struct journal_header *h = &t->lane->view.header;
+	unsigned from = h->region_count ? t->column[CELLS - 1] + 1 : 0;
+
+	for (unsigned i = 0; i < h->region_count * REGION_COLUMNS; i++) {
+		unsigned region = i / REGION_COLUMNS, value = i % REGION_COLUMNS, at;
+		char name[JOURNAL_NAME_BYTES + 16];
+
+		snprintf(name, sizeof name, "%s_%s", h->regions[region].name,
+		         region_columns[value].name);
+		at = find_column(t, name, from);
+		t->region_column[region][value] = at;
+		from = at + 1;
+		if (at != NOWHERE)
+			continue;
+		audit_found(t->audit, t->lane->table, "has no column %s", name);
+		return false;
+	}
+	return true;
+}
+
 static bool read_columns(struct table *t)
 {
+	bool quality = t->lane->view.header.quality;
+
 	if (!next_line(t)) {
 		audit_found(t->audit, t->lane->table, "is empty");
 		return false;
 	}
 	t->column_count = t->field_count;
 	for (size_t i = 0; i < CELLS; i++) {
-		unsigned at = 0;
-
-		while (at < t->field_count && strcmp(t->fields[at], cells[i].name) != 0)
-			at++;
-		t->column[i] = at;
-		if (at < t->field_count)
+		t->column[i] = find_column(t, cells[i].name, 0);
+		if (t->column[i] != NOWHERE || (cells[i].kind >= CELL_ID && !quality))
 			continue;
 		audit_found(t->audit, t->lane->table, "has no column %s", cells[i].name);
 		return false;
 	}
-	return true;
+	return read_region_columns(t);
 }
 
 /* False when it is none. */
@@ -155,6 +204,23 @@ static bool is_value(const char *text, double wanted, bool as_float32)
 		return isnan(wanted) && *text == '\0';
 	found = strtod(text, &end);
 	return *end == '\0' && (found == wanted || (as_float32 && (float)found == (float)wanted));
+}
+
+static bool is_percentile(const char *text, float wanted)
+{
+	char *end;
+
+	if (isnan(wanted) || *text == '\0')
+		return isnan(wanted) && *text == '\0';
+	return strtof(text, &end) == wanted && *end == '\0';
+}
+
+static bool is_flags(const char *text, uint32_t wanted)
+{
+	char words[FRAME_FLAGS_BYTES];
+
+	frame_flags_text(wanted, words);
+	return strcmp(text, words) == 0;
 }
 
 static bool is_file(const char *text, const struct audit_lane *l, const struct journal_record *r)
@@ -202,7 +268,7 @@ static bool agrees(const struct audit_lane *l, const struct cell *c, const struc
 	case CELL_REASON:
 		return strcmp(text, frame_reason_name(r->state, r->reason)) == 0;
 	case CELL_FLAGS:
-		return strcmp(text, r->flags & FRAME_INCOMPLETE ? "incomplete" : "") == 0;
+		return is_flags(text, r->flags);
 	case CELL_FILE:
 		return is_file(text, l, r);
 	case CELL_INDEX:
@@ -221,11 +287,56 @@ static bool agrees(const struct audit_lane *l, const struct cell *c, const struc
 		return is_count(text, long_member(r, c->at));
 	case CELL_CRC:
 		return is_crc(text, r->crc32c);
+	case CELL_ID:
+		return r->calibration ? is_count(text, r->calibration) : *text == '\0';
+	case CELL_PERCENTILE:
+		return is_percentile(text, *(const float *)member(r, c->at));
 	}
 	return false;
 }
 
+/* Value i of a region whose record has these bytes; NULL: the frame was lost. */
+static bool region_agrees(const unsigned char *bytes, unsigned i, const char *text)
+{
+	struct region_stats s;
+
+	if (!bytes)
+		return *text == '\0';
+	journal_decode_region(&s, bytes);
+	if (region_columns[i].kind == REGION_COUNT)
+		return is_count(text, region_number(&s, i));
+	return is_value(text, region_value(&s, i), region_columns[i].kind == REGION_PIXEL);
+}
+
 /* ---- frames ---- */
+
+static void tell_difference(const struct table *t, uint64_t number, const char *region,
+                            const char *name, const char *text)
+{
+	audit_found(t->audit, t->lane->table,
+	            "line %" PRIu64 ", frame %" PRIu64
+	            ": %s%s%s is '%.60s', the journal has something else",
+	            t->line_number, number, region, *region ? "_" : "", name, text);
+}
+
+static void compare_regions(const struct table *t, const struct journal_record *r, uint64_t number)
+{
+	const struct journal_header *h = &t->lane->view.header;
+	bool known = r->state == FRAME_WRITTEN;
+
+	for (unsigned i = 0; i < h->region_count * REGION_COLUMNS; i++) {
+		unsigned region = i / REGION_COLUMNS, value = i % REGION_COLUMNS;
+		const char *text = t->fields[t->region_column[region][value]];
+		const unsigned char *bytes =
+			known ? r->regions + region * (size_t)JOURNAL_REGION_BYTES : NULL;
+
+		if (region_agrees(bytes, value, text))
+			continue;
+		tell_difference(t, number, h->regions[region].name, region_columns[value].name,
+		                text);
+		return;
+	}
+}
 
 static void compare(struct table *t, const struct audit_range *range, uint64_t number)
 {
@@ -234,16 +345,14 @@ static void compare(struct table *t, const struct audit_range *range, uint64_t n
 
 	journal_view_record(v, range->slot, &r);
 	for (size_t i = 0; i < CELLS; i++) {
-		const char *text = t->fields[t->column[i]];
+		const char *text = t->column[i] == NOWHERE ? NULL : t->fields[t->column[i]];
 
-		if (agrees(t->lane, &cells[i], &r, text))
+		if (!text || agrees(t->lane, &cells[i], &r, text))
 			continue;
-		audit_found(t->audit, t->lane->table,
-		            "line %" PRIu64 ", frame %" PRIu64
-		            ": %s is '%.60s', the journal has something else",
-		            t->line_number, number, cells[i].name, text);
+		tell_difference(t, number, "", cells[i].name, text);
 		return;
 	}
+	compare_regions(t, &r, number);
 }
 
 static const char *field(const struct table *t, size_t cell)
@@ -280,7 +389,7 @@ static void take_unjournalled(struct table *t, uint64_t number)
 		            t->line_number, number, field(t, CELL_STATE));
 		return;
 	}
-	r.flags = strcmp(field(t, CELL_FLAGS), "incomplete") == 0 ? FRAME_INCOMPLETE : 0;
+	r.flags = frame_flags_of(field(t, CELL_FLAGS));
 	audit_count(&t->lane->counts, &r, 1);
 	t->lane->unjournalled++;
 }

@@ -37,6 +37,7 @@ struct datafile_frame {
 	struct frame_hold *hold; /* NULL: pixels no longer needed */
 	bool landed;
 	struct datafile_frame *members; /* frames averaged into it beside its own, by `next` */
+	unsigned char *room;            /* for the record's regions; the pool's own */
 };
 
 /* What a file tells the lane it is part of. */

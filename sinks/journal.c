@@ -10,14 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define REPORT_LINE_BYTES 384 /* more than a frame takes in a CSV file */
-#define FRAME_BYTES       (JOURNAL_RECORD_BYTES + REPORT_LINE_BYTES)
-#define REPORTS_BYTES     (64u << 10) /* manifest and histogram */
-#define STEP_MIN          (64u << 10) /* when space is short */
-#define STEP_FIRST        (512u << 10)
-#define STEP_MAX          (64u << 20)
-#define COPY_BYTES_MAX    (64u << 20) /* of a journal that is read into memory */
-#define PROBE_BYTES       (64u << 10)
+#define REPORT_LINE_BYTES   576         /* more than a frame takes in a CSV file, */
+#define REPORT_REGION_BYTES 240         /* and each of its regions */
+#define REPORTS_BYTES       (64u << 10) /* manifest and histogram */
+#define STEP_MIN            (64u << 10) /* when space is short */
+#define STEP_FIRST          (512u << 10)
+#define STEP_MAX            (64u << 20)
+#define COPY_BYTES_MAX      (64u << 20) /* of a journal that is read into memory */
+#define PROBE_BYTES         (64u << 10)
+#define SECTOR_BYTES        512 /* what a power cut leaves whole */
 
 static int allocate_first(struct journal *j)
 {
@@ -32,11 +33,10 @@ static int allocate_first(struct journal *j)
 
 static int write_header(struct journal *j, const struct journal_header *header)
 {
-	unsigned char bytes[JOURNAL_HEADER_BYTES];
-	int err;
+	unsigned char bytes[JOURNAL_HEADER_MAX];
+	size_t n = journal_encode_header(bytes, header);
+	int err = disk_write(writer_disk(j->writer), j->fd, bytes, n, 0);
 
-	journal_encode_header(bytes, header);
-	err = disk_write(writer_disk(j->writer), j->fd, bytes, sizeof bytes, 0);
 	return err ? err : disk_sync(writer_disk(j->writer), j->fd);
 }
 
@@ -174,6 +174,7 @@ int journal_open(struct journal *j, struct writer *w, int directory, const char 
 		return fd;
 	j->writer = w;
 	j->fd = fd;
+	j->region_count = header->region_count;
 	j->can_allocate = true;
 	j->step = STEP_FIRST;
 	err = allocate_first(j);
@@ -190,8 +191,8 @@ int journal_open(struct journal *j, struct writer *w, int directory, const char 
 		(void)disk_remove(writer_disk(w), directory, name);
 		return err;
 	}
-	j->length = JOURNAL_HEADER_BYTES;
-	j->reserved = JOURNAL_HEADER_BYTES + REPORTS_BYTES;
+	j->length = journal_header_bytes(j->region_count);
+	j->reserved = j->length + REPORTS_BYTES;
 	return 0;
 }
 
@@ -206,9 +207,16 @@ void journal_close(struct journal *j)
 	*j = (struct journal){ .fd = -1 };
 }
 
+/* A frame's record and its line of the report. */
+static uint64_t frame_bytes(const struct journal *j)
+{
+	return journal_record_bytes(j->region_count) + REPORT_LINE_BYTES +
+	       (uint64_t)j->region_count * REPORT_REGION_BYTES;
+}
+
 enum journal_room journal_reserve(struct journal *j, uint64_t frames)
 {
-	uint64_t needed = j->reserved + frames * FRAME_BYTES;
+	uint64_t needed = j->reserved + frames * frame_bytes(j);
 
 	if (j->can_allocate && !j->allocating && !j->full && needed + j->step / 2 > j->allocated)
 		allocate_more(j);
@@ -224,7 +232,8 @@ enum journal_room journal_reserve(struct journal *j, uint64_t frames)
 
 static int grow(struct journal *j)
 {
-	size_t capacity = j->batch_capacity ? j->batch_capacity * 2 : 64 * JOURNAL_RECORD_BYTES;
+	size_t capacity = j->batch_capacity ? j->batch_capacity * 2
+	                                    : 64 * journal_record_bytes(j->region_count);
 	unsigned char *batch = realloc(j->batch, capacity);
 
 	if (!batch)
@@ -236,13 +245,13 @@ static int grow(struct journal *j)
 
 int journal_append(struct journal *j, const struct journal_record *r)
 {
-	uint64_t position =
-		(j->length - JOURNAL_HEADER_BYTES + j->batch_fill) / JOURNAL_RECORD_BYTES;
+	size_t n = journal_record_bytes(j->region_count);
+	uint64_t position = (j->length - journal_header_bytes(j->region_count) + j->batch_fill) / n;
 
-	if (j->batch_fill + JOURNAL_RECORD_BYTES > j->batch_capacity && grow(j))
+	if (j->batch_fill + n > j->batch_capacity && grow(j))
 		return -ENOMEM;
-	journal_encode(j->batch + j->batch_fill, r, (uint32_t)position);
-	j->batch_fill += JOURNAL_RECORD_BYTES;
+	journal_encode(j->batch + j->batch_fill, r, (uint32_t)position, j->region_count);
+	j->batch_fill += n;
 	return 0;
 }
 
@@ -259,16 +268,38 @@ bool journal_idle(const struct journal *j)
 	return !j->busy && !j->allocating;
 }
 
+static const unsigned char *record_at(const struct journal_view *v, size_t i)
+{
+	return v->map + journal_offset(v->header.region_count, i);
+}
+
+size_t journal_view_room(const struct journal_view *v, bool *ret_rest)
+{
+	size_t n = journal_record_bytes(v->header.region_count);
+	size_t behind = v->map ? v->bytes - journal_header_bytes(v->header.region_count) : 0;
+
+	*ret_rest = behind % n != 0;
+	return behind / n;
+}
+
+bool journal_view_try(const struct journal_view *v, size_t i, struct journal_record *ret)
+{
+	return i <= UINT32_MAX && journal_decode(ret, record_at(v, i), (uint32_t)i, &v->header);
+}
+
+uint64_t journal_view_bytes(const struct journal_view *v)
+{
+	return journal_offset(v->header.region_count, v->records);
+}
+
 static uint32_t count_valid(const struct journal_view *v)
 {
-	size_t room = (v->bytes - JOURNAL_HEADER_BYTES) / JOURNAL_RECORD_BYTES;
+	bool rest;
+	size_t room = journal_view_room(v, &rest);
 	uint32_t records = 0;
 	struct journal_record r;
 
-	while (records < room && records < UINT32_MAX &&
-	       journal_decode(
-		       &r, v->map + JOURNAL_HEADER_BYTES + (size_t)records * JOURNAL_RECORD_BYTES,
-		       records))
+	while (records < room && records < UINT32_MAX && journal_view_try(v, records, &r))
 		records++;
 	return records;
 }
@@ -276,7 +307,7 @@ static uint32_t count_valid(const struct journal_view *v)
 /* What is behind the valid prefix. */
 struct rest {
 	uint32_t valid;
-	bool junk;           /* an invalid record that is not zeros, */
+	bool junk;           /* an invalid record that no power cut leaves, */
 	bool junk_before;    /* and a valid one behind it */
 	bool batches;        /* frames of more than one batch, */
 	uint64_t durable_ns; /* which is the moment all of a batch have; 0: no frame yet */
@@ -290,12 +321,28 @@ static bool is_zeros(const unsigned char *bytes, size_t n)
 	return true;
 }
 
-static void add_rest(struct rest *s, const unsigned char *bytes, uint32_t position)
+/* Whether a sector that the record lies in was not written. */
+static bool lacks_sector(const unsigned char *bytes, uint64_t offset, size_t n)
 {
+	for (size_t at = 0; at < n;) {
+		size_t piece = SECTOR_BYTES - (size_t)((offset + at) % SECTOR_BYTES);
+
+		piece = piece < n - at ? piece : n - at;
+		if (is_zeros(bytes + at, piece))
+			return true;
+		at += piece;
+	}
+	return false;
+}
+
+static void add_rest(struct rest *s, const struct journal_view *v, size_t i)
+{
+	unsigned regions = v->header.region_count;
 	struct journal_record r;
 
-	if (!journal_decode(&r, bytes, position)) {
-		s->junk = s->junk || !is_zeros(bytes, JOURNAL_RECORD_BYTES);
+	if (!journal_view_try(v, i, &r)) {
+		s->junk = s->junk || !lacks_sector(record_at(v, i), journal_offset(regions, i),
+		                                   journal_record_bytes(regions));
 		return;
 	}
 	s->valid++;
@@ -308,11 +355,12 @@ static void add_rest(struct rest *s, const unsigned char *bytes, uint32_t positi
 
 bool journal_view_is_damaged(const struct journal_view *v, bool ended, uint32_t *ret_valid)
 {
-	size_t room = v->map ? (v->bytes - JOURNAL_HEADER_BYTES) / JOURNAL_RECORD_BYTES : 0;
+	bool rest;
+	size_t room = journal_view_room(v, &rest);
 	struct rest s = { 0 };
 
 	for (size_t i = v->records; i < room && i < UINT32_MAX; i++)
-		add_rest(&s, v->map + JOURNAL_HEADER_BYTES + i * JOURNAL_RECORD_BYTES, (uint32_t)i);
+		add_rest(&s, v, i);
 	if (!s.junk_before && !s.batches && !(ended && s.durable_ns))
 		return false;
 	*ret_valid = s.valid;
@@ -384,6 +432,37 @@ static int take_file(struct journal_view *v, int fd, uint64_t limit_bytes)
 	return v->bytes < COPY_BYTES_MAX ? copy_file(v, fd) : map_file(v, fd);
 }
 
+/* Whether any number of regions makes the bytes behind a header a first record. */
+static bool has_record(const unsigned char *bytes, size_t n)
+{
+	for (unsigned regions = 0; regions <= CONFIG_REGIONS_MAX; regions++) {
+		struct journal_header h = { .region_count = regions };
+		struct journal_record r;
+
+		if (journal_offset(regions, 1) <= n &&
+		    journal_decode(&r, bytes + journal_header_bytes(regions), 0, &h))
+			return true;
+	}
+	return false;
+}
+
+bool journal_is_unbegun(int fd)
+{
+	unsigned char bytes[JOURNAL_HEADER_MAX];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	if (st.st_size <= JOURNAL_HEADER_BYTES)
+		return true;
+	/* Of a header in several sectors some may be there, and the first may not. */
+	return (uint64_t)st.st_size <= sizeof bytes &&
+	       read_bytes(fd, bytes, (size_t)st.st_size, 0) == 0 &&
+	       (journal_header_size(bytes) >= (size_t)st.st_size ||
+	        is_zeros(bytes, JOURNAL_HEADER_BYTES)) &&
+	       !has_record(bytes, (size_t)st.st_size);
+}
+
 int journal_view_open(struct journal_view *ret, int directory, const char *name,
                       uint64_t limit_bytes)
 {
@@ -397,7 +476,7 @@ int journal_view_open(struct journal_view *ret, int directory, const char *name,
 	close(fd);
 	if (err)
 		return err;
-	if (!journal_decode_header(&v.header, v.map)) {
+	if (!journal_decode_header(&v.header, v.map, v.bytes)) {
 		journal_view_close(&v);
 		return -EINVAL;
 	}
@@ -415,6 +494,5 @@ void journal_view_close(struct journal_view *v)
 
 void journal_view_record(const struct journal_view *v, uint32_t i, struct journal_record *ret)
 {
-	(void)journal_decode(ret, v->map + JOURNAL_HEADER_BYTES + (size_t)i * JOURNAL_RECORD_BYTES,
-	                     i);
+	(void)journal_view_try(v, i, ret);
 }

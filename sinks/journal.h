@@ -15,7 +15,8 @@
 
 struct journal {
 	struct writer *writer;
-	int fd;            /* -1: closed */
+	int fd; /* -1: closed */
+	unsigned region_count;
 	int error;         /* final: nothing more is taken */
 	int batch_error;   /* of the batch being erased */
 	bool stale;        /* a failed batch could not be erased: records without pixels */
@@ -67,6 +68,10 @@ struct journal_view {
 	uint32_t records; /* valid ones, from the start */
 };
 
+/* Whether the file can be a journal that was cut off before its header was safe, so that no record
+ * can have followed. */
+bool journal_is_unbegun(int fd);
+
 /* Take `name` in `directory`, a file and no link, and find its valid prefix, within limit_bytes. It
  * is read through once, into memory when it has less than 64 MiB, so that what the medium cannot
  * give back is an errno here; a larger one is mapped after that. 0, -EINVAL when it is no journal,
@@ -82,7 +87,16 @@ bool journal_view_is_damaged(const struct journal_view *v, bool ended, uint32_t 
 /* Accepts a zeroed one. */
 void journal_view_close(struct journal_view *v);
 
-/* Record i < v->records. */
+/* Record i < v->records. Its regions are borrowed until the view is closed. */
 void journal_view_record(const struct journal_view *v, uint32_t i, struct journal_record *ret);
+
+/* Whole records for which the file has bytes, valid or not; whether bytes are left behind them. */
+size_t journal_view_room(const struct journal_view *v, bool *ret_rest);
+
+/* Record i < journal_view_room(), whatever is before it. False when it is not valid. */
+bool journal_view_try(const struct journal_view *v, size_t i, struct journal_record *ret);
+
+/* Bytes of the header and the valid records. */
+uint64_t journal_view_bytes(const struct journal_view *v);
 
 #endif

@@ -238,17 +238,20 @@ static void start_syncs(struct lane *l, uint64_t now_ns)
 }
 
 void lane_open(struct lane *l, const struct lane_host *host, struct writer *w,
-               const struct config_sink *c, unsigned index, int directory, bool direct)
+               const struct config *c, unsigned index, int directory, bool direct)
 {
 	*l = (struct lane){ .host = host,
-		            .config = c,
-		            .format = format_find(c->format),
+		            .config = &c->sinks[index],
+		            .regions = c->regions,
+		            .region_count = c->region_count,
+		            .format = format_find(c->sinks[index].format),
 		            .writer = w,
 		            .index = index,
 		            .directory = directory,
 		            .direct = direct,
 		            .folder = -1 };
 	l->journal.fd = -1;
+	l->pool.regions_bytes = (size_t)c->region_count * JOURNAL_REGION_BYTES;
 	l->events = lane_events(l);
 }
 
@@ -290,11 +293,14 @@ int lane_lay_out(struct lane *l, const struct sink_shape *shape)
 	                    : staging_open(&l->staging, STAGED_BLOCKS, STAGED_BLOCK);
 }
 
-uint64_t lane_memory_bytes(const struct config_sink *c, const struct sink_shape *shape)
+uint64_t lane_memory_bytes(const struct config *all, unsigned index, const struct sink_shape *shape)
 {
+	const struct config_sink *c = &all->sinks[index];
 	const struct format *format = format_find(c->format);
-	uint64_t records = (uint64_t)LANE_UNDURABLE_MAX *
-	                   (sizeof(struct datafile_frame) + JOURNAL_RECORD_BYTES);
+	uint64_t records =
+		(uint64_t)LANE_UNDURABLE_MAX *
+		(sizeof(struct datafile_frame) + journal_record_bytes(all->region_count) +
+	         (uint64_t)all->region_count * JOURNAL_REGION_BYTES);
 
 	if (c->format == SINK_STREAM)
 		return records + stream_memory_bytes(c, shape);
@@ -332,6 +338,20 @@ static void describe_series(struct lane *l, const struct lane_series *s)
 		                             .version = s->version };
 }
 
+static void describe_regions(const struct lane *l, struct journal_header *h)
+{
+	h->quality = true;
+	h->region_count = l->region_count;
+	for (unsigned i = 0; i < l->region_count; i++) {
+		const struct config_region *r = &l->regions[i];
+
+		h->regions[i] = (struct journal_region){
+			.x = r->x, .y = r->y, .width = r->width, .height = r->height
+		};
+		journal_region_name(h->regions[i].name, r->name);
+	}
+}
+
 static int open_journal(struct lane *l, const struct lane_series *s)
 {
 	struct journal_header h = { .series_number = s->number,
@@ -361,6 +381,7 @@ static int open_journal(struct lane *l, const struct lane_series *s)
 		                    .normalise = s->normalise,
 		                    .rotation = *s->rotation };
 
+	describe_regions(l, &h);
 	snprintf(h.suffix, sizeof h.suffix, "%s", l->format->suffix ? l->format->suffix : "");
 	snprintf(h.folder, sizeof h.folder, "%s", s->name);
 	return journal_open(&l->journal, l->writer, s->ledger, s->journal, &h);
@@ -422,11 +443,12 @@ void lane_put(struct lane *l, const struct journal_record *record, const void *p
 		lose_without_memory(l, record, hold);
 		return;
 	}
-	*f = (struct datafile_frame){ .record = *record,
-		                      .pixels = pixels,
-		                      .bytes = bytes,
-		                      .hold = hold,
-		                      .members = l->joined };
+	frame_pool_fill(&l->pool, f,
+	                &(struct datafile_frame){ .record = *record,
+	                                          .pixels = pixels,
+	                                          .bytes = bytes,
+	                                          .hold = hold,
+	                                          .members = l->joined });
 	l->joined = l->joined_last = NULL;
 	if (l->last)
 		l->last->next = f;
@@ -443,7 +465,7 @@ void lane_join(struct lane *l, const struct journal_record *record)
 		lose_without_memory(l, record, NULL);
 		return;
 	}
-	*f = (struct datafile_frame){ .record = *record };
+	frame_pool_fill(&l->pool, f, &(struct datafile_frame){ .record = *record });
 	if (l->joined_last)
 		l->joined_last->next = f;
 	else

@@ -45,6 +45,8 @@ struct lane {
 	/* Since lane_open(). */
 	const struct lane_host *host;
 	const struct config_sink *config;
+	const struct config_region *regions; /* [region_count] */
+	unsigned region_count;
 	const struct format *format;
 	struct writer *writer;
 	unsigned index; /* in the configuration */
@@ -88,7 +90,7 @@ struct lane {
 
 /* Cannot fail. `directory` is an open directory, owned from now on. */
 void lane_open(struct lane *l, const struct lane_host *host, struct writer *w,
-               const struct config_sink *c, unsigned index, int directory, bool direct);
+               const struct config *c, unsigned index, int directory, bool direct);
 
 /* Accepts a zeroed one. Nothing may be under way. */
 void lane_close(struct lane *l);
@@ -97,7 +99,7 @@ void lane_close(struct lane *l);
 int lane_lay_out(struct lane *l, const struct sink_shape *shape);
 
 /* Bytes that lane_lay_out() allocates, and frames without a record at most. */
-uint64_t lane_memory_bytes(const struct config_sink *c, const struct sink_shape *shape);
+uint64_t lane_memory_bytes(const struct config *c, unsigned index, const struct sink_shape *shape);
 
 struct lane_series {
 	const char *name;    /* of the folder */
@@ -122,11 +124,11 @@ struct lane_series {
 int lane_begin(struct lane *l, const struct lane_series *s);
 
 /* The frame is a member of the one put next, whose pixels are the mean of both: its record waits
- * for that one's place. */
+ * for that one's place. The record is copied, with its regions [region_count]. */
 void lane_join(struct lane *l, const struct journal_record *record);
 
-/* Take a frame. `record` is filled but for file and place; with hold NULL no pixels. `bytes` of
- * them: the frame's, or what compression made of it. */
+/* Take a frame. `record`, copied likewise, is filled but for file and place; with hold NULL no
+ * pixels. `bytes` of them: the frame's, or what compression made of it. */
 void lane_put(struct lane *l, const struct journal_record *record, const void *pixels, size_t bytes,
               struct frame_hold *hold);
 

@@ -32,6 +32,13 @@ const char *frame_state_name(enum frame_state s);
 /* The reason of a state as it is printed; "" for written. */
 const char *frame_reason_name(enum frame_state s, unsigned reason);
 
+/* The flags of a frame as tables have them: "incomplete|beam-dip", "" for none; and back: what is
+ * no flag counts for nothing. */
+#define FRAME_FLAGS_BYTES 64
+
+void frame_flags_text(uint32_t flags, char ret[FRAME_FLAGS_BYTES]);
+uint32_t frame_flags_of(const char *text);
+
 /* The counts of one series; the names of status' `frames`. At any moment
  *   expected = written + sum(dropped) + sum(missing) + pending. */
 struct totals {

@@ -28,6 +28,14 @@ static inline void put_double(unsigned char *at, double v)
 	put64(at, bits);
 }
 
+static inline void put_float(unsigned char *at, float v)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &v, sizeof bits);
+	put32(at, bits);
+}
+
 static inline uint32_t get32(const unsigned char *at)
 {
 	uint32_t v;
@@ -48,6 +56,15 @@ static inline double get_double(const unsigned char *at)
 {
 	uint64_t bits = get64(at);
 	double v;
+
+	memcpy(&v, &bits, sizeof v);
+	return v;
+}
+
+static inline float get_float(const unsigned char *at)
+{
+	uint32_t bits = get32(at);
+	float v;
 
 	memcpy(&v, &bits, sizeof v);
 	return v;

@@ -119,6 +119,7 @@ void lost_record(const struct lost_list *l, size_t i, struct journal_record *ret
 		                        .raw_max = NAN,
 		                        .raw_mean = NAN,
 		                        .raw_std = NAN,
+		                        .dose = NAN,
 		                        .repeat = loss->repeat,
 		                        .step = l->step };
 }

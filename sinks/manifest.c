@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -106,23 +107,124 @@ static json_t *products(const struct sink_geometry *g)
 	return o;
 }
 
-static json_t *calibration(const struct sink_program *p)
+/* Infinite ones as texts, since JSON has no number for them; null: there is none. */
+static json_t *real(double v)
+{
+	if (isfinite(v))
+		return json_real(v);
+	return isnan(v) ? json_null() : json_string(v > 0 ? "inf" : "-inf");
+}
+
+static json_t *calibration(const struct sink_calibration *c)
+{
+	json_t *o = json_object();
+	char crc[16];
+
+	snprintf(crc, sizeof crc, "%08" PRIx32, c->crc32c);
+	set(o, "role", text(c->role));
+	set(o, "path", whole_path(c->path));
+	set(o, "crc32c", text(crc));
+	set(o, "bytes", number(c->bytes));
+	set(o, "id", number(c->id));
+	set(o, "from_stream", json_boolean(c->from_stream));
+	set(o, "frames", c->frames ? number(c->frames) : json_null());
+	set(o, "taken", time_text(c->taken_ns));
+	return o;
+}
+
+static json_t *calibrations(const struct manifest *m)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < p->calibration_count; i++) {
-		const struct sink_calibration *c = &p->calibrations[i];
-		json_t *o = json_object();
-		char crc[16];
-
-		snprintf(crc, sizeof crc, "%08" PRIx32, c->crc32c);
-		set(o, "role", text(c->role));
-		set(o, "path", whole_path(c->path));
-		set(o, "crc32c", text(crc));
-		set(o, "bytes", number(c->bytes));
-		json_array_append_new(list, o);
-	}
+	for (unsigned i = 0; i < m->calibration_count; i++)
+		json_array_append_new(list, calibration(&m->calibrations[i]));
 	return list;
+}
+
+static json_t *finding(const struct sink_finding *f)
+{
+	json_t *o = json_object();
+
+	set(o, "sentinel", text(f->sentinel));
+	set(o, "first_frame", f->of_frames ? number(f->first_frame) : json_null());
+	set(o, "last_frame", f->of_frames ? number(f->last_frame) : json_null());
+	set(o, "from", time_text(f->from_ns));
+	set(o, "to", time_text(f->to_ns));
+	set(o, "worst", real(f->worst));
+	set(o, "limit", real(f->limit));
+	set(o, "text", text(f->text));
+	return o;
+}
+
+static json_t *findings(const struct manifest *m)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < m->finding_count; i++)
+		json_array_append_new(list, finding(&m->findings[i]));
+	return list;
+}
+
+static json_t *region(const struct config_region *r)
+{
+	json_t *o = json_object();
+
+	set(o, "name", text(r->name));
+	set(o, "x", number(r->x));
+	set(o, "y", number(r->y));
+	set(o, "width", number(r->width));
+	set(o, "height", number(r->height));
+	return o;
+}
+
+static json_t *regions(const struct manifest *m)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < m->region_count; i++)
+		json_array_append_new(list, region(&m->regions[i]));
+	return list;
+}
+
+static json_t *percentiles_of(const float *at)
+{
+	json_t *list;
+
+	if (!at)
+		return json_null();
+	list = json_array();
+	for (unsigned i = 0; i < PERCENTILES; i++)
+		json_array_append_new(list, real((double)at[i]));
+	return list;
+}
+
+static json_t *percentiles_object(const struct manifest *m)
+{
+	json_t *o = json_object();
+
+	set(o, "raw", percentiles_of(m->raw_percentiles));
+	set(o, "normalised", percentiles_of(m->percentiles));
+	return o;
+}
+
+static json_t *frames(const struct sink_pixels *p)
+{
+	json_t *o;
+
+	if (!p)
+		return json_null();
+	o = json_object();
+	set(o, "width", number(p->width));
+	set(o, "height", number(p->height));
+	set(o, "payload_width", number(p->payload_width));
+	set(o, "payload_height", number(p->payload_height));
+	set(o, "left", number(p->left));
+	set(o, "top", number(p->top));
+	set(o, "type", text(pixel_name(p->type)));
+	set(o, "saturation", real(p->saturation));
+	set(o, "bits", number(p->bits));
+	set(o, "no_value", p->has_no_value ? json_integer(p->no_value) : json_null());
+	return o;
 }
 
 static json_t *dropped_counts(const uint64_t counts[DROPPED_COUNT])
@@ -257,6 +359,8 @@ static json_t *compose(const struct manifest *m)
 	bad |= set(o, "reasons", reasons(m));
 	bad |= set(o, "series", text(m->series));
 	bad |= set(o, "name", text(m->name));
+	bad |= set(o, "kind", text(m->kind));
+	bad |= set(o, "why", m->why[0] ? text(m->why) : json_null());
 	bad |= set(o, "number", number(m->number));
 	bad |= set(o, "path", whole_path(m->path));
 	bad |= set(o, "start", time_text(m->start_ns));
@@ -268,7 +372,12 @@ static json_t *compose(const struct manifest *m)
 	bad |= set(o, "totals", m->totals ? totals(m->totals) : json_null());
 	bad |= set(o, "products", products(m->geometry));
 	bad |= set(o, "sinks", sinks(m));
-	bad |= set(o, "calibration", calibration(m->program));
+	bad |= set(o, "calibration", calibrations(m));
+	bad |= set(o, "frames", frames(m->pixels));
+	bad |= set(o, "regions", regions(m));
+	bad |= set(o, "percentiles", percentiles_object(m));
+	bad |= set(o, "findings", findings(m));
+	bad |= set(o, "findings_left_out", number(m->findings_left_out));
 	bad |= set(o, "host", host());
 	bad |= set(o, "configuration", configuration(m->program));
 	if (bad) {

@@ -24,6 +24,17 @@ struct manifest {
 	const struct sink_detector *detector; /* NULL: nothing was said, or still running */
 	const char *const *reasons;
 	unsigned reason_count;
+	const char *kind;                    /* "sample", "dark", "flat", "blackbox" */
+	const char *why;                     /* "": nothing to say */
+	const struct sink_pixels *pixels;    /* NULL: not known */
+	const struct config_region *regions; /* [region_count] */
+	unsigned region_count;
+	const struct sink_calibration *calibrations; /* [calibration_count] */
+	unsigned calibration_count;
+	const float *raw_percentiles, *percentiles; /* [PERCENTILES]; NULL: not known */
+	const struct sink_finding *findings;        /* [finding_count] */
+	unsigned finding_count;
+	uint64_t findings_left_out;
 };
 
 /* The same as JSON text, malloc'd; NULL without memory. */

@@ -15,6 +15,8 @@
 struct place {
 	double rotation; /* sum over the members that say one, */
 	uint32_t said;   /* so many */
+	double dose;     /* likewise */
+	uint32_t dosed;
 };
 
 struct stack_rows {
@@ -45,7 +47,7 @@ static bool add_row(struct stack_rows *s, uint64_t number)
 	if (s->count == s->capacity && !grow(s))
 		return false;
 	s->places[s->count] = (struct place){ 0 };
-	s->at[s->count++] = (struct nexus_row){ .number = number, .rotation = NAN };
+	s->at[s->count++] = (struct nexus_row){ .number = number, .rotation = NAN, .dose = NAN };
 	return true;
 }
 
@@ -94,7 +96,13 @@ static void take(const struct master_source *s, struct stack_rows *rows,
 	}
 	if (r->state != FRAME_WRITTEN || r->file == JOURNAL_NO_FILE)
 		return;
+	if (!isnan(r->dose)) {
+		p->dose += r->dose;
+		p->dosed++;
+		row->dose = p->dose / p->dosed;
+	}
 	row->present = true;
+	row->flags = r->flags;
 	row->file = r->file;
 	row->index = r->index;
 }
@@ -173,6 +181,8 @@ static int compose(const struct master_source *s, const struct report_ledger *l,
 		.record = read_record,
 		.ledger = l,
 		.record_count = l->count,
+		.regions = l->view.header.regions,
+		.region_count = l->view.header.region_count,
 		.maps = s->maps,
 		.map_count = s->map_count,
 		.raw = s->raw,

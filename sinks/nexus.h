@@ -27,17 +27,22 @@
  *     openbeam/                       NXcollection
  *       frame_number                  [stack], of an average its first, 2^64 - 1 for what is no
  *                                     frame
- *       calibration/                  dark, flat, mask: the full images, float32, with path and
- *                                     crc32c; dark_frame, flat_frame: as they are in the stack
+ *       calibration/                  dark, flat, flat_dark, mask: the full images, float32, with
+ *                                     path and crc32c; dark_frame, flat_frame: as they are in the
+ *                                     stack
  *       ledger/                       the columns of frames.csv, one entry for each frame number
- *       statistics/                   NXdata: moments of the ledger against frame number
+ *       regions/<name>/               NXdata: those of a region, without its name before them;
+ *                                     rectangle: x, y, width, height in pixels of the full frame
+ *       statistics/                   NXdata: moments, percentiles and dose of the ledger against
+ *                                     frame number
  *       histogram/raw, normalised     NXdata: counts, centres [bins], edges [bins + 1]; below,
  *                                     above, nan
  *       manifest, configuration       JSON texts
  *
  * The stack is, in order: the dark (image_key 2) and the flat (1), where pixels were not
  * normalised and there are such images, so that a reader can do it; then the rows, of image_key 0,
- * or 3 where the frame is absent: those read as NaN, or as the type's maximum.
+ * or 2 and 1 where the frame itself is one of a dark or a flat (of an average its last), or 3 where
+ * it is absent: those read as NaN, or as the type's maximum.
  *
  * In the ledger, what frames.csv leaves empty is 0, or NaN; a frame in no file has file and index
  * 2^32 - 1. A ledger that would be absurdly long keeps a record about many lost frames as one entry
@@ -49,14 +54,16 @@ struct nexus_row {
 	bool present;
 	uint32_t file;   /* of the series: <series>_<six digits>.h5, */
 	uint64_t index;  /* and the frame in its dataset NEXUS_DATA; with `present` */
+	uint32_t flags;  /* enum frame_flag; with `present` */
 	double rotation; /* degrees, NaN: not known */
+	double dose;     /* NaN: none, or not known */
 };
 
 #define NEXUS_DATA "/entry1/data/data"
 
 /* A calibration image, of the whole frame. */
 struct nexus_map {
-	const char *role; /* "dark", "flat", "mask": one of each at most */
+	const char *role; /* "dark", "flat", "flat_dark", "mask": one of each at most */
 	const char *path;
 	uint32_t crc32c;        /* of the file's bytes */
 	const float *pixels;    /* counts; of a mask non-zero is bad [height][width] */
@@ -88,6 +95,8 @@ struct nexus_master {
 	void (*record)(const void *ledger, size_t i, struct journal_record *ret);
 	const void *ledger;
 	size_t record_count;
+	const struct journal_region *regions; /* of the records [region_count] */
+	unsigned region_count;
 	const struct nexus_map *maps; /* [map_count] */
 	unsigned map_count;
 	struct nexus_histogram raw, normalised_values;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "sinks/columns.h"
 #include "sinks/nexus_parts.h"
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +16,7 @@
 #define TEXT_BYTES    24
 #define DEFLATE_LEVEL 1
 
-enum column_kind { COLUMN_NUMBER, COLUMN_STATE, COLUMN_REASON, COLUMN_VALUE };
+enum column_kind { COLUMN_NUMBER, COLUMN_STATE, COLUMN_REASON, COLUMN_VALUE, COLUMN_REGION };
 
 /* Whose entries have a value; others are 0 or NaN. */
 enum column_of { OF_ALL, OF_WRITTEN, OF_PLACED };
@@ -24,8 +26,10 @@ struct column {
 	enum column_kind kind;
 	enum column_of of;
 	enum hdf5_kind value; /* of a number or value, */
-	size_t offset;        /* the member of struct journal_record that has it */
+	size_t offset; /* the member of struct journal_record that has it; of a region its row in
+	                  region_columns, */
 	const char *units;
+	unsigned region; /* and which */
 };
 
 /* Where in the records a column is. */
@@ -47,13 +51,13 @@ struct table {
 
 #define VALUE(column, who, type, member, unit)                                                     \
 	{                                                                                          \
-		column, COLUMN_VALUE, who, type, offsetof(struct journal_record, member), unit     \
+		column, COLUMN_VALUE, who, type, offsetof(struct journal_record, member), unit, 0  \
 	}
 
 static const struct column columns[] = {
-	{ "frame", COLUMN_NUMBER, OF_ALL, HDF5_UINT64, 0, NULL },
-	{ "state", COLUMN_STATE, OF_ALL, 0, 0, NULL },
-	{ "reason", COLUMN_REASON, OF_ALL, 0, 0, NULL },
+	{ "frame", COLUMN_NUMBER, OF_ALL, HDF5_UINT64, 0, NULL, 0 },
+	{ "state", COLUMN_STATE, OF_ALL, 0, 0, NULL, 0 },
+	{ "reason", COLUMN_REASON, OF_ALL, 0, 0, NULL, 0 },
 	VALUE("flags", OF_ALL, HDF5_UINT32, flags, NULL),
 	VALUE("file", OF_PLACED, HDF5_UINT32, file, NULL),
 	VALUE("index", OF_PLACED, HDF5_UINT32, index, NULL),
@@ -73,6 +77,18 @@ static const struct column columns[] = {
 	VALUE("bad", OF_WRITTEN, HDF5_UINT64, bad, "pixel"),
 	VALUE("clipped", OF_WRITTEN, HDF5_UINT64, clipped, "pixel"),
 	VALUE("crc32c", OF_WRITTEN, HDF5_UINT32, crc32c, NULL),
+	VALUE("dose", OF_WRITTEN, HDF5_FLOAT64, dose, NULL),
+	VALUE("calibration", OF_WRITTEN, HDF5_UINT32, calibration, NULL),
+	VALUE("raw_p0.1", OF_WRITTEN, HDF5_FLOAT32, raw_percentiles[0], "counts"),
+	VALUE("raw_p1", OF_WRITTEN, HDF5_FLOAT32, raw_percentiles[1], "counts"),
+	VALUE("raw_p50", OF_WRITTEN, HDF5_FLOAT32, raw_percentiles[2], "counts"),
+	VALUE("raw_p99", OF_WRITTEN, HDF5_FLOAT32, raw_percentiles[3], "counts"),
+	VALUE("raw_p99.9", OF_WRITTEN, HDF5_FLOAT32, raw_percentiles[4], "counts"),
+	VALUE("p0.1", OF_WRITTEN, HDF5_FLOAT32, percentiles[0], NULL),
+	VALUE("p1", OF_WRITTEN, HDF5_FLOAT32, percentiles[1], NULL),
+	VALUE("p50", OF_WRITTEN, HDF5_FLOAT32, percentiles[2], NULL),
+	VALUE("p99", OF_WRITTEN, HDF5_FLOAT32, percentiles[3], NULL),
+	VALUE("p99.9", OF_WRITTEN, HDF5_FLOAT32, percentiles[4], NULL),
 };
 
 /* Besides, where a record is one entry. */
@@ -118,16 +134,19 @@ static size_t entry_bytes(const struct column *c)
 {
 	if (c->kind == COLUMN_STATE || c->kind == COLUMN_REASON)
 		return TEXT_BYTES;
-	return c->value == HDF5_UINT32 ? 4 : 8;
+	return c->value == HDF5_UINT32 || c->value == HDF5_FLOAT32 ? 4 : 8;
 }
 
 /* What an entry without a value has: NaN, in no file all bits, else 0. */
 static void put_nothing(const struct column *c, void *at)
 {
 	double none = NAN;
+	float none32 = NAN;
 
 	if (c->value == HDF5_FLOAT64)
 		memcpy(at, &none, sizeof none);
+	else if (c->value == HDF5_FLOAT32)
+		memcpy(at, &none32, sizeof none32);
 	else
 		memset(at, c->of == OF_PLACED ? 0xff : 0, entry_bytes(c));
 }
@@ -144,6 +163,22 @@ static bool has_value(const struct column *c, const struct journal_record *r)
 	}
 }
 
+static void put_region(const struct column *c, const struct journal_record *r, void *at)
+{
+	struct region_stats s;
+	unsigned row = (unsigned)c->offset;
+	double value;
+	uint64_t count;
+
+	journal_decode_region(&s, r->regions + c->region * (size_t)JOURNAL_REGION_BYTES);
+	value = region_value(&s, row);
+	count = region_number(&s, row);
+	if (c->value == HDF5_UINT64)
+		memcpy(at, &count, sizeof count);
+	else
+		memcpy(at, &value, sizeof value);
+}
+
 static void put_entry(const struct column *c, const struct journal_record *r, uint64_t number,
                       void *at)
 {
@@ -153,7 +188,9 @@ static void put_entry(const struct column *c, const struct journal_record *r, ui
 		strncpy(at, frame_reason_name(r->state, r->reason), TEXT_BYTES);
 	else if (c->kind == COLUMN_NUMBER)
 		memcpy(at, &number, sizeof number);
-	else if (has_value(c, r))
+	else if (c->kind == COLUMN_REGION && has_value(c, r) && r->regions)
+		put_region(c, r, at);
+	else if (c->kind == COLUMN_VALUE && has_value(c, r))
 		memcpy(at, (const char *)r + c->offset, entry_bytes(c));
 	else
 		put_nothing(c, at);
@@ -172,7 +209,8 @@ static void write_chunk(struct hdf5 *h, hid_t set, hid_t type, hsize_t first, hs
 	hdf5_close(h, file);
 }
 
-static hid_t make_column(struct hdf5 *h, const struct table *t, const char *name, hid_t type)
+static hid_t make_column(struct hdf5 *h, const struct table *t, hid_t at, const char *name,
+                         hid_t type)
 {
 	hid_t space, set = H5I_INVALID_HID;
 
@@ -180,19 +218,19 @@ static hid_t make_column(struct hdf5 *h, const struct table *t, const char *name
 		return H5I_INVALID_HID;
 	space = H5Screate_simple(1, &t->entries, NULL);
 	if (space >= 0)
-		set = H5Dcreate2(t->group, name, type, space, H5P_DEFAULT, t->plist, H5P_DEFAULT);
+		set = H5Dcreate2(at, name, type, space, H5P_DEFAULT, t->plist, H5P_DEFAULT);
 	if (set < 0)
 		hdf5_failed(h, "cannot make the ledger's column", name);
 	hdf5_close(h, space);
 	return set;
 }
 
-static void write_column(struct hdf5 *h, const struct table *t, const struct column *c,
+static void write_column(struct hdf5 *h, const struct table *t, hid_t at, const struct column *c,
                          const struct nexus_master *m)
 {
 	bool text = c->kind == COLUMN_STATE || c->kind == COLUMN_REASON;
 	struct cursor cursor = { .m = m, .expanded = t->expanded };
-	hid_t set = make_column(h, t, c->name, text ? t->text : hdf5_file_type(c->value));
+	hid_t set = make_column(h, t, at, c->name, text ? t->text : hdf5_file_type(c->value));
 	hid_t type = text ? t->text : hdf5_memory_type(c->value);
 
 	for (hsize_t first = 0; first < t->entries && !h->err; first += CHUNK) {
@@ -235,17 +273,57 @@ static void init_text(struct hdf5 *h, struct table *t)
 static void write_columns(struct hdf5 *h, const struct table *t, const struct nexus_master *m)
 {
 	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-		write_column(h, t, &columns[i], m);
+		write_column(h, t, t->group, &columns[i], m);
 	for (size_t i = 0; !t->expanded && i < sizeof lengths / sizeof *lengths; i++)
-		write_column(h, t, &lengths[i], m);
-	hdf5_values(h, t->group, "dose", HDF5_FLOAT64, t->entries, NULL, NULL);
+		write_column(h, t, t->group, &lengths[i], m);
+}
+
+/* One region's trends. */
+static void write_region(struct hdf5 *h, hid_t regions, const struct table *t, unsigned region,
+                         const struct nexus_master *m)
+{
+	static const char *const axes[] = { "frame" };
+	const struct journal_region *place = &m->regions[region];
+	uint32_t rectangle[] = { place->x, place->y, place->width, place->height };
+	hid_t group = hdf5_group(h, regions, place->name, "NXdata");
+
+	hdf5_attribute_text(h, group, "signal", "mean");
+	hdf5_attribute_texts(h, group, "axes", axes, 1);
+	hdf5_attribute(h, group, "rectangle", HDF5_UINT32, 4, rectangle);
+	hdf5_link(h, t->group, "frame", group, "frame");
+	for (unsigned i = 0; i < REGION_COLUMNS; i++) {
+		bool count = region_columns[i].kind == REGION_COUNT;
+		struct column c = { .name = region_columns[i].name,
+			            .kind = COLUMN_REGION,
+			            .of = OF_WRITTEN,
+			            .value = count ? HDF5_UINT64 : HDF5_FLOAT64,
+			            .offset = i,
+			            .units = region_columns[i].units,
+			            .region = region };
+
+		write_column(h, t, group, &c, m);
+	}
+	hdf5_close(h, group);
+}
+
+static void write_regions(struct hdf5 *h, hid_t openbeam, const struct table *t,
+                          const struct nexus_master *m)
+{
+	hid_t regions;
+
+	if (m->region_count == 0)
+		return;
+	regions = hdf5_group(h, openbeam, "regions", "NXcollection");
+	for (unsigned i = 0; i < m->region_count; i++)
+		write_region(h, regions, t, i, m);
+	hdf5_close(h, regions);
 }
 
 static void link_statistics(struct hdf5 *h, hid_t openbeam, hid_t ledger)
 {
-	static const char *const names[] = { "frame",   "min",     "max",       "mean",
-		                             "std",     "raw_min", "raw_max",   "raw_mean",
-		                             "raw_std", "bad",     "saturated", "clipped" };
+	static const char *const names[] = { "frame",     "min",     "max",      "mean",    "std",
+		                             "raw_min",   "raw_max", "raw_mean", "raw_std", "bad",
+		                             "saturated", "clipped", "dose" };
 	static const char *const axes[] = { "frame" }, *const beside[] = { "min", "max" };
 	hid_t group = hdf5_group(h, openbeam, "statistics", "NXdata");
 
@@ -254,6 +332,13 @@ static void link_statistics(struct hdf5 *h, hid_t openbeam, hid_t ledger)
 	hdf5_attribute_texts(h, group, "axes", axes, 1);
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		hdf5_link(h, ledger, names[i], group, names[i]);
+	for (unsigned i = 0; i < 2 * PERCENTILES; i++) {
+		char name[32];
+
+		snprintf(name, sizeof name, "%s%s", i < PERCENTILES ? "raw_" : "",
+		         percentile_columns[i % PERCENTILES]);
+		hdf5_link(h, ledger, name, group, name);
+	}
 	hdf5_close(h, group);
 }
 
@@ -274,6 +359,7 @@ void nexus_write_ledger(struct hdf5 *h, hid_t openbeam, const struct nexus_maste
 	init_text(h, &t);
 	write_columns(h, &t, m);
 	link_statistics(h, openbeam, t.group);
+	write_regions(h, openbeam, &t, m);
 	free(t.chunk);
 	hdf5_close(h, t.text);
 	hdf5_close(h, t.plist);

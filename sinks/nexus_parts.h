@@ -17,6 +17,7 @@ struct nexus_stack {
 	size_t length;      /* frames and rows; of each: */
 	int32_t *image_key; /* 0 projection, 1 flat, 2 dark, 3 invalid */
 	double *rotation;   /* degrees or NaN */
+	double *dose;       /* or NaN */
 	uint64_t *number;   /* UINT64_MAX: no frame of the detector */
 };
 

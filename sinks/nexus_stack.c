@@ -33,9 +33,16 @@ static void add_frame(struct nexus_stack *s, const struct nexus_map *map, int32_
 	if (!map)
 		return;
 	s->image_key[s->frame_count] = key;
-	s->rotation[s->frame_count] = NAN;
+	s->rotation[s->frame_count] = s->dose[s->frame_count] = NAN;
 	s->number[s->frame_count] = UINT64_MAX;
 	s->frames[s->frame_count++] = map;
+}
+
+static int32_t key_of(const struct nexus_row *r)
+{
+	if (!r->present)
+		return KEY_INVALID;
+	return r->flags & FRAME_DARK ? KEY_DARK : r->flags & FRAME_FLAT ? KEY_FLAT : KEY_PROJECTION;
 }
 
 bool nexus_stack_init(struct nexus_stack *s, const struct nexus_master *m)
@@ -45,9 +52,10 @@ bool nexus_stack_init(struct nexus_stack *s, const struct nexus_master *m)
 	*s = (struct nexus_stack){
 		.image_key = calloc(room, sizeof *s->image_key),
 		.rotation = calloc(room, sizeof *s->rotation),
+		.dose = calloc(room, sizeof *s->dose),
 		.number = calloc(room, sizeof *s->number),
 	};
-	if (!s->image_key || !s->rotation || !s->number)
+	if (!s->image_key || !s->rotation || !s->dose || !s->number)
 		return false;
 	if (!m->normalised) {
 		add_frame(s, nexus_find_map(m, "dark"), KEY_DARK);
@@ -56,8 +64,9 @@ bool nexus_stack_init(struct nexus_stack *s, const struct nexus_master *m)
 	for (size_t i = 0; i < m->row_count; i++) {
 		const struct nexus_row *r = &m->rows[i];
 
-		s->image_key[s->frame_count + i] = r->present ? KEY_PROJECTION : KEY_INVALID;
+		s->image_key[s->frame_count + i] = key_of(r);
 		s->rotation[s->frame_count + i] = r->rotation;
+		s->dose[s->frame_count + i] = r->dose;
 		s->number[s->frame_count + i] = r->number;
 	}
 	s->length = s->frame_count + m->row_count;
@@ -68,6 +77,7 @@ void nexus_stack_done(struct nexus_stack *s)
 {
 	free(s->image_key);
 	free(s->rotation);
+	free(s->dose);
 	free(s->number);
 }
 

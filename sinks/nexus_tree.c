@@ -76,7 +76,7 @@ static void write_control(struct hdf5 *h, hid_t tomo, const struct nexus_stack *
 {
 	hid_t control = hdf5_group(h, tomo, "control", "NXmonitor");
 
-	hdf5_values(h, control, "data", HDF5_FLOAT64, s->length, NULL, NULL);
+	hdf5_values(h, control, "data", HDF5_FLOAT64, s->length, s->dose, NULL);
 	hdf5_close(h, control);
 }
 

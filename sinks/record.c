@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define RECORD_KIND_FRAME 1
+#define REGIONS_IN_HEADER 508
+#define REGIONS_IN_RECORD 252
 
 enum {
 	BIT_WINDOW = 1,
@@ -17,7 +19,8 @@ enum {
 	BIT_PRIMARY = 8,
 	BIT_FIRST = 16,
 	BIT_PROTOCOL = 32,
-	BIT_ROTATION = 64
+	BIT_ROTATION = 64,
+	BIT_QUALITY = 128
 };
 
 static const char magic[8] = { 'O', 'B', 'J', 'R', 'N', 'L', '0', '1' };
@@ -41,12 +44,54 @@ static bool is_sealed(const unsigned char *bytes, size_t n)
 	return get32(bytes + n - 4) == checksum(bytes, n - 4);
 }
 
-void journal_encode_header(unsigned char ret[JOURNAL_HEADER_BYTES], const struct journal_header *h)
+static bool is_plain(unsigned char c)
 {
-	memset(ret, 0, JOURNAL_HEADER_BYTES);
+	return c > 0x20 && c != 0x7f && !strchr(",\"'/", c);
+}
+
+void journal_region_name(char ret[JOURNAL_NAME_BYTES], const char *name)
+{
+	size_t n = 0;
+
+	memset(ret, 0, JOURNAL_NAME_BYTES);
+	for (; name[n] && n < JOURNAL_NAME_BYTES - 1; n++)
+		ret[n] = is_plain((unsigned char)name[n]) ? name[n] : '_';
+	if (n == 0 || ret[0] == '.')
+		ret[0] = '_';
+}
+
+static void encode_place(unsigned char *at, const struct journal_region *r)
+{
+	memcpy(at, r->name, sizeof r->name);
+	put32(at + 64, r->x);
+	put32(at + 68, r->y);
+	put32(at + 72, r->width);
+	put32(at + 76, r->height);
+}
+
+static bool decode_place(struct journal_region *ret, const unsigned char *at)
+{
+	char plain[JOURNAL_NAME_BYTES];
+
+	memcpy(ret->name, at, sizeof ret->name);
+	ret->x = get32(at + 64);
+	ret->y = get32(at + 68);
+	ret->width = get32(at + 72);
+	ret->height = get32(at + 76);
+	if (ret->name[sizeof ret->name - 1])
+		return false;
+	journal_region_name(plain, ret->name);
+	return memcmp(plain, ret->name, sizeof plain) == 0;
+}
+
+size_t journal_encode_header(unsigned char ret[JOURNAL_HEADER_MAX], const struct journal_header *h)
+{
+	size_t n = journal_header_bytes(h->region_count);
+
+	memset(ret, 0, n);
 	memcpy(ret, magic, sizeof magic);
-	put32(ret + 8, JOURNAL_HEADER_BYTES);
-	put32(ret + 12, JOURNAL_RECORD_BYTES);
+	put32(ret + 8, (uint32_t)n);
+	put32(ret + 12, (uint32_t)journal_record_bytes(h->region_count));
 	put32(ret + 16, h->series_number);
 	put32(ret + 20, h->width);
 	put32(ret + 24, h->height);
@@ -59,11 +104,11 @@ void journal_encode_header(unsigned char ret[JOURNAL_HEADER_BYTES], const struct
 	put32(ret + 68, h->packed);
 	put_double(ret + 344, h->window_low);
 	put_double(ret + 352, h->window_high);
-	put32(ret + 360, (h->window ? BIT_WINDOW : 0) | (h->display ? BIT_DISPLAY : 0) |
-	                         (h->source ? BIT_SOURCE : 0) | (h->primary ? BIT_PRIMARY : 0) |
-	                         (h->first_known ? BIT_FIRST : 0) |
-	                         (h->from_protocol ? BIT_PROTOCOL : 0) |
-	                         (h->rotation.start_auto ? 0 : BIT_ROTATION));
+	put32(ret + 360,
+	      (h->window ? BIT_WINDOW : 0) | (h->display ? BIT_DISPLAY : 0) |
+	              (h->source ? BIT_SOURCE : 0) | (h->primary ? BIT_PRIMARY : 0) |
+	              (h->first_known ? BIT_FIRST : 0) | (h->from_protocol ? BIT_PROTOCOL : 0) |
+	              (h->rotation.start_auto ? 0 : BIT_ROTATION) | (h->quality ? BIT_QUALITY : 0));
 	put32(ret + 364, h->sink);
 	put64(ret + 368, h->first);
 	put64(ret + 376, h->frames);
@@ -71,19 +116,40 @@ void journal_encode_header(unsigned char ret[JOURNAL_HEADER_BYTES], const struct
 	put32(ret + 388, h->normalise);
 	put_double(ret + 392, h->rotation.start);
 	put_double(ret + 400, h->rotation.step);
+	put32(ret + 408, h->region_count);
 	memcpy(ret + 72, h->suffix, sizeof h->suffix);
 	memcpy(ret + 88, h->folder, sizeof h->folder);
-	seal(ret, JOURNAL_HEADER_BYTES);
+	for (unsigned i = 0; i < h->region_count; i++)
+		encode_place(ret + REGIONS_IN_HEADER + i * JOURNAL_REGION_BYTES, &h->regions[i]);
+	seal(ret, n);
+	return n;
 }
 
-bool journal_decode_header(struct journal_header *ret,
-                           const unsigned char bytes[JOURNAL_HEADER_BYTES])
+/* The sizes that a header tells of are those of its regions, it is there, and whole. */
+static bool is_header(const unsigned char *bytes, size_t n)
+{
+	uint32_t regions;
+
+	if (n < JOURNAL_HEADER_BYTES || memcmp(bytes, magic, sizeof magic) != 0)
+		return false;
+	regions = get32(bytes + 408);
+	return regions <= CONFIG_REGIONS_MAX && journal_header_bytes(regions) <= n &&
+	       get32(bytes + 8) == journal_header_bytes(regions) &&
+	       get32(bytes + 12) == journal_record_bytes(regions) &&
+	       is_sealed(bytes, journal_header_bytes(regions));
+}
+
+size_t journal_header_size(const unsigned char *bytes)
+{
+	return memcmp(bytes, magic, sizeof magic) == 0 ? get32(bytes + 8) : 0;
+}
+
+bool journal_decode_header(struct journal_header *ret, const unsigned char *bytes, size_t n)
 {
 	struct journal_header h = { 0 };
 	uint32_t bits;
 
-	if (memcmp(bytes, magic, sizeof magic) != 0 || !is_sealed(bytes, JOURNAL_HEADER_BYTES) ||
-	    get32(bytes + 8) != JOURNAL_HEADER_BYTES || get32(bytes + 12) != JOURNAL_RECORD_BYTES)
+	if (!is_header(bytes, n))
 		return false;
 	h.series_number = get32(bytes + 16);
 	h.width = get32(bytes + 20);
@@ -104,6 +170,7 @@ bool journal_decode_header(struct journal_header *ret,
 	h.primary = bits & BIT_PRIMARY;
 	h.first_known = bits & BIT_FIRST;
 	h.from_protocol = bits & BIT_PROTOCOL;
+	h.quality = bits & BIT_QUALITY;
 	h.sink = get32(bytes + 364);
 	h.first = get64(bytes + 368);
 	h.frames = get64(bytes + 376);
@@ -116,12 +183,82 @@ bool journal_decode_header(struct journal_header *ret,
 	memcpy(h.folder, bytes + 88, sizeof h.folder);
 	if (h.suffix[sizeof h.suffix - 1] || h.folder[sizeof h.folder - 1])
 		return false;
+	h.region_count = get32(bytes + 408);
+	for (unsigned i = 0; i < h.region_count; i++)
+		if (!decode_place(&h.regions[i],
+		                  bytes + REGIONS_IN_HEADER + i * JOURNAL_REGION_BYTES))
+			return false;
 	*ret = h;
 	return true;
 }
 
-void journal_encode(unsigned char ret[JOURNAL_RECORD_BYTES], const struct journal_record *r,
-                    uint32_t position)
+static void encode_moments(unsigned char *at, const struct moments *m)
+{
+	put_double(at, m->min);
+	put_double(at + 8, m->max);
+	put_double(at + 16, m->mean);
+	put_double(at + 24, m->std);
+}
+
+static struct moments decode_moments(const unsigned char *at)
+{
+	return (struct moments){ .min = get_double(at),
+		                 .max = get_double(at + 8),
+		                 .mean = get_double(at + 16),
+		                 .std = get_double(at + 24) };
+}
+
+void journal_encode_region(unsigned char ret[JOURNAL_REGION_BYTES], const struct region_stats *s)
+{
+	put64(ret, s->good);
+	put64(ret + 8, s->saturated);
+	encode_moments(ret + 16, &s->raw);
+	encode_moments(ret + 48, &s->normalised);
+}
+
+void journal_decode_region(struct region_stats *ret, const unsigned char *bytes)
+{
+	*ret = (struct region_stats){ .good = get64(bytes),
+		                      .saturated = get64(bytes + 8),
+		                      .raw = decode_moments(bytes + 16),
+		                      .normalised = decode_moments(bytes + 48) };
+}
+
+static void encode_regions(unsigned char *at, const struct journal_record *r, unsigned region_count)
+{
+	const struct moments none = { NAN, NAN, NAN, NAN };
+	const struct region_stats nothing = { .raw = none, .normalised = none };
+
+	if (r->regions)
+		memcpy(at, r->regions, region_count * (size_t)JOURNAL_REGION_BYTES);
+	else
+		for (unsigned i = 0; i < region_count; i++)
+			journal_encode_region(at + i * JOURNAL_REGION_BYTES, &nothing);
+}
+
+/* What there is since headers have BIT_QUALITY. */
+static void encode_quality(unsigned char *ret, const struct journal_record *r)
+{
+	put_double(ret + 200, r->dose);
+	put32(ret + 208, r->calibration);
+	for (unsigned i = 0; i < PERCENTILES; i++) {
+		put_float(ret + 212 + i * 4, r->raw_percentiles[i]);
+		put_float(ret + 232 + i * 4, r->percentiles[i]);
+	}
+}
+
+static void decode_quality(struct journal_record *ret, const unsigned char *bytes, bool known)
+{
+	ret->dose = known ? get_double(bytes + 200) : NAN;
+	ret->calibration = known ? get32(bytes + 208) : 0;
+	for (unsigned i = 0; i < PERCENTILES; i++) {
+		ret->raw_percentiles[i] = known ? get_float(bytes + 212 + i * 4) : NAN;
+		ret->percentiles[i] = known ? get_float(bytes + 232 + i * 4) : NAN;
+	}
+}
+
+void journal_encode(unsigned char *ret, const struct journal_record *r, uint32_t position,
+                    unsigned region_count)
 {
 	memset(ret, 0, JOURNAL_RECORD_BYTES);
 	put32(ret, RECORD_KIND_FRAME);
@@ -156,7 +293,15 @@ void journal_encode(unsigned char ret[JOURNAL_RECORD_BYTES], const struct journa
 	put64(ret + 184, r->step);
 	if (ret[18])
 		put_double(ret + 192, r->rotation);
-	seal(ret, JOURNAL_RECORD_BYTES);
+	encode_quality(ret, r);
+	encode_regions(ret + REGIONS_IN_RECORD, r, region_count);
+	seal(ret, journal_record_bytes(region_count));
+}
+
+void journal_encode_taken_back(unsigned char ret[4], const unsigned char *bytes,
+                               unsigned region_count)
+{
+	put32(ret, ~checksum(bytes, journal_record_bytes(region_count) - 4));
 }
 
 static bool makes_sense(const struct journal_record *r)
@@ -175,12 +320,22 @@ static bool makes_sense(const struct journal_record *r)
 	}
 }
 
-bool journal_decode(struct journal_record *ret, const unsigned char bytes[JOURNAL_RECORD_BYTES],
-                    uint32_t position)
+static void take_back(struct journal_record *r)
 {
+	r->state = FRAME_DROPPED;
+	r->reason = DROPPED_CRASH;
+	r->file = JOURNAL_NO_FILE;
+	r->repeat = 1;
+}
+
+bool journal_decode(struct journal_record *ret, const unsigned char *bytes, uint32_t position,
+                    const struct journal_header *h)
+{
+	size_t n = journal_record_bytes(h->region_count);
+	uint32_t crc32c = checksum(bytes, n - 4), found = get32(bytes + n - 4);
 	struct journal_record r = { 0 };
 
-	if (!is_sealed(bytes, JOURNAL_RECORD_BYTES) || get32(bytes) != RECORD_KIND_FRAME ||
+	if ((found != crc32c && found != ~crc32c) || get32(bytes) != RECORD_KIND_FRAME ||
 	    get32(bytes + 4) != position || bytes[16] >= FRAME_STATE_COUNT)
 		return false;
 	r.number = get64(bytes + 8);
@@ -211,8 +366,12 @@ bool journal_decode(struct journal_record *ret, const unsigned char bytes[JOURNA
 	r.repeat = get64(bytes + 176);
 	r.step = get64(bytes + 184);
 	r.rotation = bytes[18] ? get_double(bytes + 192) : NAN;
+	decode_quality(&r, bytes, h->quality);
+	r.regions = h->region_count ? bytes + REGIONS_IN_RECORD : NULL;
 	if (!makes_sense(&r))
 		return false;
+	if (found != crc32c)
+		take_back(&r);
 	*ret = r;
 	return true;
 }

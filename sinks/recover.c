@@ -145,19 +145,11 @@ static int lock_journal(const struct recover *r, struct recover_lane *l, char wh
 	return -EBUSY;
 }
 
-/* The daemon ended before its header was safe, so no record can have followed. */
-static bool is_unbegun(const struct recover_lane *l)
-{
-	struct stat st;
-
-	return fstat(l->journal_fd, &st) == 0 && st.st_size <= JOURNAL_HEADER_BYTES;
-}
-
 static int read_journal(struct recover *r, struct recover_lane *l, char why[512])
 {
 	int err = journal_view_open(&l->view, r->folder, l->journal, UINT64_MAX);
 
-	if (err == -EINVAL && is_unbegun(l)) {
+	if (err == -EINVAL && journal_is_unbegun(l->journal_fd)) {
 		l->unbegun = true;
 		return 0;
 	}
@@ -438,8 +430,7 @@ static bool lane_is_finished(const struct recover *r, const struct recover_lane 
 	snprintf(master, sizeof master, "%.200s.h5", l->view.header.folder);
 	return !l->unbegun && exists(r->folder, l->csv) && !has_parts(l) &&
 	       numbers_of(l) == total(totals, "expected") &&
-	       l->view.bytes ==
-	               JOURNAL_HEADER_BYTES + (uint64_t)l->view.records * JOURNAL_RECORD_BYTES &&
+	       l->view.bytes == journal_view_bytes(&l->view) &&
 	       (!l->format || l->format->id != SINK_HDF5 || exists(l->folder, master));
 }
 

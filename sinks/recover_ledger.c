@@ -295,7 +295,8 @@ static void say_lost(struct recover *r, const struct recover_lane *l, const stru
 static int append(struct recover *r, struct recover_lane *l, const struct lost_spans *lost)
 {
 	const struct disk_io *io = r->options->io;
-	uint64_t end = JOURNAL_HEADER_BYTES + (uint64_t)l->view.records * JOURNAL_RECORD_BYTES;
+	unsigned regions = l->view.header.region_count;
+	uint64_t end = journal_view_bytes(&l->view);
 	int err = 0;
 
 	/* Or else what is cut off could come back behind what is added. */
@@ -304,7 +305,7 @@ static int append(struct recover *r, struct recover_lane *l, const struct lost_s
 	if (end != l->view.bytes && !err)
 		err = disk_sync(io, l->journal_fd);
 	for (size_t i = 0; i < lost->count && !err; i++) {
-		unsigned char bytes[JOURNAL_RECORD_BYTES];
+		unsigned char bytes[JOURNAL_RECORD_MAX];
 		struct journal_record record = { .number = lost->at[i].first,
 			                         .state = FRAME_DROPPED,
 			                         .reason = r->result->cut_off ? DROPPED_CRASH
@@ -312,11 +313,12 @@ static int append(struct recover *r, struct recover_lane *l, const struct lost_s
 			                         .file = JOURNAL_NO_FILE,
 			                         .repeat = lost->at[i].count,
 			                         .step = l->view.header.step,
-			                         .rotation = NAN };
+			                         .rotation = NAN,
+			                         .dose = NAN };
 
-		journal_encode(bytes, &record, l->view.records + (uint32_t)i);
-		err = disk_write(io, l->journal_fd, bytes, sizeof bytes, end);
-		end += sizeof bytes;
+		journal_encode(bytes, &record, l->view.records + (uint32_t)i, regions);
+		err = disk_write(io, l->journal_fd, bytes, journal_record_bytes(regions), end);
+		end += journal_record_bytes(regions);
 	}
 	return err ? err : disk_sync(io, l->journal_fd);
 }
@@ -327,33 +329,24 @@ int recover_map_again(struct recover *r, struct recover_lane *l)
 	return journal_view_open(&l->view, r->folder, l->journal, UINT64_MAX);
 }
 
-/* In place: cut off within, what is left is a torn group again. */
+/* In place, and within a sector each: cut off within, what is left is a torn group again. */
 static int drop_torn(struct recover *r, struct recover_lane *l)
 {
 	const struct disk_io *io = r->options->io;
+	unsigned regions = l->view.header.region_count;
 	uint64_t dropped = 0, last = 0;
 	int err = 0;
 
 	for (uint32_t i = l->torn_from; i < l->view.records && !err; i++) {
-		unsigned char bytes[JOURNAL_RECORD_BYTES];
-		struct journal_record was, now;
+		unsigned char end[4];
+		struct journal_record was;
 
 		journal_view_record(&l->view, i, &was);
 		if (was.state != FRAME_WRITTEN)
 			continue;
-		now = (struct journal_record){ .number = was.number,
-			                       .state = FRAME_DROPPED,
-			                       .reason = DROPPED_CRASH,
-			                       .flags = was.flags,
-			                       .file = JOURNAL_NO_FILE,
-			                       .timestamp_ns = was.timestamp_ns,
-			                       .received_ns = was.received_ns,
-			                       .rotation = was.rotation,
-			                       .repeat = 1,
-			                       .step = was.step };
-		journal_encode(bytes, &now, i);
-		err = disk_write(io, l->journal_fd, bytes, sizeof bytes,
-		                 JOURNAL_HEADER_BYTES + (uint64_t)i * JOURNAL_RECORD_BYTES);
+		journal_encode_taken_back(end, l->view.map + journal_offset(regions, i), regions);
+		err = disk_write(io, l->journal_fd, end, sizeof end,
+		                 journal_offset(regions, i + UINT64_C(1)) - sizeof end);
 		last = was.number;
 		dropped++;
 	}
@@ -391,8 +384,7 @@ int recover_ledger(struct recover *r, struct recover_lane *l)
 	struct lost_spans lost = { 0 };
 	size_t count_known = 0;
 	struct span *known = known_spans(l, &count_known);
-	bool torn = l->view.bytes >
-	            JOURNAL_HEADER_BYTES + (uint64_t)l->view.records * JOURNAL_RECORD_BYTES;
+	bool torn = l->view.bytes > journal_view_bytes(&l->view);
 	int err = known ? find_lost(r, l, known, count_known, &lost) : -ENOMEM;
 
 	if (!err)
@@ -420,9 +412,7 @@ struct report_source recover_source(const struct recover *r, const struct recove
 	struct report_source s = { .io = r->options->io,
 		                   .folder = r->folder,
 		                   .journal = l->journal,
-		                   .journal_bytes =
-		                           JOURNAL_HEADER_BYTES +
-		                           (uint64_t)l->view.records * JOURNAL_RECORD_BYTES,
+		                   .journal_bytes = journal_view_bytes(&l->view),
 		                   .lost = &none,
 		                   .series = l->view.header.folder,
 		                   .rotation = &l->view.header.rotation,

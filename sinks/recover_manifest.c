@@ -280,6 +280,21 @@ static uint64_t last_durable_ns(const struct recover_lane *l)
 	return latest;
 }
 
+static json_t *regions_of(const struct journal_header *h)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < h->region_count; i++) {
+		const struct journal_region *r = &h->regions[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I, s:I}", "name", r->name,
+		                                      "x", (json_int_t)r->x, "y", (json_int_t)r->y,
+		                                      "width", (json_int_t)r->width, "height",
+		                                      (json_int_t)r->height));
+	}
+	return list;
+}
+
 static void set_series(const struct recover *r, json_t *m)
 {
 	const struct recover_lane *l = &r->lanes[0];
@@ -292,6 +307,8 @@ static void set_series(const struct recover *r, json_t *m)
 	set(m, "number", number(h->series_number));
 	set(m, "start_ns", number(h->started_ns));
 	set(m, "expected_from", json_string(expected_from(h)));
+	if (!json_is_array(json_object_get(m, "regions")))
+		set(m, "regions", regions_of(h));
 	if (!json_is_string(json_object_get(m, "path")))
 		set(m, "path", json_string(r->path));
 	if (!json_is_integer(json_object_get(m, "end_ns"))) {

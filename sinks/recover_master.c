@@ -11,7 +11,7 @@
 /* The HDF5 master of a recovered series: the configuration and the calibration files are those
  * that the manifest names. */
 
-#define MAPS_MAX 3
+#define MAPS_MAX 4
 
 /* What the manifest says the series was made with, as far as the master needs it. */
 static bool load_config(const json_t *manifest, struct config *ret)
@@ -62,13 +62,24 @@ static void add_map(struct recover *r, const json_t *entry, struct nexus_map *ma
 		                               .height = c.height };
 }
 
+static json_int_t id_of(const json_t *entry)
+{
+	return json_integer_value(json_object_get(entry, "id"));
+}
+
+/* Those of the calibration that was used last, as far as the manifest knows. */
 static unsigned load_maps(struct recover *r, const json_t *manifest, struct nexus_map *maps)
 {
 	const json_t *list = json_object_get(manifest, "calibration");
 	unsigned count = 0;
+	json_int_t last = 0;
 
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (id_of(json_array_get(list, i)) > last)
+			last = id_of(json_array_get(list, i));
 	for (size_t i = 0; r->options->load_map && i < json_array_size(list); i++)
-		add_map(r, json_array_get(list, i), maps, &count);
+		if (id_of(json_array_get(list, i)) == last)
+			add_map(r, json_array_get(list, i), maps, &count);
 	return count;
 }
 

@@ -13,7 +13,7 @@
 /* Losses that only the table of an ended series has: its daemon noted them there when the journal
  * took no more. They go into the journal, from which the table is made anew. */
 
-#define LINE_MAX_ 2048
+#define LINE_MAX_ 8192
 
 enum column { NUMBER, STATE, REASON, FLAGS, TIMESTAMP = 7, RECEIVED = 8, COLUMN_COUNT };
 
@@ -92,13 +92,13 @@ static bool parse(char *line, uint64_t step, struct journal_record *ret)
 			return false;
 	}
 	*ret = (struct journal_record){
-		.file = JOURNAL_NO_FILE, .repeat = 1, .step = step, .rotation = NAN
+		.file = JOURNAL_NO_FILE, .repeat = 1, .step = step, .rotation = NAN, .dose = NAN
 	};
 	errno = 0;
 	ret->number = strtoull(column[NUMBER], &end, 10);
 	ret->timestamp_ns = strtoull(column[TIMESTAMP], NULL, 10);
 	ret->received_ns = strtoull(column[RECEIVED], NULL, 10);
-	ret->flags = strcmp(column[FLAGS], "incomplete") == 0 ? FRAME_INCOMPLETE : 0;
+	ret->flags = frame_flags_of(column[FLAGS]);
 	return end != column[NUMBER] && *end == '\0' && errno == 0 &&
 	       find_reason(ret, column[STATE], column[REASON]);
 }
@@ -106,11 +106,12 @@ static bool parse(char *line, uint64_t step, struct journal_record *ret)
 static int append(struct table *t, const struct journal_record *r)
 {
 	const struct disk_io *io = t->recover->options->io;
-	unsigned char bytes[JOURNAL_RECORD_BYTES];
-	uint64_t end = JOURNAL_HEADER_BYTES + (uint64_t)t->records * JOURNAL_RECORD_BYTES;
+	unsigned regions = t->lane->view.header.region_count;
+	unsigned char bytes[JOURNAL_RECORD_MAX];
+	uint64_t end = journal_offset(regions, t->records);
 
-	journal_encode(bytes, r, t->records++);
-	return disk_write(io, t->lane->journal_fd, bytes, sizeof bytes, end);
+	journal_encode(bytes, r, t->records++, regions);
+	return disk_write(io, t->lane->journal_fd, bytes, journal_record_bytes(regions), end);
 }
 
 static int take_lines(struct table *t, FILE *f)

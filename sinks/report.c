@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/report.h"
 
+#include "sinks/columns.h"
 #include "sinks/rotation.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 #define COLUMNS                                                                                    \
 	"frame,state,reason,flags,file,index,averaged,timestamp_ns,received_ns,durable_ns,min,"    \
 	"max,mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c,"         \
-	"rotation\n"
+	"rotation,calibration"
 
 static void print_time(FILE *f, uint64_t ns)
 {
@@ -40,20 +41,34 @@ static void print_pixel(FILE *f, double v)
 		print_double(f, v);
 }
 
+/* A value that is a float32. */
+static void print_float(FILE *f, float v)
+{
+	if (isfinite(v))
+		fprintf(f, ",%.9g", (double)v);
+	else
+		print_double(f, (double)v);
+}
+
 static void print_flags(FILE *f, uint32_t flags)
 {
-	static const struct {
-		uint32_t flag;
-		const char *word;
-	} words[] = { { FRAME_INCOMPLETE, "incomplete" } };
-	const char *separator = "";
+	char words[FRAME_FLAGS_BYTES];
 
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		if (!(flags & words[i].flag))
-			continue;
-		fprintf(f, "%s%s", separator, words[i].word);
-		separator = "|";
-	}
+	frame_flags_text(flags, words);
+	fputs(words, f);
+}
+
+static void print_columns(FILE *f, const struct journal_header *h)
+{
+	fputs(COLUMNS, f);
+	for (unsigned i = 0; i < PERCENTILES; i++)
+		fprintf(f, ",raw_%s", percentile_columns[i]);
+	for (unsigned i = 0; i < PERCENTILES; i++)
+		fprintf(f, ",%s", percentile_columns[i]);
+	for (unsigned r = 0; r < h->region_count; r++)
+		for (unsigned i = 0; i < REGION_COLUMNS; i++)
+			fprintf(f, ",%s_%s", h->regions[r].name, region_columns[i].name);
+	fputc('\n', f);
 }
 
 /* The indices of files that were never finished, ascending. */
@@ -101,7 +116,36 @@ static void print_file(FILE *f, const struct report_source *s, const struct unfi
 		        is_unfinished(u, r->file) ? PART_SUFFIX : "", r->index);
 }
 
-static void print_written(FILE *f, const struct journal_record *r, double rotation)
+static void print_region(FILE *f, const unsigned char *bytes)
+{
+	struct region_stats s;
+
+	journal_decode_region(&s, bytes);
+	for (unsigned i = 0; i < REGION_COLUMNS; i++)
+		if (region_columns[i].kind == REGION_COUNT)
+			fprintf(f, ",%" PRIu64, region_number(&s, i));
+		else if (region_columns[i].kind == REGION_PIXEL)
+			print_pixel(f, region_value(&s, i));
+		else
+			print_double(f, region_value(&s, i));
+}
+
+static void print_quality(FILE *f, const struct journal_record *r, unsigned regions)
+{
+	if (r->calibration)
+		fprintf(f, ",%" PRIu32, r->calibration);
+	else
+		fputc(',', f);
+	for (unsigned i = 0; i < PERCENTILES; i++)
+		print_float(f, r->raw_percentiles[i]);
+	for (unsigned i = 0; i < PERCENTILES; i++)
+		print_float(f, r->percentiles[i]);
+	for (unsigned i = 0; i < regions && r->regions; i++)
+		print_region(f, r->regions + i * (size_t)JOURNAL_REGION_BYTES);
+}
+
+static void print_written(FILE *f, const struct journal_record *r, double rotation,
+                          unsigned regions)
 {
 	fprintf(f, ",%" PRIu32, r->averaged);
 	print_time(f, r->timestamp_ns);
@@ -115,24 +159,31 @@ static void print_written(FILE *f, const struct journal_record *r, double rotati
 	print_pixel(f, r->raw_max);
 	print_double(f, r->raw_mean);
 	print_double(f, r->raw_std);
-	fprintf(f, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",,%08" PRIx32, r->saturated, r->bad,
-	        r->clipped, r->crc32c);
+	fprintf(f, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, r->saturated, r->bad, r->clipped);
+	print_double(f, r->dose);
+	fprintf(f, ",%08" PRIx32, r->crc32c);
 	print_double(f, rotation);
+	print_quality(f, r, regions);
 	fputc('\n', f);
 }
 
-static void print_lost(FILE *f, const struct journal_record *r)
+static void print_lost(FILE *f, const struct journal_record *r, unsigned regions)
 {
 	fputc(',', f);
 	print_time(f, r->timestamp_ns);
 	print_time(f, r->received_ns);
-	fputs(",,,,,,,,,,,,,,,\n", f);
+	fputs(",,,,,,,,,,,,,,,", f); /* up to the angle */
+	for (unsigned i = 0; i < 1 + 2 * PERCENTILES + regions * REGION_COLUMNS; i++)
+		fputc(',', f);
+	fputc('\n', f);
 }
 
-/* first: the series' smallest number. */
-static void print_record(FILE *f, const struct report_source *s, const struct unfinished *u,
-                         const struct journal_record *r, uint64_t first)
+static void print_record(FILE *f, const struct report_ledger *l, const struct unfinished *u,
+                         const struct journal_record *r)
 {
+	const struct report_source *s = l->source;
+	unsigned regions = l->view.header.region_count;
+	uint64_t first = l->lines[0].number;
 	double rotation = isnan(r->rotation) ? rotation_of(s->rotation, r->number, first, s->step)
 	                                     : r->rotation;
 
@@ -142,9 +193,9 @@ static void print_record(FILE *f, const struct report_source *s, const struct un
 		print_flags(f, r->flags);
 		print_file(f, s, u, r);
 		if (r->state == FRAME_WRITTEN)
-			print_written(f, r, rotation);
+			print_written(f, r, rotation, regions);
 		else
-			print_lost(f, r);
+			print_lost(f, r, regions);
 	}
 }
 
@@ -219,19 +270,18 @@ static int write_lines(const struct report_ledger *l, const struct unfinished *u
 
 	if (err)
 		return err;
-	fputs(COLUMNS, p.text);
+	print_columns(p.text, &l->view.header);
 	for (size_t i = 0; i < l->count && !ferror(p.text); i++) {
 		struct journal_record r;
 
 		report_ledger_record(l, i, &r);
-		print_record(p.text, s, u, &r, l->lines[0].number);
+		print_record(p.text, l, u, &r);
 	}
 	return part_commit(&p, s->replace);
 }
 
 int report_frames(const struct report_source *s, const char *name)
 {
-	uint64_t expected = (s->journal_bytes - JOURNAL_HEADER_BYTES) / JOURNAL_RECORD_BYTES;
 	struct report_ledger l;
 	struct unfinished u = { 0 };
 	int err = report_ledger_open(&l, s);
@@ -239,7 +289,8 @@ int report_frames(const struct report_source *s, const char *name)
 
 	if (err)
 		return err;
-	if (l.view.records < expected) /* changed behind our back, or the medium lost it */
+	if (journal_view_bytes(&l.view) <
+	    s->journal_bytes) /* changed behind our back, or the medium lost it */
 		unread = -EINVAL;
 	err = unfinished_open(&u, s);
 	if (!err)

@@ -171,7 +171,7 @@ static int open_lane(struct sinks *s, unsigned i, char why[256])
 		if (why[0] && keeps_pixels(c))
 			snprintf(s->direct_note, sizeof s->direct_note, "%s", why);
 	}
-	lane_open(&s->lanes[i], &s->host, s->writer, c, i, directory, direct);
+	lane_open(&s->lanes[i], &s->host, s->writer, s->config, i, directory, direct);
 	s->lane_count = i + 1;
 	s->lanes[i].primary = i == s->primary;
 	s->lanes[i].journalled = needs_directory(s, i);
@@ -353,8 +353,10 @@ uint64_t sinks_memory_bytes(const struct config *c, const struct sink_geometry *
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < c->sink_count; i++)
-		bytes += lane_memory_bytes(&c->sinks[i], shape_of(&c->sinks[i], g)) +
-		         (uint64_t)(c->reduce.average - 1) * sizeof(struct datafile_frame);
+		bytes += lane_memory_bytes(c, i, shape_of(&c->sinks[i], g)) +
+		         (uint64_t)(c->reduce.average - 1) *
+		                 (sizeof(struct datafile_frame) +
+		                  (uint64_t)c->region_count * JOURNAL_REGION_BYTES);
 	return bytes;
 }
 
@@ -391,6 +393,12 @@ uint32_t sinks_series_number(const struct sinks *s)
 	return s->number;
 }
 
+static void encode_regions(unsigned char *ret, const struct region_stats *regions, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		journal_encode_region(ret + i * JOURNAL_REGION_BYTES, &regions[i]);
+}
+
 static void fill_record(struct journal_record *r, const struct sink_frame *f)
 {
 	const struct reduction *d = f->reduction;
@@ -416,7 +424,11 @@ static void fill_record(struct journal_record *r, const struct sink_frame *f)
 		                      .bad = d->bad,
 		                      .saturated = d->saturated,
 		                      .clipped = d->clipped,
-		                      .repeat = 1 };
+		                      .repeat = 1,
+		                      .dose = d->dose,
+		                      .calibration = f->calibration };
+	memcpy(r->raw_percentiles, d->raw_percentiles, sizeof r->raw_percentiles);
+	memcpy(r->percentiles, d->percentiles, sizeof r->percentiles);
 }
 
 static void put_without_memory(struct sinks *s, const struct sink_frame *f)
@@ -452,6 +464,7 @@ static void note_number(struct sinks *s, uint64_t number)
 /* Every lane takes the frame; with `join`, those of reduced frames its record only. */
 static void put(struct sinks *s, const struct sink_frame *f, bool join)
 {
+	unsigned char regions[CONFIG_REGIONS_MAX * JOURNAL_REGION_BYTES];
 	struct frame_hold *h = hold_new(s);
 	struct journal_record r;
 
@@ -467,6 +480,10 @@ static void put(struct sinks *s, const struct sink_frame *f, bool join)
 		h->users += !join || takes_source(&s->lanes[i]);
 	s->busy++;
 	fill_record(&r, f);
+	if (s->config->region_count && f->regions) {
+		encode_regions(regions, f->regions, s->config->region_count);
+		r.regions = regions;
+	}
 	for (unsigned i = 0; i < s->lane_count; i++) {
 		bool source = takes_source(&s->lanes[i]);
 
@@ -564,7 +581,11 @@ void sinks_figures(const struct sinks *s, struct sink_figures *ret)
 		                      .writes = f.writes,
 		                      .syncs = f.syncs,
 		                      .errors = f.errors,
-		                      .write_ns_max = f.write_ns_max };
+		                      .write_errors = f.write_errors,
+		                      .sync_errors = f.sync_errors,
+		                      .write_ns_max = f.write_ns_max,
+		                      .write_ns = f.write_ns };
+	memcpy(ret->write_times, f.write_times, sizeof ret->write_times);
 }
 
 bool sinks_pack(const struct config *c, enum sink_product product)

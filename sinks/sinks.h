@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "kernels/reduce.h"
 #include "sinks/ledger.h"
+#include "sinks/write_times.h"
 
 /* All configured sinks, the journal and the series folder behind one interface, for the one
  * thread that collects frames. Nothing here creates a thread or logs; what people must hear
@@ -68,9 +69,9 @@ struct sink_geometry {
 };
 
 /* A calibration file as the manifest names it, and for sinks that store it the image: immutable
- * until sinks_close(). */
+ * until the series has ended. */
 struct sink_calibration {
-	const char *role; /* "dark", "flat", "mask" */
+	const char *role; /* "dark", "flat", "flat_dark", "mask" */
 	const char *path;
 	uint32_t crc32c; /* of the file's bytes */
 	uint64_t bytes;
@@ -87,8 +88,6 @@ struct sink_calibration {
 struct sink_program {
 	const char *version, *commit, *isa;
 	const char *config_json; /* config_json() */
-	const struct sink_calibration *calibrations;
-	unsigned calibration_count;
 };
 
 /* One frame, handed over. Pixels must stay untouched until released(), packed ones likewise; they
@@ -104,12 +103,11 @@ struct sink_frame {
 	const void *reduced_packed, *source_packed; /* kernels/pack.h; NULL: not sinks_pack() */
 	size_t reduced_packed_bytes, source_packed_bytes;
 	const struct reduction *reduction;
-	const struct region_stats *regions; /* [config.region_count] */
+	const struct region_stats *regions; /* [config.region_count]; NULL: not known */
 	uint32_t calibration;               /* id of the one it was normalised with; 0: none */
 	void *owner;
 };
 
-/* How a series ended, for histogram.csv and manifest.json. Counts are since it began. */
 /* What the detector said of itself when the series began. */
 struct sink_detector {
 	const char *description;
@@ -119,6 +117,17 @@ struct sink_detector {
 	double exposure_s, period_s; /* 0: not said */
 };
 
+/* What a sentinel found. */
+struct sink_finding {
+	const char *sentinel;
+	uint64_t first_frame, last_frame; /* numbers, */
+	bool of_frames;                   /* where it is about frames */
+	uint64_t from_ns, to_ns;          /* CLOCK_REALTIME */
+	double worst, limit;
+	const char *text; /* a sentence */
+};
+
+/* How a series ended, for histogram.csv and manifest.json. Counts are since it began. */
 struct sink_summary {
 	const struct totals *totals;
 	const struct sink_detector *detector; /* NULL: nothing */
@@ -128,6 +137,16 @@ struct sink_summary {
 	struct bins raw_bins, normalised_bins;
 	const uint64_t *raw_counts, *normalised_counts; /* [bins] */
 	struct histogram_tails raw_tails, normalised_tails;
+	const float *raw_percentiles,
+		*percentiles; /* of the series [PERCENTILES]; NULL: not known */
+
+	/* All that were used in the series, ids ascending [calibration_count]; NULL: those that
+	 * it began with. The masters of HDF5 sinks hold the images of the highest id. */
+	const struct sink_calibration *calibrations;
+	unsigned calibration_count;
+	const struct sink_finding *findings; /* [finding_count] */
+	unsigned finding_count;
+	uint64_t findings_left_out; /* so many more */
 };
 
 struct sinks;
@@ -174,7 +193,21 @@ struct sink_histograms {
 	const struct histogram_tails *raw_tails, *normalised_tails;
 };
 
-/* What is known of a series when it begins, for the journal: recovery leaves no number out. */
+/* The pixels as they are processed, and where in the payload they were: what it takes to send
+ * the frames of a source product once more. */
+struct sink_pixels {
+	uint32_t width, height;                 /* pixels, of the region that is processed, */
+	uint32_t left, top;                     /* its first column and row in the payload, */
+	uint32_t payload_width, payload_height; /* which has so many */
+	enum pixel_type type;
+	unsigned bits;     /* significant ones */
+	double saturation; /* raw values at and above it count as saturated */
+	bool has_no_value; /* raw value no_value: there is none */
+	int64_t no_value;
+};
+
+/* What is known of a series when it begins, for the journal: recovery leaves no number out. Texts
+ * are borrowed for the call, unless they say otherwise. */
 struct sink_start {
 	const char *name;
 	bool first_known;
@@ -183,6 +216,13 @@ struct sink_start {
 	const char *expected_from; /* who says so: "protocol", "config", "seen" */
 	/* Kept on disk once a second; NULL: not. */
 	const struct sink_histograms *histograms;
+	const char *kind; /* static: "dark", "flat", "blackbox"; NULL: "sample" */
+	const char *why;  /* what a black box was written for; NULL: nothing to say */
+	const struct sink_pixels *pixels; /* NULL: not known */
+
+	/* In use, until sinks_end() [calibration_count]. */
+	const struct sink_calibration *calibrations;
+	unsigned calibration_count;
 };
 
 /* Make the series folders, the journal and a manifest in state `running`. The running number is
@@ -231,7 +271,9 @@ bool sinks_end(struct sinks *s, const struct sink_summary *summary);
  * writes them. */
 struct sink_figures {
 	uint64_t written_bytes, writes, syncs, errors;
-	uint64_t write_ns_max;
+	uint64_t write_errors, sync_errors;
+	uint64_t write_ns_max, write_ns; /* of one write, of all */
+	uint64_t write_times[WRITE_TIMES];
 };
 void sinks_figures(const struct sinks *s, struct sink_figures *ret);
 

@@ -16,7 +16,7 @@
 
 #define REASONS_MAX 32
 #define WAIT_NS     20000000u
-#define MAPS_MAX    3 /* dark, flat, mask */
+#define MAPS_MAX    4 /* dark, flat, flat_dark, mask */
 
 /* What makes a series incomplete, for the manifest. */
 struct reasons {
@@ -129,14 +129,18 @@ static void write_reports(struct sinks *s, const struct sink_summary *summary, s
 
 /* ---- masters of HDF5 series ---- */
 
-static unsigned maps_of(const struct sink_program *p, struct nexus_map *maps)
+/* Those of the calibration that was used last. */
+static unsigned maps_of(const struct manifest *m, struct nexus_map *maps)
 {
 	unsigned count = 0;
+	uint32_t last = 0;
 
-	for (unsigned i = 0; i < p->calibration_count && count < MAPS_MAX; i++) {
-		const struct sink_calibration *c = &p->calibrations[i];
+	for (unsigned i = 0; i < m->calibration_count; i++)
+		last = m->calibrations[i].id > last ? m->calibrations[i].id : last;
+	for (unsigned i = 0; i < m->calibration_count && count < MAPS_MAX; i++) {
+		const struct sink_calibration *c = &m->calibrations[i];
 
-		if (c->pixels)
+		if (c->pixels && c->id == last)
 			maps[count++] = (struct nexus_map){ .role = c->role,
 				                            .path = c->path,
 				                            .crc32c = c->crc32c,
@@ -166,7 +170,7 @@ static int write_master(struct sinks *s, unsigned i, uint64_t journal_bytes,
 		.version = s->program.version,
 		.ingest_name = s->config->ingest.name,
 		.maps = maps,
-		.map_count = maps_of(&s->program, maps),
+		.map_count = maps_of(m, maps),
 		.raw = { summary->raw_bins, summary->raw_counts, summary->raw_tails },
 		.normalised = { summary->normalised_bins, summary->normalised_counts,
 		                summary->normalised_tails },
@@ -245,6 +249,15 @@ static struct manifest final_manifest(const struct sinks *s, const struct sink_s
 	m.totals = summary->totals;
 	m.expected_from = summary->expected_from;
 	m.detector = summary->detector;
+	if (summary->calibrations) {
+		m.calibrations = summary->calibrations;
+		m.calibration_count = summary->calibration_count;
+	}
+	m.raw_percentiles = summary->raw_percentiles;
+	m.percentiles = summary->percentiles;
+	m.findings = summary->findings;
+	m.finding_count = summary->finding_count;
+	m.findings_left_out = summary->findings_left_out;
 	m.reasons = r->at;
 	m.reason_count = r->count;
 	return m;

@@ -133,6 +133,17 @@ static int begin_lane(struct sinks *s, const struct sink_start *start, unsigned 
 	return lane_begin(&s->lanes[i], &series);
 }
 
+static void keep_start(struct sinks *s, const struct sink_start *start)
+{
+	s->kind = start->kind ? start->kind : "sample";
+	snprintf(s->why, sizeof s->why, "%s", start->why ? start->why : "");
+	s->has_pixels = start->pixels != NULL;
+	if (start->pixels)
+		s->pixels = *start->pixels;
+	s->calibrations = start->calibrations;
+	s->calibration_count = start->calibration_count;
+}
+
 struct manifest sinks_manifest(const struct sinks *s)
 {
 	return (struct manifest){ .state = MANIFEST_RUNNING,
@@ -144,7 +155,14 @@ struct manifest sinks_manifest(const struct sinks *s)
 		                  .start_ns = s->started_ns,
 		                  .geometry = &s->geometry,
 		                  .lanes = s->lanes,
-		                  .lane_count = s->lane_count };
+		                  .lane_count = s->lane_count,
+		                  .kind = s->kind,
+		                  .why = s->why,
+		                  .pixels = s->has_pixels ? &s->pixels : NULL,
+		                  .regions = s->config->regions,
+		                  .region_count = s->config->region_count,
+		                  .calibrations = s->calibrations,
+		                  .calibration_count = s->calibration_count };
 }
 
 int sinks_write_manifest(struct sinks *s, const struct manifest *m)
@@ -213,6 +231,7 @@ int sinks_begin(struct sinks *s, const struct sink_start *start)
 		sinks_say(s, SINK_WARNING, text);
 	}
 	say_without_angles(s);
+	keep_start(s, start);
 	s->started_ns = writer_clock_ns(CLOCK_REALTIME);
 	s->now_ns = writer_clock_ns(CLOCK_MONOTONIC);
 	first = make_folders(s);

@@ -43,6 +43,12 @@ struct sinks {
 	uint32_t number;
 	uint64_t started_ns;
 	struct sink_histograms histograms;
+	const char *kind;
+	char why[256]; /* "": nothing to say */
+	struct sink_pixels pixels;
+	bool has_pixels;
+	const struct sink_calibration *calibrations; /* that it began with */
+	unsigned calibration_count;
 	struct checkpoint checkpoint;
 	uint64_t put_frames, newest; /* of the series: handed over; number */
 

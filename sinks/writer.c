@@ -81,18 +81,30 @@ static bool is_sync(const struct writer_op *op)
 	return op->kind == DISK_SYNC || op->kind == DISK_SYNC_DATA;
 }
 
-static void figures_add(struct writer_figures *f, const struct writer_op *op)
+static void figures_add_write(struct writer_figures *f, const struct writer_op *op)
 {
 	uint64_t took = op->started_ns ? monotonic_ns() - op->started_ns : 0;
+	unsigned class = 0;
 
+	while (took > write_time_ns(class))
+		class ++;
+	f->writes++;
+	f->written_bytes += op->finished;
+	f->write_ns += took;
+	f->write_ns_max = took > f->write_ns_max ? took : f->write_ns_max;
+	f->write_times[class]++;
+	f->write_errors += op->error != 0;
+}
+
+static void figures_add(struct writer_figures *f, const struct writer_op *op)
+{
 	if (op->error && op->kind != DISK_ALLOCATE)
 		f->errors++;
 	if (is_write(op)) {
-		f->writes++;
-		f->written_bytes += op->finished;
-		f->write_ns_max = took > f->write_ns_max ? took : f->write_ns_max;
+		figures_add_write(f, op);
 	} else if (op->kind != DISK_ALLOCATE) {
 		f->syncs++;
+		f->sync_errors += is_sync(op) && op->error != 0;
 	}
 }
 

@@ -3,6 +3,7 @@
 #define SINKS_WRITER_H
 
 #include "sinks/disk.h"
+#include "sinks/write_times.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,7 +50,10 @@ struct writer_op {
 /* Counted since writer_open(). */
 struct writer_figures {
 	uint64_t written_bytes, writes, syncs, errors;
+	uint64_t write_errors, sync_errors; /* of those errors */
 	uint64_t write_ns_max; /* of one write, from the first attempt to the last byte */
+	uint64_t write_ns;     /* of all of them */
+	uint64_t write_times[WRITE_TIMES];
 };
 
 struct writer;

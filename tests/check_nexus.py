@@ -140,7 +140,9 @@ def check_tree(path, series):
         assert signal.is_virtual and signal.attrs["interpretation"] == "image"
         assert f[signal.attrs["target"]] == signal
         assert tomo["instrument/detector/image_key"].dtype == np.int32
-        assert np.isnan(tomo["control/data"][...]).all()
+        rows = [row + [0, None] if len(row) < 7 else row for row in series.plan["rows"]]
+        assert equal(tomo["control/data"][...][-len(rows):],
+                     np.array([np.nan if row[6] is None else row[6] for row in rows]))
         assert len(tomo["control/data"]) == len(signal)
         openbeam = f["/entry1/openbeam"]
         assert json.loads(openbeam["manifest"].asstr()[()])["name"] == "h\u00f6lzer"
@@ -210,12 +212,37 @@ def check_ledger(path, series):
                             "raw_mean": first / 5, "raw_std": first / 9}.items():
             assert equal(ledger[name][...], np.where(written, value, np.nan)), name
         assert ledger["crc32c"].dtype == ledger["file"].dtype == np.uint32
-        assert np.isnan(ledger["dose"][...]).all()
-        assert {len(c) for c in ledger.values()} == {len(frame)} and len(ledger) == 23
+        assert equal(ledger["dose"][...], np.where(written, first / 11, np.nan))
+        assert np.array_equal(ledger["calibration"], np.where(written, first % 5, 0))
+        for name, value in {"raw_p0.1": -np.inf, "raw_p1": 1, "raw_p50": first, "raw_p99.9": np.inf,
+                            "p0.1": np.nan, "p50": first.astype(np.float32) / np.float32(3)}.items():
+            want = np.where(written, value, np.nan).astype(np.float32)
+            assert equal(ledger[name][...], want), name
+        assert {len(c) for c in ledger.values()} == {len(frame)} and len(ledger) == 34
+        check_regions(f["/entry1/openbeam"], series.plan.get("regions", 0), first, written)
         statistics = f["/entry1/openbeam/statistics"]
         assert statistics[statistics.attrs["signal"]] == ledger["mean"]
         assert statistics[statistics.attrs["axes"][0]] == ledger["frame"]
         assert all(n in statistics for n in statistics.attrs["auxiliary_signals"])
+
+
+def check_regions(openbeam, count, n, written):
+    """As regions_of() in nexus_write.c makes them."""
+    assert ("regions" in openbeam) == (count > 0)
+    for i in range(count):
+        region = openbeam["regions/r%d" % i]
+        assert region.attrs["NX_class"] == "NXdata" and region["frame"] == openbeam["ledger/frame"]
+        assert region[region.attrs["signal"]] == region["mean"] and len(region) == 12
+        assert list(region.attrs["rectangle"]) == [i, 2, 3, 4]
+        with np.errstate(invalid="ignore"):
+            want = {"mean": n / 8, "std": n / 3 + i, "min": -n, "max": n + 1,
+                    "snr": (n / 8) / (n / 3 + i), "raw_mean": n / 2, "raw_std": n / 4, "raw_min": n,
+                    "raw_max": n + i}
+        for name, value in want.items():
+            assert equal(region[name][...], np.where(written, value, np.nan)), (i, name)
+        assert np.array_equal(region["good"], np.where(written, n + i, 0))
+        assert np.array_equal(region["saturated"], np.where(written, i, 0))
+        assert region["raw_mean"].attrs["units"] == "counts"
 
 
 def check_process(path, **want):
@@ -264,6 +291,31 @@ def every_type_and_places(program, folder):
         check_stack(path, s, [])
         check_ledger(path, s)
         check_h5dump(path)
+
+
+@in_folder
+def regions_dose_and_frames_that_are_darks_or_flats(program, folder):
+    rng = np.random.default_rng(11)
+    frames = some_frames(rng, 12, (5, 7), np.uint16, (4, 5))
+    s = Series(program, folder, frames, 4, {"dark": np.ones((5, 7), np.float32),
+                                            "flat_dark": np.full((5, 7), 3, np.float32)})
+    s.write()
+    keys = {0: (2, 2), 4: (2, 3), 7: (4, 1), 8: (6, 2), 9: (9, 0), 10: (5, 1)}
+    for i, row in enumerate(s.plan["rows"]):
+        row += [keys.get(i, (0, 0))[0], None if i % 3 == 0 else i / 4]
+    for count in (1, 16):
+        s.plan["regions"] = count
+        path = s.compose()
+        check_tree(path, s)
+        check_ledger(path, s)
+        with h5py.File(path, "r") as f:
+            _, _, key = httomo(f)
+            want = [keys[i][1] if i in keys else 3 if frame is None else 0
+                    for i, frame in enumerate(frames)]
+            assert list(key) == [2] + want, key
+            stored = f["/entry1/openbeam/calibration"]
+            assert (stored["flat_dark"][...] == 3).all() and "flat_dark_frame" not in stored
+    check_h5dump(path)
 
 
 @in_folder
@@ -461,7 +513,8 @@ def the_folder_can_move(program, folder):
 
 def main():
     warnings.simplefilter("error")
-    for case in (every_type_and_places, not_normalised_leaves_it_to_the_reader,
+    for case in (every_type_and_places, regions_dose_and_frames_that_are_darks_or_flats,
+                 not_normalised_leaves_it_to_the_reader,
                  normalised_leaves_the_reader_nothing,
                  calibration_frames_are_cut_binned_and_converted, source_frames_are_only_cut,
                  holes_in_files_are_left_out, nothing_present, records_of_many_frames,

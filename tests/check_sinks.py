@@ -15,7 +15,10 @@ import tifffile
 TYPES = [np.uint8, np.uint16, np.uint32, np.float32]
 COLUMNS = ("frame,state,reason,flags,file,index,averaged,timestamp_ns,received_ns,durable_ns,"
            "min,max,mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c,"
-           "rotation")
+           "rotation,calibration,raw_p0.1,raw_p1,raw_p50,raw_p99,raw_p99.9,p0.1,p1,p50,p99,p99.9")
+REGION = ("mean", "std", "min", "max", "snr", "raw_mean", "raw_std", "raw_min", "raw_max",
+          "saturated", "good")
+COLUMNS += "".join(",%s_%s" % (region, name) for region in ("beam", "sample") for name in REGION)
 
 
 def crc32c(data):
@@ -69,6 +72,22 @@ def read_file(path, width, height, kind):
         return pages
 
 
+def check_quality(r, n):
+    assert r["calibration"] == "3"
+    raw = [-np.inf, 1.5, n, 3, np.inf]
+    values = np.array([0.1, n / 3, 0.5, 1, 2], np.float32)
+    for name, a, b in zip(("p0.1", "p1", "p50", "p99", "p99.9"), raw, values):
+        assert float(r["raw_" + name]) == a and np.float32(r[name]) == b, name
+    for i, region in enumerate(("beam", "sample")):
+        v = {name: r[region + "_" + name] for name in REGION}
+        assert float(v["mean"]) == n / 7 + i and float(v["std"]) == n / 9
+        assert float(v["snr"]) == (n / 7 + i) / (n / 9)
+        assert float(v["min"]) == -i and float(v["max"]) == n + 1
+        assert float(v["raw_mean"]) == n / 11 and v["raw_std"] == ""
+        assert (v["raw_min"], v["raw_max"]) == (str(i), str(n))
+        assert (v["saturated"], v["good"]) == (str(i), str(n + i))
+
+
 def check_ledger(folder, frames, width, height, kind):
     with open(os.path.join(folder, "frames.csv"), newline="") as f:
         text = f.read()
@@ -78,12 +97,14 @@ def check_ledger(folder, frames, width, height, kind):
     files = {}
     for r in rows:
         n = int(r["frame"])
-        assert (r["state"], r["reason"], r["flags"], r["dose"]) == ("written", "", "", "")
+        assert (r["state"], r["reason"], r["flags"]) == ("written", "", "dark|no-beam")
+        assert float(r["dose"]) == n / 3
         assert r["timestamp_ns"] == "" and int(r["received_ns"]) == n + 1
         assert float(r["mean"]) == 1 / 3 and r["mean"] == "0.33333333333333331"
         assert r["min"] == "0.100000001" and r["max"] == "2"
         assert r["raw_min"] == str(n) and float(r["raw_max"]) == n + 0.5
         assert r["raw_std"] == ""
+        check_quality(r, n)
         assert float(r["rotation"]) == -90 + 0.25 * (n - 100)
         if r["file"] not in files:
             files[r["file"]] = read_file(os.path.join(folder, r["file"]), width, height, kind)
@@ -109,6 +130,7 @@ def check_manifest(folder, frames, files):
     assert set(totals["rejected"]) == {
         "header", "parts", "shape", "type", "length", "step", "jump", "late", "no_series",
         "encoding"}
+    assert [r["name"] for r in m["regions"]] == ["beam", "sample"] and m["kind"] == "sample"
     assert m["start_ns"] < m["end_ns"] and m["start"].endswith("Z")
     assert len(m["sinks"][0]["files"]) == files
     assert sum(f["frames"] for f in m["sinks"][0]["files"]) == frames

@@ -94,10 +94,14 @@ bool crash_is_wanted(const struct crash_case *c, int argc, char **argv)
 
 static const struct crash_case further[] = {
 	{ .name = "hdf5 bslz4", .format = SINK_HDF5, .packed = true },
-	{ .name = "tiff averaged", .format = SINK_TIFF, .average = 3 },
-	{ .name = "hdf5 averaged", .format = SINK_HDF5, .packed = true, .average = 4 },
+	{ .name = "tiff averaged", .format = SINK_TIFF, .average = 3, .regions = 1 },
+	{ .name = "hdf5 averaged",
+	  .format = SINK_HDF5,
+	  .packed = true,
+	  .average = 4,
+	  .regions = CONFIG_REGIONS_MAX },
 	{ .name = "tiff and raw", .format = SINK_TIFF, .second = true },
-	{ .name = "raw endless", .format = SINK_RAW, .endless = true },
+	{ .name = "raw endless", .format = SINK_RAW, .endless = true, .regions = 4 },
 	{ .name = "hdf5 plain", .format = SINK_HDF5, .plain = true },
 	{ .name = "tiff zero copy", .format = SINK_TIFF, .width = 256, .height = 128 },
 };
@@ -220,14 +224,18 @@ static void watch_write(struct crash_writer *w, const struct disk_call *c)
 {
 	const unsigned char *at = c->data;
 
-	if (c->offset < JOURNAL_HEADER_BYTES)
+	const struct journal_header h = { .region_count = w->run->of->regions };
+	uint64_t head = journal_header_bytes(h.region_count);
+	uint64_t each = journal_record_bytes(h.region_count);
+
+	if (c->offset < head)
 		return;
-	for (uint64_t i = 0; i + JOURNAL_RECORD_BYTES <= c->length; i += JOURNAL_RECORD_BYTES) {
-		uint64_t position = (c->offset - JOURNAL_HEADER_BYTES + i) / JOURNAL_RECORD_BYTES;
+	for (uint64_t i = 0; i + each <= c->length; i += each) {
+		uint64_t position = (c->offset - head + i) / each;
 		struct journal_record r;
 
-		if (journal_decode(&r, at + i, (uint32_t)position) && r.state == FRAME_WRITTEN &&
-		    r.number < CRASH_FRAMES)
+		if (journal_decode(&r, at + i, (uint32_t)position, &h) &&
+		    r.state == FRAME_WRITTEN && r.number < CRASH_FRAMES)
 			w->unsynced[w->unsynced_count++] = r.number;
 	}
 }
@@ -323,7 +331,7 @@ static void on_say(void *user, enum sink_say level, const char *text)
 
 static void configure(struct crash_writer *w)
 {
-	static char bslz4[] = "bslz4", none[] = "none";
+	static char bslz4[] = "bslz4", none[] = "none", names[CONFIG_REGIONS_MAX][8];
 	const struct crash_case *c = w->run->of;
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -335,6 +343,11 @@ static void configure(struct crash_writer *w)
 			                      .sync_ns = SYNC_NS,
 			                      .direct = c->direct,
 			                      .compression = !i && c->packed ? bslz4 : none };
+	}
+	w->config.region_count = c->regions;
+	for (unsigned i = 0; i < c->regions; i++) {
+		snprintf(names[i], sizeof names[i], "r%u", i);
+		w->config.regions[i] = (struct config_region){ .name = names[i], .x = i };
 	}
 	w->config.sink_count = c->second ? 2 : 1;
 	w->config.series.step = 1;
@@ -419,9 +432,11 @@ static void put(struct crash_writer *w, uint64_t number)
 {
 	const struct crash_case *c = w->run->of;
 	struct slot *s = free_slot(w);
+	struct region_stats regions[CONFIG_REGIONS_MAX] = { 0 };
 	struct reduction d = { .good = (uint64_t)c->width * c->height,
 		               .raw = { 1, 2, 1.5, 0.5 },
 		               .normalised = { 0, 1, 0.5, 0.25 },
+		               .dose = (double)number,
 		               .reduced_crc32c = checksum_of(c, number) };
 	struct sink_frame f = { .number = number,
 		                .received_ns = 5000 + number,
@@ -429,7 +444,12 @@ static void put(struct crash_writer *w, uint64_t number)
 		                .averaged = averaged(c, number),
 		                .reduced = s->pixels,
 		                .reduction = &d,
+		                .regions = regions,
+		                .calibration = 7,
 		                .owner = s };
+
+	for (unsigned i = 0; i < c->regions; i++)
+		regions[i] = (struct region_stats){ .good = number * 100 + i };
 
 	draw(s->pixels, c, number);
 	if (c->packed) {
@@ -644,9 +664,26 @@ static void check_bytes(const struct crash_case *c, const char *folder, const ch
 	free(found);
 }
 
+static void check_quality(const struct crash_case *c, const struct journal_record *r,
+                          const char *what)
+{
+	bool same = r->dose == (double)r->number && r->calibration == 7;
+
+	for (unsigned i = 0; i < c->regions; i++) {
+		struct region_stats s;
+
+		journal_decode_region(&s, r->regions + i * (size_t)JOURNAL_REGION_BYTES);
+		same = same && s.good == r->number * 100 + i;
+	}
+	if (!same)
+		crash_fail("%s: the record of frame %" PRIu64 " has another dose or region", what,
+		           r->number);
+}
+
 static void check_record(const struct crash_case *c, const char *folder, const char *suffix,
                          const struct journal_record *r, const char *what)
 {
+	check_quality(c, r, what);
 	if (r->number >= CRASH_FRAMES || r->crc32c != checksum_of(c, mean_of(c, r->number)))
 		crash_fail("%s: the record of frame %" PRIu64 " has a wrong checksum", what,
 		           r->number);

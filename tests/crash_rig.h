@@ -23,6 +23,7 @@ struct crash_case {
 	bool endless;     /* nobody says which numbers there will be */
 	bool plain;       /* pwrite instead of io_uring */
 	enum direct_mode direct;
+	unsigned regions; /* of interest */
 	uint32_t width, height;
 };
 

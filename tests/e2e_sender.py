@@ -142,6 +142,38 @@ def the_ledger_agrees_whatever_the_seed(bench):
 
 
 @case
+def mishaps_are_in_the_pixels_as_the_report_says(bench):
+    faults = ("--dip", "5:2:0.5", "--freeze", "9:2", "--saturate", "12:1", "--new-hot", "14:6", "--new-dead",
+              "15:3")
+    pictures = {}
+    for name, arguments in (("good", ()), ("bad", faults)):
+        settings = {**SOURCE, "sinks": [bench.sink(folder=name)]}
+        endpoint = f"ipc://{bench.folder}/{name}.socket"
+        report = bench.folder / f"{name}.json"
+        daemon = bench.daemon(endpoint, {"series.frames": 20, **settings})
+        sender = bench.send(endpoint, "--frames", 20, "--size", "64x48", "--pattern", "flat",
+                            "--pixel-format", "Mono12", "--report", report, *arguments)
+        daemon.wait()
+        equal(sender.wait(10), 0, "status of the sender")
+        pictures[name] = bench.series(bench.folder / name).require_complete(20).images()
+    said = json.loads(report.read_text())
+    good, bad = pictures["good"], pictures["bad"]
+    for number in (0, 4, 7, 8, 11, 13):
+        same_pixels(bad[number], good[number], f"frame {number}")
+    for number in (9, 10):
+        same_pixels(bad[number], good[8], f"frozen frame {number}")
+    check(0.45 < bad[6].mean() / good[6].mean() < 0.55, "half the beam")
+    check((bad[12] == 4095).mean() > 0.6, "saturated pixels")
+    failed = [tuple(p) for name in ("new_hot", "new_dead") for p in said["mishaps"][name]["pixels"]]
+    y, x = numpy.nonzero(bad[19] != good[19])
+    equal(sorted(zip(x.tolist(), y.tolist())), sorted(failed), "pixels that failed")
+    check(len(failed) == 9 and said["mishaps"]["dip"] == {"frame": 5, "count": 2, "factor": 0.5},
+          "what the report says")
+    for x, y in said["defects"]["dead"]:
+        equal(len({int(image[y, x]) for image in good.values()}), 1, f"values of dead pixel {x} {y}")
+
+
+@case
 def duplicates_and_order_alone_leave_a_series_complete(bench):
     series, report = stream(bench, SOURCE, "--size", "64x48", "--pattern", "counter",
                             "--duplicate", 0.1, "--reorder", 0.2, frames=500)

@@ -14,9 +14,10 @@
  *   nexus_write PLAN.json MASTER.h5
  *
  * The plan has the members of struct nexus_master by name; rows are [number, present, file, index,
- * rotation or null], records [number, state, reason, flags, file, index, repeat, step], maps
- * [role, path of float32 values, width, height, crc32c]. A record's other columns follow from its
- * number: see record_of(). Prints the seconds that composing took and the bytes. */
+ * rotation or null, flags, dose or null], regions a number of them, records [number, state, reason,
+ * flags, file, index, repeat, step], maps [role, path of float32 values, width, height, crc32c]. A
+ * record's other columns follow from its number: see record_of(). Prints the seconds that composing
+ * took and the bytes. */
 
 static double seconds(void)
 {
@@ -53,6 +54,13 @@ static void *must(void *memory)
 	return memory;
 }
 
+static double real_item(json_t *list, size_t i)
+{
+	json_t *value = json_array_get(list, i);
+
+	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
 static void read_rows(json_t *plan, struct nexus_master *m)
 {
 	json_t *list = json_object_get(plan, "rows");
@@ -61,16 +69,34 @@ static void read_rows(json_t *plan, struct nexus_master *m)
 	m->row_count = json_array_size(list);
 	m->rows = rows = must(calloc(m->row_count + 1, sizeof *rows));
 	for (size_t i = 0; i < m->row_count; i++) {
-		json_t *row = json_array_get(list, i), *angle = json_array_get(row, 4);
+		json_t *row = json_array_get(list, i);
 
 		rows[i] = (struct nexus_row){
 			.number = item(row, 0),
 			.present = item(row, 1),
 			.file = (uint32_t)item(row, 2),
 			.index = item(row, 3),
-			.rotation = json_is_null(angle) ? NAN : json_number_value(angle),
+			.rotation = real_item(row, 4),
+			.flags = (uint32_t)item(row, 5),
+			.dose = real_item(row, 6),
 		};
 	}
+}
+
+/* What record_of() says of them: borrowed until the next call. */
+static const unsigned char *regions_of(double v)
+{
+	static unsigned char bytes[CONFIG_REGIONS_MAX * JOURNAL_REGION_BYTES];
+
+	for (unsigned i = 0; i < CONFIG_REGIONS_MAX; i++) {
+		struct region_stats s = { .good = (uint64_t)v + i,
+			                  .saturated = i,
+			                  .raw = { v, v + i, v / 2, v / 4 },
+			                  .normalised = { -v, v + 1, v / 8, v / 3 + i } };
+
+		journal_encode_region(bytes + i * JOURNAL_REGION_BYTES, &s);
+	}
+	return bytes;
 }
 
 static struct journal_record record_of(json_t *list)
@@ -104,12 +130,18 @@ static struct journal_record record_of(json_t *list)
 		.bad = n + 2,
 		.saturated = n + 3,
 		.clipped = n + 4,
+		.dose = v / 11,
+		.calibration = (uint32_t)(n % 5),
+		.raw_percentiles = { -INFINITY, 1, (float)v, 3, INFINITY },
+		.percentiles = { NAN, 0.5f, (float)v / 3, 0.75f, 1 },
 	};
 }
 
 static void record_at(const void *ledger, size_t i, struct journal_record *ret)
 {
 	*ret = ((const struct journal_record *)ledger)[i];
+	if (ret->state == FRAME_WRITTEN)
+		ret->regions = regions_of((double)ret->number);
 }
 
 static void read_records(json_t *plan, struct nexus_master *m)
@@ -122,6 +154,18 @@ static void read_records(json_t *plan, struct nexus_master *m)
 	m->record = record_at;
 	for (size_t i = 0; i < m->record_count; i++)
 		records[i] = record_of(json_array_get(list, i));
+}
+
+static void read_regions(json_t *plan, struct nexus_master *m)
+{
+	static struct journal_region regions[CONFIG_REGIONS_MAX];
+
+	m->regions = regions;
+	m->region_count = (unsigned)number_of(plan, "regions");
+	for (unsigned i = 0; i < m->region_count; i++) {
+		regions[i] = (struct journal_region){ .x = i, .y = 2, .width = 3, .height = 4 };
+		snprintf(regions[i].name, sizeof regions[i].name, "r%u", i);
+	}
 }
 
 static float *read_floats(const char *path, size_t n)
@@ -244,6 +288,7 @@ int main(int argc, char **argv)
 		return 1;
 	read_rows(plan, &m);
 	read_records(plan, &m);
+	read_regions(plan, &m);
 	read_maps(plan, &m);
 	status = write_master(&m, argv[2]);
 	free_master(&m);

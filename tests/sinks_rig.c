@@ -23,7 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COLUMNS 24
+#define COLUMNS        35 /* and those of regions */
+#define COLUMNS_REGION 11
+#define COLUMNS_MAX    (COLUMNS + CONFIG_REGIONS_MAX * COLUMNS_REGION)
 
 static uint64_t monotonic_ns(void)
 {
@@ -189,6 +191,30 @@ void rig_shape(struct rig *r, uint32_t width, uint32_t height, enum product_type
 		                     .bytes = (size_t)width * height * product_bytes(type) };
 }
 
+void rig_regions(struct rig *r, unsigned count)
+{
+	r->config.region_count = count;
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(r->region_names[i], sizeof r->region_names[i], "r%u", i);
+		r->config.regions[i] = (struct config_region){
+			.name = r->region_names[i], .x = i, .y = 2 * i, .width = 3, .height = 4 + i
+		};
+	}
+}
+
+struct region_stats rig_region(uint64_t number, unsigned region)
+{
+	double n = (double)number + region / 16.0;
+	double none = number % 7 == 6 ? NAN : 0; /* no good pixel in it */
+
+	return (struct region_stats){
+		.good = 12 + region,
+		.saturated = number % 4,
+		.raw = { n, n + 100, n + 1.0 / 3 + none, 2.5 },
+		.normalised = { -0.1f, (double)(float)(n / 9), n / 9 + none, (double)(number % 3) },
+	};
+}
+
 static unsigned char *map_slots(const struct rig *r, size_t bytes, size_t *ret_slot_bytes)
 {
 	void *at;
@@ -235,7 +261,7 @@ void rig_begin(struct rig *r)
 	memset(r->reason, 0, sizeof r->reason);
 	r->put = r->released = r->durable = 0;
 	memset(&r->totals, 0, sizeof r->totals);
-	(void)sinks_begin(r->sinks, &(struct sink_start){ .name = "wood" });
+	(void)sinks_begin(r->sinks, r->start ? r->start : &(struct sink_start){ .name = "wood" });
 }
 
 /* Sleep as the collector does, on the eventfd. */
@@ -269,7 +295,10 @@ static struct reduction reduction_of(const struct rig *r, size_t slot, uint64_t 
 		               .saturated = number % 3,
 		               .clipped = number % 5,
 		               .raw = { n, n + 1000, n + 0.5, 1.0 / 3 },
-		               .normalised = { 0.1f, (double)(float)(n / 7), n / 7, 0.25 } };
+		               .normalised = { 0.1f, (double)(float)(n / 7), n / 7, 0.25 },
+		               .dose = number % 4 ? 1 - n / 1e6 : NAN,
+		               .raw_percentiles = { -INFINITY, 1, (float)number, 0.1f, INFINITY },
+		               .percentiles = { NAN, (float)n / 3, 1e-20f, 16777216, 1e9f } };
 
 	d.reduced_crc32c = checksum(r->pixels + slot * r->slot_bytes, r->geometry.reduced.bytes);
 	if (r->source_pixels)
@@ -278,15 +307,23 @@ static struct reduction reduction_of(const struct rig *r, size_t slot, uint64_t 
 	return d;
 }
 
+static uint32_t flags_of(uint64_t number)
+{
+	return (number % 10 == 9 ? FRAME_INCOMPLETE : 0) | (number % 12 == 11 ? FRAME_BEAM_DIP : 0);
+}
+
 void rig_put(struct rig *r, uint64_t number)
 {
 	size_t slot = free_slot(r);
 	unsigned char *pixels = r->pixels + slot * r->slot_bytes;
+	struct region_stats regions[CONFIG_REGIONS_MAX];
 	struct reduction d;
 	struct sink_frame f = { .number = number,
 		                .timestamp_ns = number % 2 ? 1000 + number : 0,
 		                .received_ns = 5000 + number,
-		                .flags = number % 10 == 9 ? FRAME_INCOMPLETE : 0,
+		                .flags = flags_of(number) | r->more_flags,
+		                .calibration = (uint32_t)(number % 3),
+		                .regions = regions,
 		                .rotation = number % 3 ? NAN : (double)number / 8,
 		                .averaged = 1,
 		                .reduced = pixels,
@@ -299,11 +336,15 @@ void rig_put(struct rig *r, uint64_t number)
 		rig_pattern(r->source_pixels + slot * r->source_slot_bytes, &r->geometry.source,
 		            number + 1);
 	}
+	r->flags[number] = f.flags;
 	d = reduction_of(r, slot, number);
+	for (unsigned i = 0; i < CONFIG_REGIONS_MAX; i++)
+		regions[i] = rig_region(number, i);
 	r->slot_busy[slot] = true;
 	r->put++;
 	sinks_put(r->sinks, &f);
 	memset(&d, 0xee, sizeof d); /* the contract: copied */
+	memset(regions, 0xee, sizeof regions);
 	(void)sinks_poll(r->sinks, monotonic_ns());
 }
 
@@ -344,14 +385,15 @@ void rig_end(struct rig *r)
 	static const char *const lost = "frames were lost";
 	uint64_t pixels = r->put * 256; /* as reduction_of() says */
 	uint64_t raw[4] = { pixels, 0, 0, 0 }, normalised[2] = { 0, pixels };
-	struct sink_summary summary = { .totals = &r->totals,
-		                        .expected_from = "seen",
-		                        .reasons = &lost,
-		                        .raw_bins = { 4, 0, 4 },
-		                        .normalised_bins = { 2, 0, 1.5 },
-		                        .raw_counts = raw,
-		                        .normalised_counts = normalised };
+	struct sink_summary summary = r->summary;
 
+	summary.totals = &r->totals;
+	summary.expected_from = "seen";
+	summary.reasons = &lost;
+	summary.raw_bins = (struct bins){ 4, 0, 4 };
+	summary.normalised_bins = (struct bins){ 2, 0, 1.5 };
+	summary.raw_counts = raw;
+	summary.normalised_counts = normalised;
 	sinks_drain(r->sinks);
 	r->totals.expected = r->totals.received = r->put;
 	r->totals.written = rig_count(r, FRAME_WRITTEN, 0);
@@ -396,23 +438,23 @@ unsigned rig_files(const struct rig *r, const char *part)
 /* Checking. */
 
 struct csv_line {
-	char text[1024];
-	char *column[COLUMNS];
+	char text[8192];
+	char *column[COLUMNS_MAX];
 };
 
-static void split(struct csv_line *l)
+static void split(const struct rig *r, struct csv_line *l)
 {
-	unsigned n = 0;
+	unsigned n = 0, wanted = COLUMNS + r->config.region_count * COLUMNS_REGION;
 
 	l->text[strcspn(l->text, "\n")] = '\0';
 	for (char *at = l->text; at; n++) {
-		cr_assert_lt(n, COLUMNS, "too many columns: %s", l->text);
+		cr_assert_lt(n, wanted, "too many columns: %s", l->text);
 		l->column[n] = at;
 		at = strchr(at, ',');
 		if (at)
 			*at++ = '\0';
 	}
-	cr_assert_eq(n, COLUMNS, "%u columns", n);
+	cr_assert_eq(n, wanted, "%u columns", n);
 }
 
 static void read_raw(const char *path, uint64_t index, unsigned char *pixels, size_t bytes)
@@ -514,7 +556,69 @@ static void check_pixels(const struct rig *r, const struct csv_line *l, uint64_t
 	free(found);
 }
 
-static void check_figures(const struct csv_line *l, uint64_t number)
+static void check_value(const char *text, double wanted)
+{
+	if (isnan(wanted))
+		cr_assert_str_eq(text, "");
+	else
+		cr_assert_eq(strtod(text, NULL), wanted, "'%s' is not %.17g", text, wanted);
+}
+
+/* Columns from the calibration on, and the dose. */
+static void check_quality(const struct csv_line *l, uint64_t number)
+{
+	char whole[32], third[32];
+
+	snprintf(whole, sizeof whole, "%.9g", (double)(float)number);
+	snprintf(third, sizeof third, "%.9g", (double)((float)number / 3));
+	check_value(l->column[21], number % 4 ? 1 - (double)number / 1e6 : NAN);
+	cr_assert_str_eq(l->column[24], number % 3 == 0 ? "" : number % 3 == 1 ? "1" : "2");
+	cr_assert_str_eq(l->column[25], "-inf");
+	cr_assert_str_eq(l->column[26], "1");
+	cr_assert_str_eq(l->column[27], whole);
+	cr_assert_str_eq(l->column[28], "0.100000001");
+	cr_assert_str_eq(l->column[29], "inf");
+	cr_assert_str_eq(l->column[30], "");
+	cr_assert_str_eq(l->column[31], third);
+	cr_assert_str_eq(l->column[32], "9.99999968e-21");
+	cr_assert_str_eq(l->column[33], "16777216");
+	cr_assert_str_eq(l->column[34], "1e+09");
+}
+
+static void check_region(char *const *column, uint64_t number, unsigned region)
+{
+	struct region_stats s = rig_region(number, region);
+
+	check_value(column[0], s.normalised.mean);
+	check_value(column[1], s.normalised.std);
+	cr_assert_str_eq(column[2], "-0.100000001");
+	cr_assert_eq(strtof(column[3], NULL), (float)s.normalised.max);
+	check_value(column[4], s.normalised.mean / s.normalised.std);
+	check_value(column[5], s.raw.mean);
+	check_value(column[6], s.raw.std);
+	cr_assert_eq(strtof(column[7], NULL), (float)s.raw.min);
+	cr_assert_eq(strtof(column[8], NULL), (float)s.raw.max);
+	cr_assert_eq(strtoull(column[9], NULL, 10), s.saturated);
+	cr_assert_eq(strtoull(column[10], NULL, 10), s.good);
+}
+
+static void check_lost(const struct rig *r, const struct csv_line *l)
+{
+	cr_assert_str_eq(l->column[4], "");
+	for (unsigned i = 9; i < COLUMNS + r->config.region_count * COLUMNS_REGION; i++)
+		cr_assert_str_eq(l->column[i], "", "column %u", i);
+}
+
+static void check_flags(const struct rig *r, const char *text, uint64_t number)
+{
+	char words[FRAME_FLAGS_BYTES];
+
+	frame_flags_text(r->flags[number], words);
+	cr_assert_str_eq(text, words);
+	cr_assert_eq(frame_flags_of(text), r->flags[number]);
+}
+
+static void check_figures(const struct rig *r, const struct csv_line *l, uint64_t number)
 {
 	double n = (double)number;
 
@@ -529,7 +633,10 @@ static void check_figures(const struct csv_line *l, uint64_t number)
 	cr_assert_eq(strtoull(l->column[18], NULL, 10), number % 3);
 	cr_assert_eq(strtoull(l->column[19], NULL, 10), 6);
 	cr_assert_eq(strtoull(l->column[20], NULL, 10), number % 5);
-	cr_assert_str_eq(l->column[3], number % 10 == 9 ? "incomplete" : "");
+	check_flags(r, l->column[3], number);
+	check_quality(l, number);
+	for (unsigned i = 0; i < r->config.region_count; i++)
+		check_region(l->column + COLUMNS + i * COLUMNS_REGION, number, i);
 	cr_assert_eq(l->column[23][0] == '\0', number % 3 != 0);
 	cr_assert_eq(strtod(l->column[23], NULL), number % 3 ? 0 : n / 8);
 }
@@ -596,11 +703,11 @@ void rig_check(struct rig *r)
 	f = fopen(path, "r");
 	cr_assert_not_null(f, "%s", path);
 	cr_assert_not_null(fgets(l.text, sizeof l.text, f)); /* the header */
-	split(&l);
+	split(r, &l);
 	while (fgets(l.text, sizeof l.text, f)) {
 		uint64_t number;
 
-		split(&l);
+		split(r, &l);
 		number = strtoull(l.column[0], NULL, 10);
 		cr_assert(lines == 0 || number > previous, "line order");
 		previous = number;
@@ -610,11 +717,10 @@ void rig_check(struct rig *r)
 		cr_assert_str_eq(l.column[2],
 		                 frame_reason_name(r->state[number], r->reason[number]));
 		if (r->state[number] != FRAME_WRITTEN) {
-			cr_assert_str_eq(l.column[4], "");
-			cr_assert_str_eq(l.column[22], "");
+			check_lost(r, &l);
 			continue;
 		}
-		check_figures(&l, number);
+		check_figures(r, &l, number);
 		if (l.column[4][0])
 			check_pixels(r, &l, number);
 		in_parts += strstr(l.column[4], ".part") != NULL;

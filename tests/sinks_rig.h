@@ -22,10 +22,13 @@ struct rig_fault {
 /* Sinks over a fresh directory, and a record of everything they call back. Pixels of frame n
  * are a function of n and of the position, so that whoever reads a file can tell. */
 struct rig {
-	char root[64];    /* made by rig_make(), removed by rig_done() */
-	char dirs[3][80]; /* root/0, root/1, root/2 */
-	struct config config;
+	char root[64];        /* made by rig_make(), removed by rig_done() */
+	char dirs[3][80];     /* root/0, root/1, root/2 */
+	struct config config; /* regions: rig_regions() */
 	char rotation_key[8];
+	char region_names[CONFIG_REGIONS_MAX][8];
+	const struct sink_start *start; /* NULL: its name is wood, and nothing is known */
+	struct sink_summary summary;    /* what rig_end() knows nothing of */
 	struct sink_geometry geometry;
 	struct sink_memory memory;
 	struct disk_io io;
@@ -40,10 +43,12 @@ struct rig {
 	unsigned char *pixels, *source_pixels; /* [slot_count] frames, page-aligned each */
 	size_t slot_bytes, source_slot_bytes;
 	bool slot_busy[RIG_SLOTS_MAX];
+	uint32_t more_flags; /* of frames put from now on */
 
 	/* By frame number, below RIG_FRAMES_MAX. */
 	unsigned char settled[RIG_FRAMES_MAX], revoked[RIG_FRAMES_MAX];
 	unsigned char state[RIG_FRAMES_MAX], reason[RIG_FRAMES_MAX];
+	uint32_t flags[RIG_FRAMES_MAX];
 	uint64_t put, released, durable, said_errors;
 	char said[16384]; /* every sentence, one a line */
 	struct totals totals;
@@ -53,6 +58,12 @@ struct rig {
 /* One sink of `format` in root/0, 16 x 16 uint16 frames. */
 void rig_make(struct rig *r, enum sink_format format);
 void rig_shape(struct rig *r, uint32_t width, uint32_t height, enum product_type type);
+
+/* So many regions of interest, r0, r1...; before rig_open(). */
+void rig_regions(struct rig *r, unsigned count);
+
+/* What is known of one of them in frame `number`. */
+struct region_stats rig_region(uint64_t number, unsigned region);
 
 /* Open and lay out; 0 or the error of sinks_open(), with why[]. */
 int rig_open(struct rig *r);

@@ -66,10 +66,21 @@ static void fill(void *pixels, const struct sink_shape *shape, uint64_t n)
 
 static void put(struct sinks *s, const struct sink_geometry *g, void *pixels, uint64_t n)
 {
+	const double v = (double)n;
 	struct reduction d = { .good = 1,
+		               .dose = v / 3,
+		               .raw_percentiles = { -INFINITY, 1.5f, (float)v, 3, INFINITY },
+		               .percentiles = { 0.1f, (float)(v / 3), 0.5f, 1, 2 },
 		               .raw = { (double)n, (double)n + 0.5, 1.0 / 3, NAN },
 		               .normalised = { 0.1f, 2, 1.0 / 3, 1e-20 } };
+	const struct region_stats regions[] = {
+		{ n, 0, { 0, v, v / 11, NAN }, { 0, v + 1, v / 7, v / 9 } },
+		{ n + 1, 1, { 1, v, v / 11, NAN }, { -1, v + 1, v / 7 + 1, v / 9 } }
+	};
 	struct sink_frame f = { .number = n,
+		                .flags = FRAME_DARK | FRAME_NO_BEAM,
+		                .calibration = 3,
+		                .regions = regions,
 		                .received_ns = n + 1,
 		                .rotation = NAN,
 		                .averaged = 1,
@@ -118,8 +129,11 @@ int main(int argc, char **argv)
 		                                     .commit = "abc",
 		                                     .isa = "avx2",
 		                                     .config_json = "{\"key\": [1, 2]}" };
+	static char beam[] = "beam", sample[] = "sample";
 	static struct config c = { .sink_count = 1,
 		                   .series.step = 1,
+		                   .region_count = 2,
+		                   .regions = { { beam, 1, 2, 3, 4 }, { sample, 5, 6, 7, 8 } },
 		                   .reduce.window_high = 1.5,
 		                   .rotation = { .start = -90, .step = 0.25 } };
 	uint64_t durable = 0, frames = argc == 9 ? strtoull(argv[6], NULL, 10) : 0;

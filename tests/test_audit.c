@@ -71,6 +71,8 @@ static void run_series(void)
 
 /* ---- damage ---- */
 
+static const struct journal_header plain = { .quality = true };
+
 static char *file_path(const char *name)
 {
 	static char full[2][4096];
@@ -161,7 +163,7 @@ static uint32_t find_record(uint64_t number, struct journal_record *ret)
 		size_t at = JOURNAL_HEADER_BYTES + (size_t)slot * JOURNAL_RECORD_BYTES;
 
 		cr_assert_leq(at + JOURNAL_RECORD_BYTES, n, "no record of %" PRIu64, number);
-		cr_assert(journal_decode(ret, bytes + at, slot++));
+		cr_assert(journal_decode(ret, bytes + at, slot++, &plain));
 	} while (ret->number != number);
 	free(bytes);
 	return slot - 1;
@@ -177,7 +179,7 @@ static void change_record(uint64_t number, void (*change)(struct journal_record 
 
 	cr_assert_not_null(f);
 	change(&r);
-	journal_encode(bytes, &r, slot);
+	journal_encode(bytes, &r, slot, 0);
 	cr_assert_eq(fseek(f, JOURNAL_HEADER_BYTES + (long)slot * JOURNAL_RECORD_BYTES, SEEK_SET),
 	             0);
 	cr_assert_eq(fwrite(bytes, 1, sizeof bytes, f), sizeof bytes);
@@ -186,13 +188,13 @@ static void change_record(uint64_t number, void (*change)(struct journal_record 
 
 static void change_header(void (*change)(struct journal_header *h))
 {
-	unsigned char bytes[JOURNAL_HEADER_BYTES];
+	unsigned char bytes[JOURNAL_HEADER_MAX];
 	struct journal_header h;
 	FILE *f = fopen(file_path("journal.bin"), "r+b");
 
 	cr_assert_not_null(f);
 	cr_assert_eq(fread(bytes, 1, sizeof bytes, f), sizeof bytes);
-	cr_assert(journal_decode_header(&h, bytes));
+	cr_assert(journal_decode_header(&h, bytes, sizeof bytes));
 	change(&h);
 	journal_encode_header(bytes, &h);
 	rewind(f);
@@ -472,15 +474,48 @@ static void mean_changes(void)
 	replace("frames.csv", "\n60,", "8.571428571428571", "8.571428571428573");
 }
 
-static void checksum_changes(void)
+/* A digit more in front of that field of frame 60. */
+static void change_field(unsigned field)
 {
 	size_t n;
-	char *text = slurp("frames.csv", &n), *end = strstr(strstr(text, "\n60,") + 1, "\n");
+	char *text = slurp("frames.csv", &n), *at = strstr(text, "\n60,") + 1;
 
-	end = memrchr(text, ',', (size_t)(end - text)); /* the angle is behind it */
-	end[-1] = end[-1] == '0' ? '1' : '0';
-	spill("frames.csv", text, n);
+	for (unsigned i = 0; i < field; i++)
+		at = strchr(at, ',') + 1;
+	memmove(at + 1, at, strlen(at) + 1);
+	at[0] = '3';
+	spill("frames.csv", text, n + 1);
 	free(text);
+}
+
+static void checksum_changes(void)
+{
+	change_field(22);
+}
+
+static void dose_appears(void)
+{
+	change_field(21);
+}
+
+static void calibration_appears(void)
+{
+	change_field(24);
+}
+
+static void raw_percentile_changes(void)
+{
+	change_field(27);
+}
+
+static void percentile_changes(void)
+{
+	change_field(34);
+}
+
+static void flag_appears(void)
+{
+	change_field(3);
 }
 
 static void line_is_a_loss(void)
@@ -652,6 +687,11 @@ static const struct damage {
 	{ "a time changes", line_changes, { "frames.csv: line 7, frame 60: received_ns" } },
 	{ "a mean changes", mean_changes, { "frames.csv: line 7, frame 60: mean" } },
 	{ "a checksum changes", checksum_changes, { "frames.csv: line 7, frame 60: crc32c" } },
+	{ "a dose appears", dose_appears, { "frames.csv: line 7, frame 60: dose is '3'" } },
+	{ "a calibration", calibration_appears, { "frame 60: calibration is '3'" } },
+	{ "a raw percentile", raw_percentile_changes, { "frame 60: raw_p50 is '360'" } },
+	{ "a percentile", percentile_changes, { "frame 60: p99.9 is '31e+09'" } },
+	{ "a flag appears", flag_appears, { "frame 60: flags is '3'" } },
 	{ "a line is a loss", line_is_a_loss, { "frames.csv: line 7, frame 60: state" } },
 	{ "a line is gone", line_is_gone, { "frames.csv: frame 60 is in no state" } },
 	{ "the last line is gone", last_line_is_gone, { "frames.csv: frame 200 is in no state" } },
@@ -730,7 +770,93 @@ Test(audit, every_damage_is_found_in_every_format_and_named)
 			check_damages((*f)->id);
 }
 
+Test(audit, every_column_of_every_region_is_held_against_the_journal)
+{
+	for (unsigned i = 0; i < 2 * 11; i++) {
+		make_series(SINK_RAW);
+		sinks_close(rig.sinks);
+		rig_regions(&rig, 2);
+		cr_assert_eq(rig_open(&rig), 0);
+		run_series();
+		cr_assert_eq(audit(), AUDIT_SOUND, "%s", said);
+		change_field(35 + i);
+		cr_assert_eq(audit(), AUDIT_DAMAGED, "column %u: %s", i, said);
+		cr_assert(is_said(i < 11 ? "frame 60: r0_" : "frame 60: r1_"), "%s", said);
+		rig_done(&rig);
+	}
+}
+
+Test(audit, a_table_without_a_regions_column_is_damaged)
+{
+	make_series(SINK_RAW);
+	sinks_close(rig.sinks);
+	rig_regions(&rig, 2);
+	cr_assert_eq(rig_open(&rig), 0);
+	run_series();
+	replace("frames.csv", "frame", "r1_snr", "r1_sna");
+	cr_assert_eq(audit(), AUDIT_DAMAGED);
+	cr_assert(is_said("frames.csv: has no column r1_snr"), "%s", said);
+	rig_done(&rig);
+}
+
 /* ---- what is sound ---- */
+
+static void without_quality(struct journal_header *h)
+{
+	h->quality = false;
+}
+
+/* As before there was quality: its columns are empty, or not there. */
+Test(audit, a_series_from_before_there_was_quality_is_sound)
+{
+	size_t n;
+	char *text, *line, *older = calloc(1, 1 << 20);
+
+	make_series(SINK_RAW);
+	run_series();
+	change_header(without_quality);
+	text = slurp("frames.csv", &n);
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		char *at = line, *dose = NULL;
+		bool heading = strncmp(line, "frame,", 6) == 0;
+
+		for (unsigned i = 0; i < 24; i++) {
+			dose = i == 21 ? at : dose;
+			at = strchr(at, ',') + 1;
+		}
+		sprintf(older + strlen(older), "%.*s%s\n", (int)(at - 1 - line), line, "");
+		if (!heading) { /* no dose */
+			char *made = strrchr(older, '\n') - (at - 1 - dose);
+
+			memmove(made, made + strcspn(made, ","),
+			        strlen(made + strcspn(made, ",")) + 1);
+		}
+	}
+	spill("frames.csv", older, strlen(older));
+	cr_assert_eq(audit(), AUDIT_SOUND, "%s\n%s", said, older);
+	free(older);
+	free(text);
+	rig_done(&rig);
+}
+
+Test(audit, frames_of_a_dark_and_a_flat_are_keyed_so_in_a_master)
+{
+	static const uint32_t flags[] = { FRAME_DARK, FRAME_FLAT, 0 };
+
+	make_series(SINK_HDF5);
+	sinks_close(rig.sinks);
+	rig_regions(&rig, 3);
+	cr_assert_eq(rig_open(&rig), 0);
+	rig_begin(&rig);
+	for (uint64_t i = 1; i <= FRAMES; i++) {
+		rig.more_flags = flags[i % 3];
+		rig_put(&rig, i * STEP);
+	}
+	rig_end(&rig);
+	rig_check(&rig);
+	cr_assert_eq(audit(), AUDIT_SOUND, "%s", said);
+	rig_done(&rig);
+}
 
 Test(audit, a_clean_series_of_every_format_and_type_is_sound)
 {

@@ -187,7 +187,8 @@ Test(combine, of_numbers_worked_by_hand)
 	combine_moments(mean, variance, &s, 3);
 	combine_median(median, &s, 3);
 	cr_assert(mean[0] == 3 && mean[1] == 43690 && mean[2] == 7);
-	cr_assert(variance[0] == (float)(14.0 / 3) && variance[1] == 954408050 && variance[2] == 0);
+	cr_assert(variance[0] == (float)(14.0 / 3) && variance[1] == (float)954408050.0 &&
+	          variance[2] == 0);
 	cr_assert(median[0] == 2 && median[1] == 65535 && median[2] == 7);
 	s.count = 2;
 	combine_median(median, &s, 3);

@@ -55,6 +55,40 @@ static void compare_flatten(struct arrays *a, const struct flatten_impl *row,
 	          (int)type, n);
 }
 
+static void compare_scale(struct arrays *a, const struct flatten_impl *row, size_t n,
+                          enum pixel_style style)
+{
+	size_t bytes = n * sizeof(float);
+	float *t = fence_place(&a->t, bytes, 0), *expected = fence_place(&a->expected, bytes, 0);
+	static const float factors[] = { 1, 0.7f, 1e-30f, 1e30f };
+	float factor = factors[n % 4];
+
+	pixels_flat(t, n, style, n);
+	memcpy(expected, t, bytes);
+	scale_scalar(expected, factor, n);
+	row->scale(t, factor, n);
+	cr_assert(floats_equal(t, expected, n), "%s, n %zu, style %d", row->name, n, (int)style);
+	cr_assert(fence_intact(&a->t, t, bytes), "%s wrote outside, n %zu", row->name, n);
+}
+
+ParameterizedTestParameters(flatten, scales_the_same_on_every_isa)
+{
+	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(flatten_impls));
+}
+
+ParameterizedTest(unsigned *at, flatten, scales_the_same_on_every_isa)
+{
+	const struct flatten_impl *row = &flatten_impls[*at];
+	struct arrays a;
+
+	skip_unless(row->needs);
+	arrays_open(&a, 140001);
+	for (unsigned i = 0; pixels_length(i) != SIZE_MAX; i++)
+		for (int style = 0; style < PIXELS_STYLE_COUNT; style++)
+			compare_scale(&a, row, pixels_length(i), (enum pixel_style)style);
+	arrays_close(&a);
+}
+
 ParameterizedTestParameters(flatten, is_the_same_on_every_isa)
 {
 	return cr_make_param_array(unsigned, isa_rows, ISA_ROWS_OF(flatten_impls));
@@ -130,7 +164,7 @@ Test(flatten, is_within_two_ulp_of_real_numbers)
 		long double exact, ulp;
 
 		flat += (float)prng_below(&state, 65000);
-		coefficients(&offset, &gain, &dark, &flat, NULL, true, 1);
+		coefficients(&offset, &gain, &dark, &flat, NULL, NULL, true, 1);
 		flatten_uint16_scalar(&t, &counts, &offset, &gain, 1);
 		exact = ((long double)counts - dark) / ((long double)flat - dark);
 		ulp = nextafterf(fabsf(t), INFINITY) - fabsf(t);
@@ -144,7 +178,7 @@ Test(coefficients, gives_offset_and_inverse_open_beam)
 	const float dark[] = { 100, 0 }, flat[] = { 1124, 4 };
 	float offset[2], gain[2];
 
-	cr_assert_eq(coefficients(offset, gain, dark, flat, NULL, true, 2), 0);
+	cr_assert_eq(coefficients(offset, gain, dark, flat, NULL, NULL, true, 2), 0);
 	cr_assert_eq(offset[0], 100);
 	cr_assert_eq(gain[0], 1.0f / 1024);
 	cr_assert_eq(gain[1], 0.25f);
@@ -158,9 +192,23 @@ Test(coefficients, calls_a_pixel_bad_for_each_reason)
 	float offset[10], gain[10];
 
 	/* 1 / 2e38 is subnormal, 1 / 2e-39 overflows. */
-	cr_assert_eq(coefficients(offset, gain, dark, flat, mask, true, 10), 10);
+	cr_assert_eq(coefficients(offset, gain, dark, flat, NULL, mask, true, 10), 10);
 	for (unsigned i = 0; i < 10; i++)
 		cr_assert(isnan(gain[i]), "pixel %u has gain %g", i, (double)gain[i]);
+}
+
+Test(coefficients, takes_the_flats_own_dark_from_the_flat_alone)
+{
+	const float dark[] = { 10, 200, 10, NAN, 10 }, flat[] = { 110, 110, 110, 110, 110 };
+	const float flat_dark[] = { 60, 60, 110, 60, NAN };
+	float offset[5], gain[5];
+
+	cr_assert_eq(coefficients(offset, gain, dark, flat, flat_dark, NULL, true, 5), 3);
+	cr_assert(offset[0] == 10 && gain[0] == 1.0f / 50);
+	cr_assert(offset[1] == 200 && gain[1] == 1.0f / 50, "its dark is above the flat");
+	cr_assert(isnan(gain[2]) && isnan(gain[3]) && isnan(gain[4]));
+	cr_assert_eq(coefficients(offset, gain, NULL, flat, flat_dark, NULL, true, 2), 0);
+	cr_assert(offset[0] == 0 && gain[0] == 1.0f / 50);
 }
 
 Test(coefficients, needs_no_image_for_counts)
@@ -168,10 +216,10 @@ Test(coefficients, needs_no_image_for_counts)
 	const float dark[] = { 5, NAN, 7 }, mask[] = { 0, 0, -2 };
 	float offset[3], gain[3];
 
-	cr_assert_eq(coefficients(offset, gain, NULL, NULL, NULL, false, 3), 0);
+	cr_assert_eq(coefficients(offset, gain, NULL, NULL, NULL, NULL, false, 3), 0);
 	cr_assert_eq(offset[2], 0);
 	cr_assert_eq(gain[2], 1);
-	cr_assert_eq(coefficients(offset, gain, dark, NULL, mask, false, 3), 2);
+	cr_assert_eq(coefficients(offset, gain, dark, NULL, NULL, mask, false, 3), 2);
 	cr_assert_eq(offset[0], 5);
 	cr_assert_eq(gain[0], 1);
 	cr_assert(isnan(gain[1]) && isnan(gain[2]));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sinks/journal.h"
+#include "sinks/little_endian.h"
 #include "sinks/lost.h"
 #include "sinks/part.h"
 #include "sinks/report.h"
@@ -21,6 +22,8 @@ static char root[64];
 static int directory;
 static struct writer *writer;
 static struct journal journal;
+static unsigned regions; /* of what write_sample() writes */
+static const struct journal_header plain = { .quality = true };
 
 static void make(void)
 {
@@ -49,9 +52,32 @@ static const char *path_of(const char *name)
 	return path;
 }
 
+static struct region_stats region_sample(uint64_t number, unsigned i)
+{
+	double v = (double)number + i;
+
+	return (struct region_stats){ .good = number + i,
+		                      .saturated = i,
+		                      .raw = { v, v + 1, v / 3, v / 7 },
+		                      .normalised = { -v, 1 / v, v / 11, v / 13 } };
+}
+
+/* Its regions are those of the last call. */
 static struct journal_record sample(uint64_t number)
 {
+	static unsigned char bytes[CONFIG_REGIONS_MAX * JOURNAL_REGION_BYTES];
+
+	for (unsigned i = 0; i < regions; i++) {
+		struct region_stats s = region_sample(number, i);
+
+		journal_encode_region(bytes + i * JOURNAL_REGION_BYTES, &s);
+	}
 	return (struct journal_record){ .number = number,
+		                        .dose = 0.75,
+		                        .calibration = 3,
+		                        .raw_percentiles = { 1, 2, 3, 4, 5 },
+		                        .percentiles = { 6, 7, 8, 9, (float)number },
+		                        .regions = regions ? bytes : NULL,
 		                        .state = FRAME_WRITTEN,
 		                        .flags = FRAME_INCOMPLETE,
 		                        .file = 3,
@@ -119,6 +145,18 @@ static int commit(void)
 	return error;
 }
 
+static void name_regions(struct journal_header *h)
+{
+	h->quality = true;
+	h->region_count = regions;
+	for (unsigned i = 0; i < regions; i++) {
+		h->regions[i] = (struct journal_region){
+			.x = i, .y = 10 + i, .width = 20 + i, .height = 30 + i
+		};
+		snprintf(h->regions[i].name, sizeof h->regions[i].name, "region-%u", i);
+	}
+}
+
 /* A journal of two batches. */
 static void write_sample(void)
 {
@@ -133,6 +171,7 @@ static void write_sample(void)
 		                    .suffix = ".tif",
 		                    .folder = "wood-0007" };
 
+	name_regions(&h);
 	cr_assert_eq(journal_open(&journal, writer, directory, "j", &h), 0);
 	for (uint64_t i = 0; i < RECORDS; i++) {
 		struct journal_record r = sample(100 + i);
@@ -156,6 +195,21 @@ static void change_byte(off_t at)
 	close(fd);
 }
 
+static void check_quality(const struct journal_record *found, const struct journal_record *r)
+{
+	cr_assert(found->dose == r->dose && found->calibration == r->calibration);
+	cr_assert_eq(memcmp(found->raw_percentiles, r->raw_percentiles, sizeof r->percentiles), 0);
+	cr_assert_eq(memcmp(found->percentiles, r->percentiles, sizeof r->percentiles), 0);
+	for (unsigned i = 0; i < regions; i++) {
+		struct region_stats s, expected = region_sample(r->number, i);
+
+		journal_decode_region(&s, found->regions + i * (size_t)JOURNAL_REGION_BYTES);
+		cr_assert_eq(memcmp(&s, &expected, sizeof s), 0, "region %u", i);
+	}
+	if (regions == 0)
+		cr_assert_null(found->regions);
+}
+
 static uint32_t valid_records(void)
 {
 	struct journal_view v;
@@ -172,6 +226,7 @@ static uint32_t valid_records(void)
 		          r.raw_std == expected.raw_std && r.clipped == expected.clipped &&
 		          r.index == expected.index && r.rotation == expected.rotation &&
 		          r.durable_ns == expected.durable_ns);
+		check_quality(&r, &expected);
 	}
 	journal_view_close(&v);
 	return n;
@@ -193,6 +248,207 @@ Test(journal, gives_back_what_was_put_in, .init = make, .fini = done)
 	cr_assert_eq(fstatat(directory, "j", &st, 0), 0);
 	cr_assert_eq(st.st_size, JOURNAL_HEADER_BYTES + RECORDS * JOURNAL_RECORD_BYTES);
 	cr_assert_leq(st.st_blocks * 512, 8192 + 4096);
+}
+
+/* A journal with that many regions is read like one without, and only whole. */
+static void check_regions(unsigned count)
+{
+	struct journal_view v;
+	struct journal_header h = { 0 };
+	uint64_t bytes;
+
+	regions = count;
+	write_sample();
+	cr_assert_eq(valid_records(), RECORDS);
+	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), 0);
+	bytes = v.bytes;
+	name_regions(&h);
+	cr_assert(v.header.quality && v.header.region_count == count);
+	cr_assert_eq(memcmp(v.header.regions, h.regions, sizeof h.regions), 0);
+	cr_assert_eq(bytes, 512 + 80 * count + RECORDS * (256 + 80 * count));
+	cr_assert_eq(journal_view_bytes(&v), bytes);
+	journal_view_close(&v);
+	for (uint64_t cut = bytes; cut > 512 + 80 * count; cut -= cut > 41 ? 41 : cut) {
+		cr_assert_eq(truncate(path_of("j"), (off_t)cut), 0);
+		cr_assert_eq(valid_records(), (cut - 512 - 80 * count) / (256 + 80 * count));
+	}
+	for (uint64_t cut = 512 + 80 * count - 1; count && cut > 0; cut -= cut > 7 ? 7 : cut) {
+		cr_assert_eq(truncate(path_of("j"), (off_t)cut), 0);
+		cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), -EINVAL);
+	}
+	unlinkat(directory, "j", 0);
+}
+
+Test(journal, has_longer_records_with_regions, .init = make, .fini = done)
+{
+	check_regions(0);
+	check_regions(1);
+	check_regions(CONFIG_REGIONS_MAX);
+}
+
+/* A header that is sealed, and says something else. */
+static bool accepts(size_t at, uint32_t value, size_t available)
+{
+	unsigned char bytes[JOURNAL_HEADER_MAX + 4096] = { 0 };
+	struct journal_header h = { .step = 1, .folder = "wood-0001" };
+	size_t n;
+
+	name_regions(&h);
+	n = journal_encode_header(bytes, &h);
+	put32(bytes + at, value);
+	put32(bytes + n - 4, crc32c_for(0)(0, bytes, n - 4));
+	return journal_decode_header(&h, bytes, available ? available : sizeof bytes);
+}
+
+Test(journal, refuses_sizes_that_are_not_those_of_its_regions)
+{
+	regions = 3;
+	cr_assert(accepts(408, 3, 0));
+	cr_assert(accepts(408, 3, 512 + 240));
+	cr_assert_not(accepts(408, 3, 512 + 239));
+	for (uint32_t n = 0; n < 40; n++)
+		cr_assert(n == 3 || !accepts(408, n, 0), "%u regions", n);
+	cr_assert_not(accepts(408, UINT32_MAX, 0));
+	cr_assert_not(accepts(408, 0x04000003, 0)); /* 2^32 more bytes and a few */
+	cr_assert_not(accepts(8, 512, 0));
+	cr_assert_not(accepts(8, UINT32_MAX, 0));
+	cr_assert_not(accepts(8, 0, 0));
+	cr_assert_not(accepts(12, 256, 0));
+	cr_assert_not(accepts(12, 0, 0));
+	cr_assert_not(accepts(12, UINT32_MAX, 0));
+}
+
+Test(journal, refuses_names_of_regions_that_would_spoil_a_table)
+{
+	regions = 1;
+	cr_assert(accepts(508, 0x2d636261, 0));     /* "abc-" */
+	cr_assert_not(accepts(508, 0x00636261, 0)); /* an end, and more behind it */
+	cr_assert_not(accepts(508, 0x2c636261, 0)); /* a comma */
+	cr_assert_not(accepts(508, 0x0a636261, 0)); /* a line's end */
+	cr_assert_not(accepts(508, 0x2f636261, 0)); /* a path */
+	cr_assert_not(accepts(508, 0x0000002e, 0)); /* "." */
+	cr_assert_not(accepts(508, 0, 0));
+	cr_assert_not(accepts(508 + 60, 0x61616161, 0)); /* no end */
+}
+
+Test(journal, makes_names_fit_for_columns)
+{
+	static const char *const names[][2] = {
+		{ "beam", "beam" },
+		{ "open beam, left", "open_beam__left" },
+		{ "", "_" },
+		{ "..", "_." },
+		{ "a\nb/c\"d'", "a_b_c_d_" },
+		{ "links-ä", "links-ä" },
+	};
+	char found[JOURNAL_NAME_BYTES], long_name[200];
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		journal_region_name(found, names[i][0]);
+		cr_assert_str_eq(found, names[i][1]);
+	}
+	memset(long_name, 'x', sizeof long_name - 1);
+	long_name[sizeof long_name - 1] = '\0';
+	journal_region_name(found, long_name);
+	cr_assert_eq(strlen(found), JOURNAL_NAME_BYTES - 1);
+}
+
+Test(journal, from_before_there_was_quality_is_read_without_it)
+{
+	const struct journal_header old = { 0 };
+	unsigned char bytes[JOURNAL_HEADER_MAX];
+	struct journal_record r = sample(1), found;
+	struct journal_header h;
+
+	r.dose = 0; /* what that place had */
+	journal_encode(bytes, &r, 0, 0);
+	cr_assert(journal_decode(&found, bytes, 0, &old));
+	cr_assert(isnan(found.dose) && found.calibration == 0);
+	for (unsigned i = 0; i < PERCENTILES; i++)
+		cr_assert(isnan(found.percentiles[i]) && isnan(found.raw_percentiles[i]));
+	cr_assert(journal_decode(&found, bytes, 0, &plain));
+	cr_assert_eq(found.dose, 0);
+	cr_assert_eq(journal_encode_header(bytes, &old), 512);
+	cr_assert(journal_decode_header(&h, bytes, 512));
+	cr_assert_not(h.quality);
+}
+
+Test(journal, a_record_that_was_taken_back_is_of_a_lost_frame)
+{
+	unsigned char bytes[JOURNAL_RECORD_MAX];
+	struct journal_header h = { 0 };
+	struct journal_record r, found;
+
+	regions = 5;
+	name_regions(&h);
+	r = sample(42);
+	journal_encode(bytes, &r, 9, 5);
+	journal_encode_taken_back(bytes + 256 + 400 - 4, bytes, 5);
+	cr_assert(journal_decode(&found, bytes, 9, &h));
+	cr_assert(found.state == FRAME_DROPPED && found.reason == DROPPED_CRASH);
+	cr_assert(found.number == 42 && found.file == JOURNAL_NO_FILE && found.repeat == 1);
+	cr_assert(found.received_ns == 2 && found.flags == FRAME_INCOMPLETE);
+	cr_assert_not(journal_decode(&found, bytes, 8, &h));
+}
+
+/* A header or a record of several sectors of which a power cut left only some. */
+static void wipe_sector(unsigned i)
+{
+	static const unsigned char zeros[512];
+	int fd = openat(directory, "j", O_RDWR);
+
+	cr_assert_eq(pwrite(fd, zeros, sizeof zeros, (off_t)i * 512), 512);
+	close(fd);
+}
+
+static bool is_unbegun(void)
+{
+	int fd = openat(directory, "j", O_RDONLY);
+	bool unbegun = journal_is_unbegun(fd);
+
+	close(fd);
+	return unbegun;
+}
+
+Test(journal, is_unbegun_while_its_header_is_not_whole, .init = make, .fini = done)
+{
+	for (unsigned sector = 0; sector < 3; sector++) {
+		regions = CONFIG_REGIONS_MAX;
+		write_sample();
+		cr_assert_not(is_unbegun());
+		wipe_sector(sector);
+		cr_assert_not(is_unbegun(), "with records behind it");
+		cr_assert_eq(truncate(path_of("j"), 512 + 80 * CONFIG_REGIONS_MAX), 0);
+		cr_assert(is_unbegun(), "without sector %u", sector);
+		cr_assert_eq(truncate(path_of("j"), 1000), 0);
+		cr_assert(is_unbegun());
+		unlinkat(directory, "j", 0);
+		regions = 0;
+		write_sample();
+		wipe_sector(sector);
+		cr_assert_eq(truncate(path_of("j"), 512 + 2 * 256), 0);
+		cr_assert(sector > 0 || !is_unbegun(), "its records are there");
+		unlinkat(directory, "j", 0);
+	}
+}
+
+Test(journal, a_record_that_lacks_a_sector_is_torn_and_not_damaged, .init = make, .fini = done)
+{
+	struct journal_view v;
+	uint32_t valid;
+
+	regions = CONFIG_REGIONS_MAX;
+	write_sample();
+	wipe_sector(50); /* within a record of the second batch */
+	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), 0);
+	cr_assert(v.records > 7 && v.records < RECORDS - 1, "%u", v.records);
+	cr_assert_not(journal_view_is_damaged(&v, false, &valid));
+	cr_assert(journal_view_is_damaged(&v, true, &valid));
+	journal_view_close(&v);
+	change_byte(50 * 512 + 100); /* not of zeros only, now */
+	cr_assert_eq(journal_view_open(&v, directory, "j", UINT64_MAX), 0);
+	cr_assert(journal_view_is_damaged(&v, false, &valid));
+	journal_view_close(&v);
 }
 
 Test(journal, is_valid_up_to_the_first_torn_record, .init = make, .fini = done)
@@ -355,20 +611,20 @@ Test(journal, refuses_states_and_reasons_that_do_not_exist)
 
 	r.state = FRAME_DROPPED;
 	r.reason = DROPPED_COUNT;
-	journal_encode(bytes, &r, 0);
-	cr_assert_not(journal_decode(&found, bytes, 0));
+	journal_encode(bytes, &r, 0, 0);
+	cr_assert_not(journal_decode(&found, bytes, 0, &plain));
 	r.reason = DROPPED_CRASH;
 	r.repeat = 0;
-	journal_encode(bytes, &r, 0);
-	cr_assert_not(journal_decode(&found, bytes, 0));
+	journal_encode(bytes, &r, 0, 0);
+	cr_assert_not(journal_decode(&found, bytes, 0, &plain));
 	r.repeat = 5;
 	r.step = 2;
-	journal_encode(bytes, &r, 0);
-	cr_assert(journal_decode(&found, bytes, 0));
+	journal_encode(bytes, &r, 0, 0);
+	cr_assert(journal_decode(&found, bytes, 0, &plain));
 	r.state = FRAME_WRITTEN;
 	r.reason = 0;
-	journal_encode(bytes, &r, 0);
-	cr_assert_not(journal_decode(&found, bytes, 0));
+	journal_encode(bytes, &r, 0, 0);
+	cr_assert_not(journal_decode(&found, bytes, 0, &plain));
 }
 
 Test(journal, an_angle_that_was_not_said_is_none)
@@ -377,14 +633,14 @@ Test(journal, an_angle_that_was_not_said_is_none)
 	struct journal_record r = sample(1), found;
 
 	r.rotation = NAN;
-	journal_encode(bytes, &r, 0);
+	journal_encode(bytes, &r, 0, 0);
 	for (unsigned i = 192; i < 200; i++)
 		cr_assert_eq(bytes[i], 0); /* as in journals from before there were angles */
-	cr_assert(journal_decode(&found, bytes, 0));
+	cr_assert(journal_decode(&found, bytes, 0, &plain));
 	cr_assert(isnan(found.rotation));
 	r.rotation = 0;
-	journal_encode(bytes, &r, 0);
-	cr_assert(journal_decode(&found, bytes, 0));
+	journal_encode(bytes, &r, 0, 0);
+	cr_assert(journal_decode(&found, bytes, 0, &plain));
 	cr_assert_eq(found.rotation, 0);
 }
 
@@ -493,7 +749,9 @@ Test(journal, losses_of_another_reason_do_not_merge)
 /* Commit ten records, of which four reach the file before `error`; left open. */
 static int commit_in_vain(void)
 {
-	struct journal_header h = { .frame_bytes = 1, .suffix = ".tif", .folder = "f" };
+	struct journal_header h = {
+		.frame_bytes = 1, .quality = true, .suffix = ".tif", .folder = "f"
+	};
 
 	make();
 	writer_close(writer);
@@ -566,7 +824,9 @@ int fsync(int fd)
 
 Test(journal, has_a_synced_directory_entry_before_the_first_record)
 {
-	struct journal_header h = { .frame_bytes = 1, .suffix = ".tif", .folder = "f" };
+	struct journal_header h = {
+		.frame_bytes = 1, .quality = true, .suffix = ".tif", .folder = "f"
+	};
 	struct stat st;
 
 	make();

@@ -215,7 +215,8 @@ Test(nexus, leaves_no_id_behind_nor_an_image_when_it_fails)
 		{ "dark", "flat" }, { "dark", "dark" }, /* a second one has no place in the tree */
 	};
 	static const int errors[] = { 0, -EIO };
-	static const struct nexus_row rows[] = { { 1, true, 0, 0, 0 }, { 2, false, 0, 0, NAN } };
+	static const struct nexus_row rows[] = { { 1, true, 0, 0, 0, 0, NAN },
+		                                 { 2, false, 0, 0, 0, NAN, NAN } };
 
 	H5open();
 	for (unsigned i = 0; i < 2; i++) {

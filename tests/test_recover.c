@@ -18,6 +18,7 @@
  * finishes what was cut off: crash_kill. */
 
 static struct rig rig;
+static struct journal_header layout = { .quality = true };
 static struct recover_result result;
 static char why[512], said[16384];
 
@@ -41,6 +42,7 @@ static int recover(void)
 static void make_series(void)
 {
 	rig_make(&rig, SINK_TIFF);
+	rig_regions(&rig, layout.region_count);
 	cr_assert_eq(rig_open(&rig), 0, "%s", rig.why);
 	rig_begin(&rig);
 	for (uint64_t i = 0; i < 20; i++)
@@ -129,18 +131,24 @@ static int open_in_series(const char *name, int flags)
 
 static off_t place(uint32_t slot)
 {
-	return JOURNAL_HEADER_BYTES + (off_t)slot * JOURNAL_RECORD_BYTES;
+	return (off_t)journal_offset(layout.region_count, slot);
 }
 
+static ssize_t record_bytes(void)
+{
+	return (ssize_t)journal_record_bytes(layout.region_count);
+}
+
+/* Its regions stay until the next is read. */
 static struct journal_record read_record(uint32_t slot)
 {
-	unsigned char bytes[JOURNAL_RECORD_BYTES];
+	static unsigned char bytes[JOURNAL_RECORD_MAX];
 	struct journal_record r;
 	int fd = open_in_series("journal.bin", O_RDONLY);
 
-	cr_assert_eq(pread(fd, bytes, sizeof bytes, place(slot)), (ssize_t)sizeof bytes);
+	cr_assert_eq(pread(fd, bytes, (size_t)record_bytes(), place(slot)), record_bytes());
 	close(fd);
-	cr_assert(journal_decode(&r, bytes, slot), "record %u", slot);
+	cr_assert(journal_decode(&r, bytes, slot, &layout), "record %u", slot);
 	return r;
 }
 
@@ -148,21 +156,21 @@ static void write_bytes(uint32_t slot, const unsigned char *bytes)
 {
 	int fd = open_in_series("journal.bin", O_WRONLY);
 
-	cr_assert_eq(pwrite(fd, bytes, JOURNAL_RECORD_BYTES, place(slot)), JOURNAL_RECORD_BYTES);
+	cr_assert_eq(pwrite(fd, bytes, (size_t)record_bytes(), place(slot)), record_bytes());
 	close(fd);
 }
 
 static void write_record(uint32_t slot, const struct journal_record *r)
 {
-	unsigned char bytes[JOURNAL_RECORD_BYTES];
+	unsigned char bytes[JOURNAL_RECORD_MAX];
 
-	journal_encode(bytes, r, slot);
+	journal_encode(bytes, r, slot, layout.region_count);
 	write_bytes(slot, bytes);
 }
 
 static void wipe_record(uint32_t slot)
 {
-	write_bytes(slot, (const unsigned char[JOURNAL_RECORD_BYTES]){ 0 });
+	write_bytes(slot, (const unsigned char[JOURNAL_RECORD_MAX]){ 0 });
 }
 
 static void flip_bit(uint32_t slot)
@@ -198,12 +206,12 @@ static void set_batches(uint32_t from, uint32_t to, uint64_t durable_ns)
 
 static void change_header(uint64_t frames, uint32_t average)
 {
-	unsigned char bytes[JOURNAL_HEADER_BYTES];
+	unsigned char bytes[JOURNAL_HEADER_MAX];
 	struct journal_header h;
 	int fd = open_in_series("journal.bin", O_RDWR);
 
 	cr_assert_eq(pread(fd, bytes, sizeof bytes, 0), (ssize_t)sizeof bytes);
-	cr_assert(journal_decode_header(&h, bytes));
+	cr_assert(journal_decode_header(&h, bytes, sizeof bytes));
 	cr_assert_not(h.first_known);
 	h.frames = frames;
 	h.average = average;
@@ -238,6 +246,14 @@ static struct left keep(const char *name)
 	cr_assert_eq(read(fd, l.bytes, (size_t)l.size), l.size);
 	close(fd);
 	return l;
+}
+
+static void remove_file(const char *name)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s", sinks_series_path(rig.sinks), name);
+	cr_assert_eq(unlink(path), 0, "%s", path);
 }
 
 static void check_same(const char *name, struct left before)
@@ -343,6 +359,52 @@ Test(recover, announced_frames_are_lost_when_the_first_number_was_automatic)
 	rig_done(&rig);
 }
 
+/* What recovery makes is what the daemon had made. */
+static void check_table(unsigned regions)
+{
+	struct left table, journal;
+
+	layout.region_count = regions;
+	make_series();
+	table = keep("frames.csv");
+	journal = keep("journal.bin");
+	set_running();
+	set_part();
+	remove_file("frames.csv");
+	cr_assert_eq(recover(), 0, "%s", why);
+	cr_assert_eq(result.written, 20);
+	check_same("frames.csv", table);
+	check_same("journal.bin", journal);
+	rig_done(&rig);
+}
+
+Test(recover, makes_the_table_that_a_clean_end_makes)
+{
+	check_table(0);
+	check_table(1);
+	check_table(CONFIG_REGIONS_MAX);
+}
+
+Test(recover, knows_regions_without_a_manifest)
+{
+	struct left table;
+	char *text;
+
+	layout.region_count = 2;
+	make_series();
+	table = keep("frames.csv");
+	remove_file("manifest.json");
+	remove_file("frames.csv");
+	set_part();
+	cr_assert_eq(recover(), 0, "%s", why);
+	check_same("frames.csv", table);
+	text = manifest();
+	cr_assert_not_null(strstr(text, "\"name\": \"r1\",\n      \"x\": 1,\n      \"y\": 2,"),
+	                   "%s", text);
+	free(text);
+	rig_done(&rig);
+}
+
 /* The last records share a page, which says how many it is the mean of. */
 static void average_last(uint32_t from, uint32_t to, uint32_t averaged)
 {
@@ -378,8 +440,9 @@ static void check_true(void)
 	cr_assert_eq(audited.written, result.written);
 }
 
-Test(recover, a_group_without_its_last_record_is_dropped_with_its_page)
+static void check_group(unsigned regions)
 {
+	layout.region_count = regions;
 	make_series();
 	set_running();
 	set_part();
@@ -399,6 +462,13 @@ Test(recover, a_group_without_its_last_record_is_dropped_with_its_page)
 	cr_assert_eq(recover(), 0, "%s", why); /* again */
 	cr_assert_eq(result.written, 17);
 	rig_done(&rig);
+}
+
+Test(recover, a_group_without_its_last_record_is_dropped_with_its_page)
+{
+	check_group(0);
+	check_group(1);
+	check_group(CONFIG_REGIONS_MAX);
 }
 
 Test(recover, a_torn_group_is_dropped_also_when_that_was_cut_off)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/coefficients.h"
 #include "kernels/cpu.h"
+#include "kernels/mean.h"
 #include "kernels/reduce.h"
 #include "tests/fenced.h"
 #include "tests/pixels.h"
@@ -172,17 +173,25 @@ static void assert_same(struct bench *b, struct bench *reference, const char *le
 	}
 }
 
-/* Regions that overlap and touch every edge: all of the frame, its last pixel, its left half, a
- * rectangle about its middle. */
+/* Regions that overlap and touch every edge: all rows of the frame, up to some, its last pixel, its
+ * left half, a rectangle about its middle. */
 static void give_regions(struct reduce_plan *p)
 {
-	uint32_t w = p->width, h = p->height;
+	uint32_t w = p->width, h = p->height, rows = h < 300 ? h : 20;
 
 	p->region_count = 4;
-	p->regions[0] = (struct reduce_region){ 0, 0, w, h };
+	p->regions[0] = (struct reduce_region){ 0, 0, w, rows };
 	p->regions[1] = (struct reduce_region){ w - 1, h - 1, 1, 1 };
-	p->regions[2] = (struct reduce_region){ 0, h / 5, (w + 1) / 2, h - h / 5 };
-	p->regions[3] = (struct reduce_region){ w / 3, h / 3, (w + 2) / 3, (h + 2) / 3 };
+	p->regions[2] = (struct reduce_region){ 0, h / 5, (w + 1) / 2, rows - rows / 5 };
+	p->regions[3] = (struct reduce_region){ w / 3, h / 3, (w + 2) / 3, (rows + 2) / 3 };
+}
+
+/* No dose, one that is recorded, of regions that overlap, or one that is applied. */
+static void give_dose(struct reduce_plan *p, unsigned variant)
+{
+	p->open_beam = variant % 3 == 0 ? 0 : variant % 3 == 1 ? 0xd : 0xc;
+	p->dose = variant % 3 == 1 ? DOSE_RECORD : DOSE_APPLY;
+	p->least_dose = -1;
 }
 
 /* Every level, tile and hand against scalar, one frame at a time, in one tile. */
@@ -195,6 +204,7 @@ static void compare_all(const struct reduce_plan *usual, uint64_t seed)
 	static struct bench reference, b;
 
 	give_regions(&with_regions);
+	give_dose(&with_regions, (unsigned)seed);
 	bench_open(&reference, plan, seed);
 	bench_open(&b, plan, seed);
 	run(&reference, 0, 1u << 30, 1);
@@ -326,7 +336,7 @@ ParameterizedTest(unsigned *layout, reduce, with_mended_pixels_does_not_depend_o
 
 	p.bad_median = true;
 	p.type = *layout % 2 ? PRODUCT_UINT16 : PRODUCT_FLOAT32;
-	compare_all(&p, 31);
+	compare_all(&p, 32);
 }
 
 ParameterizedTestParameters(reduce, of_an_odd_frame_does_not_depend_on_isa_tile_or_hand)
@@ -356,7 +366,7 @@ ParameterizedTest(unsigned *layout, reduce, to_source_does_not_depend_on_isa_til
 
 		p.source_only = true;
 		p.keep_source = keep;
-		compare_all(&p, keep);
+		compare_all(&p, keep + 1);
 	}
 }
 
@@ -806,6 +816,215 @@ Test(reduce, of_a_region_is_that_of_a_frame_of_its_pixels)
 	}
 	bench_close(&all);
 	bench_close(&cut);
+}
+
+/* T of a frame of usual_plan(), in a plain loop. */
+static void flatten_frame(const struct bench *b, unsigned frame, float *ret)
+{
+	size_t n = (size_t)b->plan.width * b->plan.height;
+	unsigned char *raw = malloc(n * 4);
+
+	unpack_impls[0].fn[b->plan.layout](raw, b->jobs[frame].raw, 0, n);
+	flatten_impls[0].fn[product_of_layout(b->plan.layout)](ret, raw, b->offset, b->gain, n);
+	for (size_t i = 0; i < n && b->plan.attenuation; i++)
+		ret[i] = ret[i] > 0 ? ret[i] : NAN;
+	free(raw);
+}
+
+static void moments_of(const float *t, size_t n, struct moments *ret)
+{
+	static struct moments_run m;
+
+	moments_begin(&m);
+	moments_add(&m, moments_block_scalar, t, n);
+	moments_finish(&m, moments_block_scalar, ret);
+}
+
+/* Mean of a frame's T in its regions 2 and 3, one behind the other. */
+static double dose_of(const struct reduce_plan *p, const float *t)
+{
+	float *open_beam = malloc((size_t)2 * p->width * p->height * sizeof *open_beam);
+	struct moments m;
+	size_t n = 0;
+
+	for (unsigned i = 2; i < 4; i++)
+		for (uint32_t y = 0; y < p->regions[i].height; y++) {
+			const struct reduce_region *r = &p->regions[i];
+
+			memcpy(open_beam + n, t + (size_t)(r->top + y) * p->width + r->left,
+			       r->width * sizeof *t);
+			n += r->width;
+		}
+	moments_of(open_beam, n, &m);
+	free(open_beam);
+	return m.mean;
+}
+
+static bool same_bits(double a, double b)
+{
+	return memcmp(&a, &b, sizeof a) == 0;
+}
+
+ParameterizedTestParameters(reduce, records_the_mean_of_the_open_beam)
+{
+	return cr_make_param_array(unsigned, layouts, RAW_LAYOUT_COUNT);
+}
+
+ParameterizedTest(unsigned *layout, reduce, records_the_mean_of_the_open_beam)
+{
+	static struct bench record, apply;
+	static float t[201 * 91];
+	struct reduce_plan p = usual_plan(201, 91, (enum raw_layout) * layout);
+
+	give_regions(&p);
+	p.attenuation = *layout % 2;
+	p.open_beam = 0xc;
+	run_best(&record, &p);
+	p.dose = DOSE_APPLY;
+	run_best(&apply, &p);
+	for (unsigned f = 0; f < FRAMES; f++) {
+		flatten_frame(&record, f, t);
+		cr_assert(same_bits(record.results[f].dose, dose_of(&p, t)), "frame %u", f);
+		cr_assert(same_bits(record.results[f].dose, apply.results[f].dose));
+		cr_assert_not(record.results[f].dose_applied);
+	}
+	bench_close(&record);
+	bench_close(&apply);
+}
+
+/* Pixels, moments and regions are those of T times the inverse of the dose. */
+Test(reduce, divides_by_the_dose)
+{
+	static struct bench b;
+	static float t[300 * 211];
+	struct reduce_plan p = usual_plan(300, 211, RAW_UINT16);
+	struct moments all;
+
+	give_regions(&p);
+	p.open_beam = 0xc;
+	p.dose = DOSE_APPLY;
+	p.least_dose = 0.01f;
+	run_best(&b, &p);
+	for (unsigned f = 0; f < 3; f++) {
+		const struct reduction *r = &b.results[f];
+		float scale = (float)(1 / r->dose);
+
+		cr_assert(r->dose_applied && r->dose > 0.01 && scale != 1);
+		flatten_frame(&b, f, t);
+		for (size_t i = 0; i < sizeof t / sizeof *t; i++)
+			t[i] *= scale;
+		cr_assert(floats_equal(b.jobs[f].reduced, t, sizeof t / sizeof *t));
+		moments_of(t, sizeof t / sizeof *t, &all);
+		cr_assert(same_moments(&r->normalised, &all));
+		cr_assert(same_moments(&b.jobs[f].regions[0].normalised, &all));
+	}
+	bench_close(&b);
+}
+
+/* One frame of 4 x 1 float32 pixels, the first two in the open beam. */
+static struct reduction reduce_dosed(const float raw[4], float least, float out[4])
+{
+	struct reduce_plan p = usual_plan(4, 1, RAW_FLOAT32);
+	_Alignas(64) float reduced[16];
+	uint32_t raw_counts[128], counts[256];
+	struct region_stats region;
+	struct reduction r;
+	struct reduce_job job = { .raw = raw,
+		                  .reduced = reduced,
+		                  .raw_counts = raw_counts,
+		                  .normalised_counts = counts,
+		                  .result = &r,
+		                  .regions = &region };
+	void *scratch;
+
+	p.offset = p.gain = NULL;
+	p.regions[0] = (struct reduce_region){ 0, 0, 2, 1 };
+	p.region_count = 1;
+	p.open_beam = 1;
+	p.dose = DOSE_APPLY;
+	p.least_dose = least;
+	p.cpu = cpu_detect();
+	cr_assert(reduce_plan_init(&p));
+	scratch = aligned_alloc(64, p.scratch_bytes);
+	reduce_hand(&p, scratch, &job, 1);
+	memcpy(out, reduced, 4 * sizeof *out);
+	free(scratch);
+	return r;
+}
+
+Test(reduce, does_not_apply_a_dose_that_is_none)
+{
+	float out[4];
+	struct reduction r = reduce_dosed((const float[]){ 3, 5, 2, 6 }, 4, out);
+
+	cr_assert(r.dose == 4 && r.dose_applied && out[0] == 0.75f && out[3] == 1.5f);
+	r = reduce_dosed((const float[]){ NAN, 5, 2, 10 }, 0, out);
+	cr_assert(r.dose == 5 && r.dose_applied && isnan(out[0]) && out[3] == 2);
+	r = reduce_dosed((const float[]){ 3, 5, 2, 6 }, 4.01f, out);
+	cr_assert(r.dose == 4 && !r.dose_applied && out[0] == 3 && out[3] == 6);
+	r = reduce_dosed((const float[]){ NAN, INFINITY, 2, 6 }, 0, out);
+	cr_assert(isnan(r.dose) && !r.dose_applied && out[3] == 6);
+	r = reduce_dosed((const float[]){ 0, 0, 2, 6 }, 0, out);
+	cr_assert(r.dose == 0 && !r.dose_applied && out[3] == 6);
+	r = reduce_dosed((const float[]){ -3, 1, 2, 6 }, -5, out);
+	cr_assert(r.dose == -1 && !r.dose_applied && out[3] == 6);
+	r = reduce_dosed((const float[]){ 1e-45f, 1e-45f, 2, 6 }, 0, out);
+	cr_assert(r.dose > 0 && !r.dose_applied && out[3] == 6);
+}
+
+/* Sums of the frames of a bench. */
+static uint32_t *sums_of(const struct bench *b, unsigned frames)
+{
+	size_t n = (size_t)b->plan.width * b->plan.height;
+	uint32_t *sums = malloc(n * sizeof *sums);
+	uint16_t *pixels = malloc(n * sizeof *pixels);
+
+	for (unsigned f = 0; f < frames; f++) {
+		memcpy(pixels, b->jobs[f].raw, n * sizeof *pixels);
+		mean_add(sums, pixels, PRODUCT_UINT16, n, f == 0);
+	}
+	free(pixels);
+	return sums;
+}
+
+/* A page of the mean of frames has the mean's dose, on every instruction set and for every tile. */
+Test(reduce, divides_a_mean_by_its_own_dose)
+{
+	static struct bench b;
+	static float t[201 * 91];
+	_Alignas(64) static float page[201 * 91];
+	struct reduce_plan p = usual_plan(201, 91, RAW_UINT16);
+	struct reduce_mean_job job = { .frames = 3, .reduced = page };
+	uint64_t clipped;
+	uint32_t crc32c;
+
+	give_regions(&p);
+	p.averaged = true;
+	p.open_beam = 0xc;
+	p.dose = DOSE_APPLY;
+	run_best(&b, &p);
+	job.sums = sums_of(&b, 3);
+	mean_flatten(t, job.sums, PRODUCT_UINT16, 3, b.offset, b.gain, sizeof t / sizeof *t);
+	scale_scalar(t, (float)(1 / dose_of(&p, t)), sizeof t / sizeof *t);
+	for (const struct cpu_level *l = cpu_levels; l->name; l++)
+		for (uint32_t tile = 1; tile < 1000000; tile *= 30) {
+			struct reduce_plan plan = b.plan;
+			void *scratch;
+
+			if (l->flags & ~cpu_detect())
+				continue;
+			plan.cpu = l->flags;
+			plan.tile_bytes = tile;
+			cr_assert(reduce_plan_init(&plan));
+			scratch = aligned_alloc(64, plan.scratch_bytes);
+			memset(page, 0x5a, sizeof page);
+			reduce_mean(&plan, scratch, &job, &clipped, &crc32c);
+			cr_assert(floats_equal(page, t, sizeof t / sizeof *t), "%s, tile %u",
+			          l->name, tile);
+			free(scratch);
+		}
+	free((void *)job.sums);
+	bench_close(&b);
 }
 
 Test(reduce, refuses_regions_that_leave_the_frame)

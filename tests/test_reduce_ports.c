@@ -225,6 +225,7 @@ static struct reduce_plan plan_of(const struct grid *g, enum raw_layout layout)
 		.normalised_bins = { FLAT_BINS, 0, 1.5 },
 		.regions = { { 0, 0, across, down }, { across / 3, 0, across / 3 + 1, down } },
 		.region_count = 2,
+		.open_beam = 2,
 		.batch = 1,
 	};
 }
@@ -234,6 +235,7 @@ static bool vary(struct reduce_plan *p, unsigned variant)
 {
 	switch (variant) {
 	case 0:
+		p->dose = DOSE_APPLY;
 		p->keep_source = true;
 		return true;
 	case 1:
@@ -245,6 +247,7 @@ static bool vary(struct reduce_plan *p, unsigned variant)
 		p->gain = NULL;
 		return true;
 	case 3:
+		p->dose = DOSE_APPLY;
 		p->bad_median = true;
 		p->has_no_value = !is_float(p->layout);
 		p->no_value = 3;
@@ -260,6 +263,7 @@ static bool vary(struct reduce_plan *p, unsigned variant)
 		p->keep_source = true;
 		return true;
 	case 6:
+		p->dose = DOSE_APPLY;
 		p->bin = 4;
 		p->attenuation = true;
 		p->has_no_value = !is_float(p->layout);

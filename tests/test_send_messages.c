@@ -92,6 +92,48 @@ Test(send_messages, array10_is_as_the_published_example)
 	cr_assert_eq(draft.parts[1].data, pixels, "not copied");
 }
 
+Test(send_messages, array10_has_the_time_by_the_rate_where_it_is_asked_for)
+{
+	struct outgoing o = outgoing(3, 2, PIXEL_UINT16);
+	struct shot shot = shot_of(7, 2);
+
+	o.timestamps = true;
+	make_frame("array-1.0", &o, &shot, 12);
+	expect_part(0, "{\"htype\":\"array-1.0\", \"shape\":[2,3], \"type\":\"uint16\", "
+	               "\"frame\":7, \"timestamp_ns\":1676040545325444222}");
+}
+
+Test(send_messages, headers_have_the_keys_that_are_added)
+{
+	static const char *const protocols[] = { "array-1.0", "stins", "sls", "odin-live",
+		                                 "dectris-v1" };
+
+	for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++) {
+		struct outgoing o = outgoing(3, 2, PIXEL_UINT16);
+		struct shot shot = shot_of(7, 0);
+		bool appendix = strcmp(protocols[i], "dectris-v1") == 0;
+		const struct wire_part *part;
+		json_t *header;
+
+		o.channel = "data";
+		o.keys = ",\"image_key\":2,\"what\":\"dark\"";
+		make_frame(protocols[i], &o, &shot, 12);
+		part = &draft.parts[appendix ? draft.count - 1 : 0];
+		header = json_loadb(part->data, part->size, 0, NULL);
+		cr_assert_not_null(header, "%s", protocols[i]);
+		cr_expect_eq(json_integer_value(json_object_get(header, "image_key")), 2);
+		cr_expect_str_eq(json_string_value(json_object_get(header, "what")), "dark");
+		json_decref(header);
+	}
+	for (const struct encoder *e = encoders; e->name; e++) {
+		bool listed = false;
+
+		for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
+			listed = listed || strcmp(protocols[i], e->name) == 0;
+		cr_expect_eq(e->keys, listed, "%s", e->name);
+	}
+}
+
 Test(send_messages, sls_is_as_the_receivers_print_it)
 {
 	struct outgoing o = outgoing(4, 2, PIXEL_UINT8);

@@ -57,6 +57,44 @@ Test(send_options, takes_every_option)
 	send_options_done(&o);
 }
 
+Test(send_options, takes_mishaps)
+{
+	struct send_options o;
+	char line[] =
+		"--to tcp://h:1 --dip 40 --saturate 50:6 --freeze 7:2 --new-hot 9:12 --step 3 "
+		"--new-dead 0:5 --seed 8";
+	char more[] = "--to tcp://h:1 --dip 40:1:0.25 --saturate 50:6:1.5";
+	char why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_expect(o.mishaps.dip.first == 40 && o.mishaps.dip.count == 3);
+	cr_expect_eq(o.mishaps.dip_share, 0.55);
+	cr_expect(o.mishaps.saturate.first == 50 && o.mishaps.saturate.count == 6);
+	cr_expect_eq(o.mishaps.exposure, 2);
+	cr_expect(o.mishaps.freeze.first == 7 && o.mishaps.freeze.count == 2);
+	cr_expect(o.mishaps.new_hot.first == 9 && o.mishaps.new_hot.count == 12);
+	cr_expect(o.mishaps.new_dead.first == 0 && o.mishaps.new_dead.count == 5);
+	cr_expect(o.mishaps.step == 3 && o.mishaps.seed == 8);
+	send_options_done(&o);
+	cr_assert_eq(parse(&o, more, why), 0, "%s", why);
+	cr_expect(o.mishaps.dip.count == 1 && o.mishaps.dip_share == 0.25);
+	cr_expect_eq(o.mishaps.exposure, 1.5);
+	send_options_done(&o);
+}
+
+Test(send_options, takes_keys_of_the_header)
+{
+	struct send_options o;
+	char line[] = "--to tcp://h:1 --header image_key=2 --header=stage.angle=-1.5e2 "
+		      "--header what=a\"b --header half=1x --header none=";
+	char why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_expect_str_eq(o.keys, ",\"image_key\":2,\"stage.angle\":-1.5e2,\"what\":\"a\\\"b\","
+	                         "\"half\":\"1x\",\"none\":\"\"");
+	send_options_done(&o);
+}
+
 Test(send_options, refuses_with_the_option_the_value_and_the_remedy)
 {
 	static const struct {
@@ -101,6 +139,21 @@ Test(send_options, refuses_with_the_option_the_value_and_the_remedy)
 		{ "--to tcp://h:1 --frames 0 --repeat 2", "--frames 0", "--repeat" },
 		{ "--to tcp://h:1 --repeat 0", "--repeat 0", "from 1" },
 		{ "--to tcp://h:1 --ports 2x1", "--ports", "array-1.0" },
+		{ "--to tcp://h:1 --header angle", "--header angle", "KEY=VALUE" },
+		{ "--to tcp://h:1 --header =5", "--header =5", "KEY=VALUE" },
+		{ "--to tcp://h:1 --header a=\xff", "--header a=", "KEY=VALUE" },
+		{ "--to tcp://h:1 --protocol bsread --header a=1", "--header", "bsread" },
+		{ "--to tcp://h:1 --protocol sls --timestamps", "--timestamps", "sls" },
+		{ "--to tcp://h:1 --dip x", "--dip x", "FRAME:N:FACTOR" },
+		{ "--to tcp://h:1 --dip 3:0", "--dip 3:0", "N is 1" },
+		{ "--to tcp://h:1 --dip 3:1:-1", "--dip 3:1:-1", "FACTOR 0" },
+		{ "--to tcp://h:1 --dip 3:1:1:1", "--dip 3:1:1:1", "FRAME:N" },
+		{ "--to tcp://h:1 --saturate 3", "--saturate 3", "FRAME:N" },
+		{ "--to tcp://h:1 --freeze 3:1:1", "--freeze 3:1:1", "FRAME:N" },
+		{ "--to tcp://h:1 --freeze 0:1", "--freeze 0", "the first is number 0" },
+		{ "--to tcp://h:1 --new-hot :", "--new-hot :", "FRAME:N" },
+		{ "--to tcp://h:1 --new-dead 5:2000000", "5:2000000", "1000000" },
+		{ "--to tcp://h:1 --new-dead 5:2 --tiff a.tif", "--new-dead", "--tiff" },
 		{ "--to tcp://h:1 --protocol sls --ports 9x9", "--ports 9x9", "64" },
 		{ "--to tcp://h:1 --protocol sls --ports 2x1", "1 endpoints", "2 are needed" },
 		{ "--to tcp://h:1 --to tcp://h:2 --protocol sls --ports 2x1 --size 5x5", "5x5",

@@ -7,6 +7,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -451,12 +453,176 @@ Test(sinks, lost_frames_are_in_the_ledger_in_order)
 	fclose(f);
 	text[n] = '\0';
 	cr_assert_not_null(strstr(text, "\n10,written,,,wood-0001_000000.raw,0,1,,5010,"));
-	cr_assert_not_null(strstr(text, "\n11,missing,never,,,,,,,,,,,,,,,,,,,,,\n"
-	                                "12,missing,rejected,,,,,,,,,,,,,,,,,,,,,\n"
+	cr_assert_not_null(strstr(text, "\n11,missing,never,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,\n"
+	                                "12,missing,rejected,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,\n"
 	                                "13,written,,,wood-0001_000000.raw,1,1,1013,5013,"),
 	                   "%s", text);
-	cr_assert_not_null(strstr(text, "\n14,dropped,overload,incomplete,,,,,77,,,,,,,,,,,,,,,\n"),
+	cr_assert_not_null(strstr(text,
+	                          "\n14,dropped,overload,incomplete,,,,,77,,,,,,,,,,,,,,,,,,,,,,"
+	                          ",,,,\n"),
 	                   "%s", text);
+	rig_done(&rig);
+}
+
+static char *slurp(const char *path)
+{
+	char *text = calloc(1, 1 << 20);
+	FILE *f = fopen(path, "r");
+
+	cr_assert_not_null(f, "%s", path);
+	cr_assert_gt(fread(text, 1, (1 << 20) - 1, f), 0);
+	fclose(f);
+	return text;
+}
+
+/* Every column of every line, by rig_check(), and of a further sink the same text. */
+static void check_regions(unsigned count)
+{
+	char path[4096], *ledger, *further;
+
+	rig_make(&rig, SINK_RAW);
+	rig_regions(&rig, count);
+	rig.config.sink_count = 2;
+	cr_assert_eq(rig_open(&rig), 0);
+	rig_begin(&rig);
+	for (uint64_t i = 0; i < 40; i++)
+		if (i % 9 != 4)
+			rig_put(&rig, i);
+	rig_end(&rig);
+	rig_check(&rig);
+	snprintf(path, sizeof path, "%s/frames.csv", sinks_series_path(rig.sinks));
+	ledger = slurp(path);
+	snprintf(path, sizeof path, "%s/sink-1.csv", sinks_series_path(rig.sinks));
+	further = slurp(path);
+	cr_assert_eq(strcspn(ledger, "\n"), strcspn(further, "\n"));
+	cr_assert_eq(strncmp(ledger, further, strcspn(ledger, "\n")), 0);
+	cr_assert_not_null(strstr(ledger, count ? ",p99.9,r0_mean,r0_std,r0_min,r0_max,r0_snr,"
+	                                          "r0_raw_mean,r0_raw_std,r0_raw_min,r0_raw_max,"
+	                                          "r0_saturated,r0_good"
+	                                        : ",p99.9\n"));
+	free(ledger);
+	free(further);
+	rig_done(&rig);
+}
+
+Test(sinks, each_region_has_columns_of_its_own)
+{
+	check_regions(0);
+	check_regions(1);
+	check_regions(CONFIG_REGIONS_MAX);
+}
+
+Test(sinks, numbers_are_counted_for_each_name_apart)
+{
+	static const char *const names[] = { "scan",      "scan-dark", "scan",
+		                             "scan-dark", "scan-flat", "scan" };
+	static const uint32_t numbers[] = { 1, 1, 2, 2, 1, 3 };
+	char end[32];
+
+	rig_make(&rig, SINK_RAW);
+	cr_assert_eq(rig_open(&rig), 0);
+	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+		rig.start = &(struct sink_start){ .name = names[i] };
+		rig_begin(&rig);
+		rig_put(&rig, 3);
+		rig_end(&rig);
+		rig_check(&rig);
+		snprintf(end, sizeof end, "/%s-%04u", names[i], numbers[i]);
+		cr_assert_not_null(strstr(sinks_series_path(rig.sinks), end), "%s", end);
+		cr_assert_eq(sinks_series_number(rig.sinks), numbers[i]);
+	}
+	rig_done(&rig);
+}
+
+static json_t *read_manifest(void)
+{
+	char path[4096];
+	json_t *m;
+
+	snprintf(path, sizeof path, "%s/manifest.json", sinks_series_path(rig.sinks));
+	m = json_load_file(path, 0, NULL);
+	cr_assert_not_null(m);
+	return m;
+}
+
+/* A member of the manifest, as JSON text. */
+static void check_member(const json_t *m, const char *key, const char *wanted)
+{
+	char *found = json_dumps(json_object_get(m, key), JSON_ENCODE_ANY | JSON_COMPACT);
+
+	cr_assert_not_null(found, "%s", key);
+	cr_assert_str_eq(found, wanted, "%s: %s", key, found);
+	free(found);
+}
+
+Test(sinks, the_manifest_says_what_is_known_of_quality)
+{
+	static const struct sink_calibration all[] = {
+		{ "dark", "/x/d.tif", 0xab, 10, NULL, 0, 0, 1, false, 0, 0 },
+		{ "flat_dark", "/x/e.tif", 0xcd, 11, NULL, 0, 0, 2, true, 50, 1500000000000000001 }
+	};
+	static const struct sink_finding findings[] = {
+		{ "noise", 5, 9, true, 1000000000, 2000000000, 0.5, 0.75, "it is loud" },
+		{ "disk", 0, 0, false, 0, 0, INFINITY, NAN, "it fills" }
+	};
+	static const struct sink_pixels pixels = { 16,           15, 2,    3,    20,   21,
+		                                   PIXEL_UINT16, 12, 4095, true, 65535 };
+	static const float raw[] = { -INFINITY, 1, 2, 3, INFINITY };
+	static const float normalised[] = { 0.25f, 0.5f, 1, 2, NAN };
+	json_t *m;
+
+	rig_make(&rig, SINK_RAW);
+	rig_regions(&rig, 1);
+	cr_assert_eq(rig_open(&rig), 0);
+	rig.start = &(struct sink_start){ .name = "wood",
+		                          .kind = "blackbox",
+		                          .why = "alarm: noise",
+		                          .pixels = &pixels,
+		                          .calibrations = all,
+		                          .calibration_count = 1 };
+	rig_begin(&rig);
+	m = read_manifest();
+	check_member(m, "kind", "\"blackbox\"");
+	check_member(m, "why", "\"alarm: noise\"");
+	check_member(m, "frames",
+	             "{\"width\":16,\"height\":15,\"payload_width\":20,\"payload_height\":21,"
+	             "\"left\":2,\"top\":3,\"type\":\"uint16\",\"saturation\":4095.0,"
+	             "\"bits\":12,\"no_value\":65535}");
+	check_member(m, "regions", "[{\"name\":\"r0\",\"x\":0,\"y\":0,\"width\":3,\"height\":4}]");
+	check_member(m, "calibration",
+	             "[{\"role\":\"dark\",\"path\":\"/x/d.tif\",\"crc32c\":\"000000ab\","
+	             "\"bytes\":10,\"id\":1,\"from_stream\":false,\"frames\":null,"
+	             "\"taken\":null}]");
+	check_member(m, "findings", "[]");
+	check_member(m, "percentiles", "{\"raw\":null,\"normalised\":null}");
+	json_decref(m);
+	rig_put(&rig, 3);
+	rig.summary = (struct sink_summary){ .raw_percentiles = raw,
+		                             .percentiles = normalised,
+		                             .calibrations = all,
+		                             .calibration_count = 2,
+		                             .findings = findings,
+		                             .finding_count = 2,
+		                             .findings_left_out = 7 };
+	rig_end(&rig);
+	rig_check(&rig);
+	m = read_manifest();
+	check_member(m, "kind", "\"blackbox\"");
+	cr_assert_eq(json_array_size(json_object_get(m, "calibration")), 2);
+	check_member(json_array_get(json_object_get(m, "calibration"), 1), "taken",
+	             "\"2017-07-14T02:40:00.000000001Z\"");
+	check_member(m, "findings",
+	             "[{\"sentinel\":\"noise\",\"first_frame\":5,\"last_frame\":9,"
+	             "\"from\":\"1970-01-01T00:00:01.000000000Z\","
+	             "\"to\":\"1970-01-01T00:00:02.000000000Z\",\"worst\":0.5,\"limit\":0.75,"
+	             "\"text\":\"it is loud\"},{\"sentinel\":\"disk\",\"first_frame\":null,"
+	             "\"last_frame\":null,\"from\":null,\"to\":null,\"worst\":\"inf\","
+	             "\"limit\":null,\"text\":\"it fills\"}]");
+	check_member(m, "findings_left_out", "7");
+	check_member(m, "percentiles",
+	             "{\"raw\":[\"-inf\",1.0,2.0,3.0,\"inf\"],"
+	             "\"normalised\":[0.25,0.5,1.0,2.0,null]}");
+	json_decref(m);
 	rig_done(&rig);
 }
 
@@ -505,6 +671,12 @@ Test(sinks, figures_count_what_was_written)
 	cr_assert_geq(f.writes, 4);
 	cr_assert_geq(f.syncs, 2);
 	cr_assert_eq(f.errors, 0);
+	cr_assert_eq(f.write_errors + f.sync_errors, 0);
 	cr_assert_gt(f.write_ns_max, 0);
+	cr_assert_geq(f.write_ns, f.write_ns_max);
+	uint64_t timed = 0;
+	for (unsigned i = 0; i < WRITE_TIMES; i++)
+		timed += f.write_times[i];
+	cr_assert_eq(timed, f.writes);
 	rig_done(&rig);
 }

@@ -180,6 +180,7 @@ Test(terabytes, an_hdf5_head_of_2_to_31_frames_opens)
 #define FILE_INDEX 300000000u
 #define FIRST      (UINT64_C(1) << 40)
 
+static const struct journal_header plain = { .quality = true };
 static char folder[96];
 
 static void make_journal(const struct format *f)
@@ -200,7 +201,7 @@ static void make_journal(const struct format *f)
 		                    .average = 1,
 		                    .rotation = { .start_auto = true },
 		                    .folder = "large-0001" };
-	unsigned char header[JOURNAL_HEADER_BYTES], record[JOURNAL_RECORD_BYTES];
+	unsigned char header[JOURNAL_HEADER_MAX], record[JOURNAL_RECORD_BYTES];
 	char path[160];
 	FILE *j;
 
@@ -208,8 +209,7 @@ static void make_journal(const struct format *f)
 	snprintf(path, sizeof path, "%s/journal.bin", folder);
 	j = fopen(path, "w");
 	cr_assert_not_null(j);
-	journal_encode_header(header, &h);
-	fwrite(header, sizeof header, 1, j);
+	fwrite(header, journal_encode_header(header, &h), 1, j);
 	for (uint32_t i = 0; i < FRAMES; i++) {
 		struct journal_record r = { .number = FIRST + (uint64_t)i * 3,
 			                    .file = FILE_INDEX,
@@ -221,7 +221,7 @@ static void make_journal(const struct format *f)
 			                    .durable_ns = 7,
 			                    .repeat = 1 };
 
-		journal_encode(record, &r, i);
+		journal_encode(record, &r, i, 0);
 		fwrite(record, sizeof record, 1, j);
 	}
 	fclose(j);
@@ -330,9 +330,9 @@ Test(terabytes, records_hold_numbers_and_places_beyond_32_bits)
 	unsigned char bytes[JOURNAL_RECORD_BYTES];
 	struct journal_record found;
 
-	journal_encode(bytes, &r, UINT32_MAX - 1);
-	cr_assert(journal_decode(&found, bytes, UINT32_MAX - 1));
-	cr_assert_not(journal_decode(&found, bytes, UINT32_MAX - 2));
+	journal_encode(bytes, &r, UINT32_MAX - 1, 0);
+	cr_assert(journal_decode(&found, bytes, UINT32_MAX - 1, &plain));
+	cr_assert_not(journal_decode(&found, bytes, UINT32_MAX - 2, &plain));
 	cr_assert_eq(found.number, r.number);
 	cr_assert_eq(found.file, r.file);
 	cr_assert_eq(found.index, r.index);
@@ -342,8 +342,8 @@ Test(terabytes, records_hold_numbers_and_places_beyond_32_bits)
 	r.file = JOURNAL_NO_FILE;
 	r.repeat = MANY * 1024;
 	r.step = 3;
-	journal_encode(bytes, &r, (uint32_t)MANY);
-	cr_assert(journal_decode(&found, bytes, (uint32_t)MANY));
+	journal_encode(bytes, &r, (uint32_t)MANY, 0);
+	cr_assert(journal_decode(&found, bytes, (uint32_t)MANY, &plain));
 	cr_assert_eq(found.repeat, r.repeat);
 	cr_assert_eq(found.step, r.step);
 }

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/blackbox.h"
+#include "daemon/blackbox_series.h"
+#include "daemon/log.h"
+#include "daemon/pipeline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROLONGED_MOST 10 /* times blackbox.after */
+#define WRITER_POLL_MS 100
+
+bool blackbox_wanted(const struct config *c)
+{
+	return c->blackbox.before_ns > 0;
+}
+
+/* ---- life ---- */
+
+static bool asks_for(const struct config_list *l, const char *word)
+{
+	for (unsigned i = 0; i < l->count; i++)
+		if (strcmp(l->at[i], word) == 0)
+			return true;
+	return false;
+}
+
+int blackbox_open(struct blackbox *b, struct pipeline *p, char why[400], int *ret_status)
+{
+	const struct config *c = p->config;
+	const char *directory = pipeline_directory(c, c->blackbox.directory);
+	int err = bell_open(&b->bell);
+
+	b->pipeline = p;
+	kept_list_init(&b->recent);
+	kept_list_init(&b->queue);
+	pthread_mutex_init(&b->lock, NULL);
+	if (err < 0 || !blackbox_wanted(c))
+		return err;
+	b->configured = b->report.configured = true;
+	snprintf(b->directory, sizeof b->directory, "%s", directory);
+	b->sink = (struct config_sink){ .format = SINK_RAW,
+		                        .product = PRODUCT_SOURCE,
+		                        .directory = b->directory,
+		                        .frames_per_file = CONFIG_AUTO,
+		                        .direct = DIRECT_AUTO,
+		                        .sync_ns = 1000000000u,
+		                        .compression = (char *)(uintptr_t) "none",
+		                        .on_error = ON_ERROR_NEXT_FILE };
+	if (access(b->directory, W_OK | X_OK) == 0)
+		return 0;
+	err = -errno;
+	snprintf(why, 400,
+	         "blackbox.directory: cannot write to %.200s: %s; make it or name another",
+	         b->directory, strerror(-err));
+	*ret_status = err == -EACCES ? 77 : 73;
+	return err;
+}
+
+void blackbox_close(struct blackbox *b)
+{
+	if (!b->pipeline)
+		return;
+	kept_list_free(&b->pipeline->keeping, &b->recent);
+	kept_list_free(&b->pipeline->keeping, &b->queue);
+	pthread_mutex_destroy(&b->lock);
+	bell_close(&b->bell);
+	*b = (struct blackbox){ 0 };
+}
+
+void blackbox_stop(struct blackbox *b)
+{
+	if (!b->stage.started)
+		return;
+	pthread_mutex_lock(&b->lock);
+	b->stop = b->over = true;
+	pthread_mutex_unlock(&b->lock);
+	bell_ring(&b->bell);
+}
+
+/* ---- the collector's side ---- */
+
+/* Where a frame was that could not be kept. */
+static struct kept *placeholder(const struct slot *s)
+{
+	struct kept *f = calloc(1, sizeof *f);
+
+	if (f)
+		f->frame = s->frame;
+	return f;
+}
+
+static void enqueue(struct blackbox *b, struct kept *f)
+{
+	pthread_mutex_lock(&b->lock);
+	kept_list_push(&b->queue, f);
+	pthread_mutex_unlock(&b->lock);
+	bell_ring(&b->bell);
+}
+
+static uint64_t queued_bytes(struct blackbox *b)
+{
+	pthread_mutex_lock(&b->lock);
+	uint64_t bytes = b->queue.bytes;
+	pthread_mutex_unlock(&b->lock);
+	return bytes;
+}
+
+/* Let go of what is older than blackbox.before, or does not fit. */
+static void forget_old(struct blackbox *b)
+{
+	const struct config_blackbox *c = &b->pipeline->config->blackbox;
+
+	while (b->recent.first &&
+	       (b->newest_ns - b->recent.first->frame.received_ns > c->before_ns ||
+	        b->recent.bytes > c->memory))
+		kept_free(&b->pipeline->keeping, kept_list_pop(&b->recent));
+}
+
+static void show(struct blackbox *b)
+{
+	const struct kept *first = b->recent.first;
+
+	pthread_mutex_lock(&b->lock);
+	b->report.frames = b->recent.frames;
+	b->report.bytes = b->recent.bytes + b->queue.bytes;
+	b->report.seconds = first ? (double)(b->newest_ns - first->frame.received_ns) / 1e9 : 0.0;
+	b->report.writing = b->event;
+	pthread_mutex_unlock(&b->lock);
+}
+
+void blackbox_place(struct blackbox *b, const struct slot *s, uint64_t series)
+{
+	uint64_t most = b->pipeline->config->blackbox.memory;
+	bool of_event = b->until_ns && s->frame.received_ns <= b->until_ns;
+	struct kept *f = NULL;
+
+	if (!b->configured)
+		return;
+	if (s->frame.received_ns > b->newest_ns)
+		b->newest_ns = s->frame.received_ns;
+	if (!of_event || queued_bytes(b) + s->left_bytes <= most)
+		f = kept_share(&b->pipeline->keeping, s);
+	if (!f && of_event)
+		f = placeholder(s);
+	if (!f)
+		return;
+	f->series = series;
+	if (of_event)
+		enqueue(b, f);
+	else
+		kept_list_push(&b->recent, f);
+	forget_old(b);
+}
+
+bool blackbox_trigger(struct blackbox *b, const char *kind, const char *why, uint64_t now_ns)
+{
+	const struct config_blackbox *c = &b->pipeline->config->blackbox;
+	struct kept *f;
+
+	if (!b->configured || !asks_for(&c->on, kind))
+		return false;
+	if (b->until_ns) {
+		uint64_t until_ns = now_ns + c->after_ns;
+
+		b->until_ns = until_ns < b->most_ns ? until_ns : b->most_ns;
+		return true;
+	}
+	pthread_mutex_lock(&b->lock);
+	bool busy = b->event; /* the one before is still on its way to the disk */
+	if (!busy) {
+		b->event = true;
+		b->over = false;
+		snprintf(b->why, sizeof b->why, "%s", why);
+		while ((f = kept_list_pop(&b->recent)))
+			kept_list_push(&b->queue, f);
+	}
+	pthread_mutex_unlock(&b->lock);
+	if (busy)
+		return false;
+	b->until_ns = now_ns + c->after_ns;
+	b->most_ns = now_ns + PROLONGED_MOST * c->after_ns;
+	log_line(LOG_WARNING, "blackbox", "keeping %.1f s before and %.1f s after: %s",
+	         (double)c->before_ns / 1e9, (double)c->after_ns / 1e9, why);
+	bell_ring(&b->bell);
+	return true;
+}
+
+void blackbox_tick(struct blackbox *b, uint64_t now_ns)
+{
+	if (!b->configured)
+		return;
+	if (b->until_ns && now_ns > b->until_ns) {
+		b->until_ns = 0;
+		pthread_mutex_lock(&b->lock);
+		b->over = true;
+		pthread_mutex_unlock(&b->lock);
+		bell_ring(&b->bell);
+	}
+	show(b);
+}
+
+/* ---- the thread ---- */
+
+enum next { NEXT_NOTHING, NEXT_FRAME, NEXT_OVER, NEXT_STOP };
+
+/* What to do next; *ret_frame is then ours. */
+static enum next next_of(struct blackbox *b, struct kept **ret_frame)
+{
+	enum next next = NEXT_NOTHING;
+
+	pthread_mutex_lock(&b->lock);
+	*ret_frame = b->event ? kept_list_pop(&b->queue) : NULL;
+	if (*ret_frame)
+		next = NEXT_FRAME;
+	else if (b->event && b->over)
+		next = NEXT_OVER;
+	else if (b->stop)
+		next = NEXT_STOP;
+	pthread_mutex_unlock(&b->lock);
+	return next;
+}
+
+static void tell_result(struct blackbox *b, const struct blackbox_series *s)
+{
+	pthread_mutex_lock(&b->lock);
+	b->event = false;
+	b->report.written += s->series_count;
+	snprintf(b->report.path, sizeof b->report.path, "%s", s->path);
+	snprintf(b->report.text, sizeof b->report.text, "%s", s->error[0] ? s->error : b->why);
+	pthread_mutex_unlock(&b->lock);
+	if (s->error[0])
+		log_line(LOG_ERROR, "blackbox", "%s", s->error);
+	else
+		log_line(LOG_INFO, "blackbox", "kept frames=%llu path=%s",
+		         (unsigned long long)s->frames, s->path);
+}
+
+static void wait_for_work(struct blackbox *b)
+{
+	struct kept *f = NULL;
+
+	bell_prepare(&b->bell);
+	pthread_mutex_lock(&b->lock);
+	bool idle = !(b->event && (b->queue.first || b->over)) && !b->stop;
+	pthread_mutex_unlock(&b->lock);
+	(void)f;
+	if (idle)
+		bell_sleep(&b->bell, WRITER_POLL_MS);
+	bell_leave(&b->bell);
+}
+
+void *blackbox_run(void *argument)
+{
+	struct blackbox *b = argument;
+	struct blackbox_series series;
+	struct kept *f;
+
+	blackbox_series_init(&series, b->pipeline, &b->sink, b->bell.fd, b->why);
+	for (;;) {
+		enum next next = next_of(b, &f);
+
+		stage_turn(&b->stage);
+		if (next == NEXT_STOP)
+			break;
+		if (next == NEXT_FRAME) {
+			blackbox_series_put(&series, f);
+			kept_free(&b->pipeline->keeping, f);
+		} else if (next == NEXT_OVER) {
+			blackbox_series_finish(&series);
+			tell_result(b, &series);
+			blackbox_series_init(&series, b->pipeline, &b->sink, b->bell.fd, b->why);
+		} else {
+			blackbox_series_poll(&series);
+			wait_for_work(b);
+		}
+	}
+	/* relaxed: a figure for the main thread. */
+	atomic_store_explicit(&b->stage.ended, true, memory_order_relaxed);
+	return NULL;
+}
+
+void blackbox_report(struct pipeline *p, struct blackbox_report *ret)
+{
+	pthread_mutex_lock(&p->blackbox.lock);
+	*ret = p->blackbox.report;
+	pthread_mutex_unlock(&p->blackbox.lock);
+}

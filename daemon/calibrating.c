@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/calibrating.h"
+#include "daemon/closing.h"
+#include "daemon/collector.h"
+#include "daemon/lineage.h"
+#include "daemon/pipeline.h"
+#include "daemon/worker.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAKING_POLL_MS 20
+#define RESTART_LEAST  8 /* numbers beyond which the first one again is no late copy */
+
+const char *purpose_name(enum purpose p)
+{
+	static const char *const names[] = { "sample", "dark", "flat", "flat_dark" };
+
+	return names[p];
+}
+
+/* ---- what people are told ---- */
+
+static void report_state(struct collector *k)
+{
+	struct commands *q = &k->pipeline->commands;
+	const struct calibrating *c = &k->calibrating;
+
+	pthread_mutex_lock(&q->lock);
+	q->report.state = c->state;
+	q->report.id = k->calibration_id;
+	pthread_mutex_unlock(&q->lock);
+}
+
+static void report_begin(struct collector *k)
+{
+	struct commands *q = &k->pipeline->commands;
+	const struct calibrating *c = &k->calibrating;
+
+	atomic_store_explicit(&q->taken, 0, memory_order_relaxed); /* a figure */
+	pthread_mutex_lock(&q->lock);
+	q->report = (struct calibration_report){ .state = c->state,
+		                                 .asked = q->report.asked + 1,
+		                                 .role = calibration_role_name(c->role),
+		                                 .wanted = c->wanted,
+		                                 .id = k->calibration_id };
+	pthread_mutex_unlock(&q->lock);
+}
+
+/* The last one has ended, well or not. */
+static void report_end(struct collector *k, const struct calibration_job *job, const char *text)
+{
+	struct commands *q = &k->pipeline->commands;
+	struct calibration_report *r = &q->report;
+
+	pthread_mutex_lock(&q->lock);
+	r->state = CALIBRATION_IDLE;
+	r->failed = !job || job->err < 0;
+	r->done = !r->failed;
+	r->id = k->calibration_id;
+	snprintf(r->text, sizeof r->text, "%s", text);
+	if (job && job->err == 0) {
+		r->taken = job->used + job->left_out;
+		r->left_out = job->left_out;
+		r->dead = job->dead;
+		r->hot = job->hot;
+		r->noisy = job->noisy;
+		snprintf(r->path, sizeof r->path, "%s", job->path);
+	} else {
+		r->taken = atomic_load_explicit(&q->taken, memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&q->lock);
+}
+
+/* ---- which payloads workers leave with their slots ---- */
+
+static bool sequence_is_due(const struct collector *k)
+{
+	return k->calibrating.next_in_sequence < k->pipeline->config->calibration.sequence.count;
+}
+
+static void update_keeping(struct collector *k)
+{
+	const struct pipeline *p = k->pipeline;
+	const struct config *c = p->config;
+	uint64_t in_flight = k->layout ? k->layout->slot_count * k->layout->budget.frame_bytes : 0;
+	bool waited_for = k->calibrating.by_sequence || c->ingest.role_key[0];
+	bool on = p->blackbox.configured || k->calibrating.state == CALIBRATION_COLLECTING ||
+	          sequence_is_due(k) || c->ingest.role_key[0] ||
+	          (waited_for && k->pipeline->generations.oldest !=
+	                                 generations_current(&k->pipeline->generations)) ||
+	          k->unpushed;
+	uint64_t limit = c->calibration.memory + in_flight;
+
+	if (p->blackbox.configured)
+		limit += c->blackbox.memory;
+	/* relaxed, both: a worker sees them within a hand. */
+	atomic_store_explicit(&k->pipeline->keeping.limit, limit, memory_order_relaxed);
+	atomic_store_explicit(&k->pipeline->keeping.on, on, memory_order_relaxed);
+}
+
+/* ---- the calibration in use ---- */
+
+static void rings_of(const struct collector *k, const struct sequence **ret)
+{
+	for (unsigned i = 0; i < k->pipeline->receiver_count; i++)
+		ret[i] = &k->pipeline->receivers[i].ring;
+}
+
+/* What was made and could not be made current at once. */
+static void push_waiting(struct collector *k)
+{
+	const struct sequence *rings[CONFIG_ENDPOINTS_MAX];
+
+	if (!k->layout)
+		return;
+	rings_of(k, rings);
+	if (!k->unpushed) {
+		generations_retire(&k->pipeline->generations, rings);
+		return;
+	}
+	if (!generations_push(&k->pipeline->generations, k->unpushed, k->superseded, rings))
+		return;
+	k->unpushed = NULL;
+	k->superseded = NULL;
+}
+
+static void free_planes(struct planes *p)
+{
+	if (!p)
+		return;
+	planes_close(p);
+	free(p);
+}
+
+void calibrating_forget_generations(struct collector *k)
+{
+	calibrated_free(k->unpushed);
+	free_planes(k->superseded);
+	k->unpushed = NULL;
+	k->superseded = NULL;
+}
+
+static void list_file(struct calibrating *c, const struct sink_calibration *f, uint32_t id)
+{
+	unsigned i = c->listed_count;
+
+	if (i == CALIBRATIONS_LISTED)
+		return;
+	snprintf(c->paths[i], sizeof c->paths[i], "%s", f->path);
+	c->listed[i] = *f;
+	c->listed[i].path = c->paths[i];
+	c->listed[i].id = id;
+	c->listed_count++;
+}
+
+static void list_planes(struct collector *k)
+{
+	for (unsigned i = 0; i < k->planes->file_count; i++)
+		list_file(&k->calibrating, &k->planes->files[i], k->calibration_id);
+}
+
+void calibrating_list(struct collector *k)
+{
+	k->calibrating.listed_count = 0;
+	list_planes(k);
+}
+
+void calibrating_settle_list(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	/* The pixels of those before are gone. */
+	for (unsigned i = 0; i < c->listed_count; i++)
+		if (c->listed[i].id != k->calibration_id)
+			c->listed[i].pixels = NULL;
+}
+
+/* Put planes to use. They are the collector's from now on. */
+static int install(struct collector *k, struct planes *planes, uint32_t id)
+{
+	const struct layout_needs needs = { .config = k->pipeline->config,
+		                            .planes = planes,
+		                            .detector = k->detector };
+	struct calibrated *next =
+		calibrated_make(k->layout, layout_mask(&needs, &k->layout->shape), id, planes);
+
+	if (!next)
+		return -ENOMEM;
+	if (k->unpushed) { /* no frame has seen the one before */
+		calibrated_free(k->unpushed);
+		free_planes(k->stream_planes);
+	} else {
+		k->superseded = k->stream_planes;
+	}
+	k->unpushed = next;
+	k->planes = k->stream_planes = planes;
+	k->calibration_id = id;
+	if (k->begun)
+		list_planes(k);
+	push_waiting(k);
+	return 0;
+}
+
+/* ---- beginning and ending one ---- */
+
+static void begin(struct collector *k, enum calibration_role role, uint64_t wanted)
+{
+	struct calibrating *c = &k->calibrating;
+
+	c->state = CALIBRATION_COLLECTING;
+	c->role = role;
+	c->combine = k->pipeline->config->calibration.combine;
+	c->wanted = wanted;
+	c->accepted = c->damaged = 0;
+	c->own_series = c->full = c->after_own = false;
+	c->by_key = c->by_sequence = false;
+	c->timeout_ns = k->pipeline->config->calibration.timeout_ns;
+	c->progress_ns = clock_monotonic_ns();
+	kept_list_init(&c->frames);
+	update_keeping(k);
+	report_begin(k);
+}
+
+static void end(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	kept_list_free(&k->pipeline->keeping, &c->frames);
+	c->state = CALIBRATION_IDLE;
+	c->own_series = false;
+}
+
+static const char *role_of(const struct calibrating *c)
+{
+	return calibration_role_name(c->role);
+}
+
+/* The step of the sequence that is due. The text was checked with the configuration. */
+static void begin_sequence(struct collector *k)
+{
+	const struct config_list *l = &k->pipeline->config->calibration.sequence;
+	struct config_step step;
+
+	if (!sequence_is_due(k) || k->calibrating.state != CALIBRATION_IDLE ||
+	    !config_step_read(l->at[k->calibrating.next_in_sequence], &step))
+		return;
+	begin(k, step.role, step.frames);
+	k->calibrating.by_sequence = true;
+	log_line(LOG_INFO, "calibration", "the next %u frames are for the %s", step.frames,
+	         calibration_role_name(step.role));
+}
+
+/* One more of the sequence is over; frames that follow at once are of the next one. */
+static void after_step(struct collector *k)
+{
+	if (!k->calibrating.by_sequence)
+		return;
+	k->calibrating.next_in_sequence++;
+	begin_sequence(k);
+}
+
+__attribute__((format(printf, 2, 3))) static void fail(struct collector *k, const char *format, ...)
+{
+	struct calibrating *c = &k->calibrating;
+	char text[400];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	log_line(LOG_ERROR, "calibration", "%s; %s", text,
+	         k->calibration_id ? "the calibration before stays in use"
+	                           : "frames stay without calibration");
+	if (!c->by_key && c->by_sequence)
+		k->status = 1;
+	end(k);
+	report_end(k, NULL, text);
+	after_step(k);
+	update_keeping(k);
+}
+
+void calibrating_give_up(struct collector *k, const char *why)
+{
+	if (k->calibrating.state == CALIBRATION_COLLECTING)
+		fail(k, "the %s was given up after %llu frames: %s", role_of(&k->calibrating),
+		     (unsigned long long)k->calibrating.frames.frames, why);
+}
+
+/* ---- making ---- */
+
+/* The geometry may have changed while it was being made. */
+static bool fits_layout(const struct collector *k, const struct planes *p)
+{
+	return k->layout && p->width == k->layout->shape.width &&
+	       p->height == k->layout->shape.height;
+}
+
+/* Until the end of the run. */
+static void keep_image(struct calibrating *c, struct owned_image *o)
+{
+	struct owned_image *grown =
+		o->pixels ? realloc(c->old_images, (c->old_count + 1) * sizeof *grown) : NULL;
+
+	if (!grown)
+		return;
+	c->old_images = grown;
+	c->old_images[c->old_count++] = *o;
+}
+
+static void finish_job(struct collector *k, struct calibration_job *job)
+{
+	struct calibrating *c = &k->calibrating;
+	bool waited_for = c->by_sequence || c->by_key;
+
+	if (job->err == 0 && !fits_layout(k, job->planes)) {
+		job->err = -EINVAL;
+		snprintf(job->text, sizeof job->text,
+		         "the frames have another size now: the %s does not fit", role_of(c));
+	}
+	if (job->err == 0 && install(k, job->planes, job->id) < 0) {
+		job->err = -ENOMEM;
+		snprintf(job->text, sizeof job->text, "no memory to put the %s to use", role_of(c));
+	}
+	if (job->err < 0) {
+		free_planes(job->planes);
+		job->planes = NULL;
+		for (unsigned i = 0; i < 2; i++) /* of the planes that stay in use */
+			keep_image(c, &job->replaced[i]);
+		fail(k, "%s", job->text);
+		return;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		owned_image_done(&job->replaced[i]);
+	c->last_id = job->id;
+	if (waited_for)
+		k->least_id = job->id;
+	log_line(LOG_INFO, "calibration", "%s calibration=%u path=%s", job->text, job->id,
+	         job->path);
+	end(k);
+	report_end(k, job, job->text);
+	after_step(k);
+	update_keeping(k);
+}
+
+/* Frames behind it are not placed before it is there. The disk and the receivers go on meanwhile as
+ * far as there is room. */
+static void wait_for_job(struct collector *k)
+{
+	struct calibration_job *job;
+
+	while (!(job = calibrator_take(&k->pipeline->calibrator))) {
+		stage_turn(&k->stage);
+		bell_prepare(&k->pipeline->collect);
+		bell_sleep(&k->pipeline->collect, MAKING_POLL_MS);
+		bell_leave(&k->pipeline->collect);
+	}
+	finish_job(k, job);
+}
+
+static double saturation_of(const struct collector *k)
+{
+	const struct reduce_plan *p = &k->layout->plan;
+
+	return p->can_saturate || product_of_layout(p->layout) == PRODUCT_FLOAT32 ? p->saturation
+	                                                                          : INFINITY;
+}
+
+/* Enough frames are there: hand them over. */
+static void make(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	c->job = (struct calibration_job){
+		.role = c->role,
+		.combine = c->combine,
+		.wanted = c->wanted,
+		.exposure_s = k->detector ? k->detector->exposure_s : 0,
+		.saturation = saturation_of(k),
+		.id = (c->last_id > k->calibration_id ? c->last_id : k->calibration_id) + 1
+	};
+	c->job.frames = c->frames;
+	if (!c->frames.first)
+		c->job.frames.end = &c->job.frames.first;
+	kept_list_init(&c->frames);
+	c->state = CALIBRATION_MAKING;
+	report_state(k);
+	update_keeping(k);
+	calibrator_give(&k->pipeline->calibrator, &c->job);
+	if (c->by_sequence || c->by_key)
+		wait_for_job(k);
+}
+
+/* No more frames come: at least half of them make one. */
+static void make_of_what_came(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+	unsigned long long taken = c->frames.frames, wanted = c->wanted;
+
+	if (taken == 0 && c->damaged)
+		fail(k, "no %s: its sender calls all %llu frames damaged", role_of(c),
+		     (unsigned long long)c->damaged);
+	else if (taken == 0)
+		fail(k, "no %s: no usable frame of it came", role_of(c));
+	else if (taken * 2 < wanted)
+		fail(k, "no %s: only %llu of %llu frames came before the series ended", role_of(c),
+		     taken, wanted);
+	else
+		make(k);
+}
+
+/* ---- frames ---- */
+
+bool calibrating_has_all(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (c->state != CALIBRATION_COLLECTING || !c->own_series)
+		return false;
+	c->accepted++;
+	return !k->lineage.told && c->accepted >= c->wanted;
+}
+
+void calibrating_rules(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+	struct series_rules *r = &k->series.rules;
+
+	calibrating_poll(k, clock_monotonic_ns());
+	*r = k->rules;
+	if (c->state != CALIBRATION_COLLECTING || c->by_key || c->frames.frames > 0)
+		return;
+	r->frames = c->wanted;
+	if (!r->first_assumed)
+		r->first_given = false;
+	if (c->has_next_first && !r->first_given) {
+		r->first_given = true;
+		r->first = c->next_first;
+	}
+	c->has_next_first = false;
+}
+
+void calibrating_purpose(struct collector *k)
+{
+	static const enum purpose purposes[CALIBRATE_COUNT] = {
+		[CALIBRATE_DARK] = PURPOSE_DARK,
+		[CALIBRATE_FLAT] = PURPOSE_FLAT,
+		[CALIBRATE_FLAT_DARK] = PURPOSE_FLAT_DARK,
+	};
+	struct calibrating *c = &k->calibrating;
+
+	if (k->lineage.told) /* it was announced long ago, maybe */
+		calibrating_poll(k, clock_monotonic_ns());
+	c->after_own = false;
+	c->own_series = c->state == CALIBRATION_COLLECTING && !c->by_key && c->frames.frames == 0;
+	c->purpose = c->own_series ? purposes[c->role] : PURPOSE_SAMPLE;
+}
+
+static void take(struct collector *k, struct slot *s)
+{
+	struct calibrating *c = &k->calibrating;
+	uint64_t most =
+		k->pipeline->config->calibration.memory /
+		atomic_load_explicit(&k->pipeline->commands.frame_bytes, memory_order_relaxed);
+	struct kept *f;
+
+	if (s->frame.flags & FRAME_INCOMPLETE) {
+		c->damaged++;
+		return;
+	}
+	f = c->frames.frames < most ? kept_share(&k->pipeline->keeping, s) : NULL;
+	if (!f) {
+		if (!c->full && c->by_key)
+			log_line(LOG_WARNING, "calibration",
+			         "calibration.memory holds %llu frames: those beyond are not used "
+			         "for the %s",
+			         (unsigned long long)c->frames.frames, role_of(c));
+		c->full = true;
+		return;
+	}
+	kept_list_push(&c->frames, f);
+	s->frame.flags |= c->role == CALIBRATE_FLAT ? FRAME_FLAT : FRAME_DARK;
+	c->progress_ns = clock_monotonic_ns();
+	atomic_store_explicit(&k->pipeline->commands.taken, c->frames.frames,
+	                      memory_order_relaxed); /* a figure */
+	if (c->wanted && c->frames.frames >= c->wanted)
+		make(k);
+}
+
+/* What the header says that the frame is of, where it is asked. */
+static void follow_key(struct collector *k, const struct slot *s)
+{
+	struct calibrating *c = &k->calibrating;
+	bool dark = s->frame.role == ROLE_DARK, flat = s->frame.role == ROLE_FLAT;
+	enum calibration_role role = flat ? CALIBRATE_FLAT : CALIBRATE_DARK;
+
+	if (c->state == CALIBRATION_COLLECTING && c->by_key &&
+	    ((!dark && !flat) || role != c->role))
+		make_of_what_came(k);
+	if ((dark || flat) && c->state == CALIBRATION_MAKING)
+		wait_for_job(k);
+	if ((dark || flat) && c->state == CALIBRATION_IDLE) {
+		begin(k, role, 0);
+		c->by_key = true;
+	}
+}
+
+void calibrating_place(struct collector *k, struct slot *s)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (k->pipeline->config->ingest.role_key[0])
+		follow_key(k, s);
+	if (s->calibration < k->least_id && (s->left || k->pipeline->receivers[s->home].feed))
+		worker_reduce_again(k->layout, collector_calibrated(k), s);
+	if (c->state == CALIBRATION_COLLECTING &&
+	    (!c->by_key || s->frame.role == ROLE_DARK || s->frame.role == ROLE_FLAT))
+		take(k, s);
+}
+
+void calibrating_series_ended(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+	bool own = c->purpose != PURPOSE_SAMPLE;
+
+	if (c->state == CALIBRATION_COLLECTING && (c->own_series || c->frames.frames > 0))
+		make_of_what_came(k);
+	c->after_own = own;
+	c->purpose = PURPOSE_SAMPLE;
+}
+
+/* Where the running series' numbers begin, as far as it is known. */
+static uint64_t beginning(const struct series *s)
+{
+	return s->first_known ? s->first : s->smallest;
+}
+
+/* A dark or flat is over, though frames of it are missing: what comes is past its end, or counts
+ * from its first number again. */
+static bool is_passed(const struct collector *k, uint64_t position)
+{
+	const struct series *s = &k->series;
+	uint64_t first = beginning(s);
+
+	if (s->state != SERIES_OPEN || !s->any || !k->calibrating.own_series || k->lineage.told)
+		return false;
+	return position >= first + s->frames ||
+	       (position == first && s->newest - first >= RESTART_LEAST);
+}
+
+void calibrating_settle(struct collector *k, uint64_t number)
+{
+	struct calibrating *c = &k->calibrating;
+	uint64_t position = number / k->series.rules.step;
+	uint64_t first = beginning(&k->series), end = first + k->series.frames;
+	bool runs_on = position >= end;
+
+	if (is_passed(k, position))
+		closing_finish(k);
+	if (!c->after_own || k->series.state != SERIES_CLOSED)
+		return;
+	/* What follows a dark of the sequence is of the next step. After one that was asked for,
+	 * frames beyond the last are nobody's, until numbers begin anew. */
+	if (!c->by_sequence && position != first)
+		return;
+	series_settle(&k->series);
+	if (c->by_sequence)
+		lineage_forget(k);
+	if (c->by_sequence && runs_on) {
+		c->next_first = end * k->series.rules.step + k->series.residue;
+		c->has_next_first = true;
+	}
+}
+
+/* ---- commands and time ---- */
+
+static void obey(struct collector *k, const struct command *command)
+{
+	struct calibrating *c = &k->calibrating;
+
+	switch (command->kind) {
+	case COMMAND_DARK:
+	case COMMAND_FLAT:
+		begin(k,
+		      command->kind == COMMAND_FLAT ? CALIBRATE_FLAT
+		      : command->for_flat           ? CALIBRATE_FLAT_DARK
+		                                    : CALIBRATE_DARK,
+		      command->frames);
+		if (command->combine_given)
+			c->combine = command->combine;
+		if (command->timeout_ns)
+			c->timeout_ns = command->timeout_ns;
+		if (k->series.state == SERIES_CLOSED)
+			series_settle(&k->series);
+		log_line(LOG_INFO, "calibration", "the next %llu frames are for the %s",
+		         (unsigned long long)command->frames, role_of(c));
+		break;
+	case COMMAND_KEEP:
+		if (!blackbox_trigger(&k->pipeline->blackbox, "command", "asked for by command",
+		                      clock_real_ns()))
+			log_line(LOG_WARNING, "blackbox", "it is being written already");
+		break;
+	case COMMAND_CANCEL:
+		calibrating_give_up(k, "cancelled");
+		break;
+	case COMMAND_COUNT:
+		break;
+	}
+}
+
+static void watch_time(struct collector *k, uint64_t now_ns)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (c->state != CALIBRATION_COLLECTING || c->by_sequence || c->by_key ||
+	    now_ns - c->progress_ns < c->timeout_ns)
+		return;
+	if (c->frames.frames == 0)
+		fail(k,
+		     "no %s: no frame came within %.3g s; is the detector sending, and to where "
+		     "ingest.endpoints says?",
+		     role_of(c), (double)c->timeout_ns / 1e9);
+	else if (c->frames.frames * 2 < c->wanted)
+		fail(k, "no %s: only %llu of %llu frames came, and none for %.3g s", role_of(c),
+		     (unsigned long long)c->frames.frames, (unsigned long long)c->wanted,
+		     (double)c->timeout_ns / 1e9);
+	else
+		make(k);
+}
+
+void calibrating_poll(struct collector *k, uint64_t now_ns)
+{
+	struct calibrating *c = &k->calibrating;
+	struct command command;
+
+	if (c->state == CALIBRATION_MAKING) {
+		struct calibration_job *job = calibrator_take(&k->pipeline->calibrator);
+
+		if (job)
+			finish_job(k, job);
+	}
+	if (commands_take(&k->pipeline->commands, &command))
+		obey(k, &command);
+	begin_sequence(k);
+	watch_time(k, now_ns);
+	push_waiting(k);
+	update_keeping(k);
+}
+
+/* ---- life ---- */
+
+int calibrating_open(struct collector *k)
+{
+	kept_list_init(&k->calibrating.frames);
+	update_keeping(k);
+	return 0;
+}
+
+void calibrating_close(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (c->state == CALIBRATION_MAKING) {
+		struct calibration_job *job = calibrator_take(&k->pipeline->calibrator);
+
+		if (job)
+			free_planes(job->planes);
+	}
+	kept_list_free(&k->pipeline->keeping, &c->frames);
+	calibrating_forget_generations(k);
+	for (unsigned i = 0; i < c->old_count; i++)
+		owned_image_done(&c->old_images[i]);
+	free(c->old_images);
+}

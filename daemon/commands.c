@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/commands.h"
+#include "kernels/combine.h"
+#include "daemon/pipeline.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+__attribute__((format(printf, 3, 4))) static int refuse(char why[400], int err, const char *format,
+                                                        ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why, 400, format, arguments);
+	va_end(arguments);
+	return err;
+}
+
+/* What one frame takes of calibration.memory; 0 while no frame was seen. */
+static uint64_t frame_bytes(struct pipeline *p)
+{
+	/* relaxed: a figure. */
+	return atomic_load_explicit(&p->commands.frame_bytes, memory_order_relaxed);
+}
+
+static int check_frames(struct pipeline *p, const struct command *c, char why[400])
+{
+	uint64_t bytes = frame_bytes(p), memory = p->config->calibration.memory;
+	uint64_t most = bytes ? memory / bytes : COMBINE_FRAMES_MAX;
+
+	if (most > COMBINE_FRAMES_MAX)
+		most = COMBINE_FRAMES_MAX;
+	if (c->frames == 0)
+		return refuse(why, -EINVAL, "0 frames make no %s: ask for at least 1",
+		              c->kind == COMMAND_DARK ? "dark" : "flat");
+	if (c->frames > most && bytes)
+		return refuse(why, -EFBIG,
+		              "%llu frames of %llu bytes do not fit calibration.memory (%llu "
+		              "bytes): at most %llu do",
+		              (unsigned long long)c->frames, (unsigned long long)bytes,
+		              (unsigned long long)memory, (unsigned long long)most);
+	if (c->frames > most)
+		return refuse(why, -EFBIG, "%llu frames are too many: at most %llu are combined",
+		              (unsigned long long)c->frames, (unsigned long long)most);
+	return 0;
+}
+
+static int check(struct pipeline *p, const struct command *c, char why[400])
+{
+	int phase = atomic_load_explicit(&p->phase, memory_order_acquire);
+
+	if (phase != PHASE_RUN)
+		return refuse(why, -ESHUTDOWN, "the daemon is ending");
+	switch (c->kind) {
+	case COMMAND_DARK:
+	case COMMAND_FLAT:
+		return check_frames(p, c, why);
+	case COMMAND_KEEP:
+		if (!blackbox_wanted(p->config))
+			return refuse(why, -ENOTSUP,
+			              "there is no black box: set blackbox.before to as many "
+			              "seconds as it shall hold");
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+int commands_open(struct commands *c)
+{
+	*c = (struct commands){ 0 };
+	return -pthread_mutex_init(&c->lock, NULL);
+}
+
+void commands_close(struct commands *c)
+{
+	pthread_mutex_destroy(&c->lock);
+}
+
+/* Under the lock. */
+static int give(struct commands *q, const struct command *c, char why[400])
+{
+	bool calibrates = c->kind == COMMAND_DARK || c->kind == COMMAND_FLAT;
+
+	if (q->waiting)
+		return refuse(why, -EBUSY, "another command is being taken: try again");
+	if (calibrates && q->report.state != CALIBRATION_IDLE)
+		return refuse(why, -EBUSY,
+		              "a %s is being taken: wait for it, or give it up with cancel",
+		              q->report.role);
+	q->command = *c;
+	q->waiting = true;
+	return 0;
+}
+
+int command_give(struct pipeline *p, const struct command *c, char why[400])
+{
+	int err = check(p, c, why);
+
+	if (err < 0)
+		return err;
+	pthread_mutex_lock(&p->commands.lock);
+	err = give(&p->commands, c, why);
+	/* release pairs with commands_take(); the lock publishes the command. */
+	if (err == 0)
+		atomic_store(&p->commands.pending, true);
+	pthread_mutex_unlock(&p->commands.lock);
+	if (err == 0)
+		bell_ring(&p->collect);
+	return err;
+}
+
+bool commands_take(struct commands *q, struct command *ret)
+{
+	/* relaxed: looked at every turn. */
+	if (!atomic_load_explicit(&q->pending, memory_order_relaxed))
+		return false;
+	pthread_mutex_lock(&q->lock);
+	*ret = q->command;
+	q->waiting = false;
+	atomic_store(&q->pending, false);
+	pthread_mutex_unlock(&q->lock);
+	return true;
+}
+
+void calibration_report(struct pipeline *p, struct calibration_report *ret)
+{
+	pthread_mutex_lock(&p->commands.lock);
+	*ret = p->commands.report;
+	pthread_mutex_unlock(&p->commands.lock);
+	/* relaxed: figures. */
+	if (ret->state == CALIBRATION_COLLECTING)
+		ret->taken = atomic_load_explicit(&p->commands.taken, memory_order_relaxed);
+}

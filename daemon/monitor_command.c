@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/monitor_command.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[COMMAND_COUNT] = { [COMMAND_DARK] = "dark",
+	                                          [COMMAND_FLAT] = "flat",
+	                                          [COMMAND_KEEP] = "keep",
+	                                          [COMMAND_CANCEL] = "cancel" };
+
+/* Known by the interface, not by this version. */
+static const char *const later[] = { "arm", "stop", "abort", "reset", NULL };
+
+const char *monitor_command_name(enum command_kind kind)
+{
+	return names[kind];
+}
+
+__attribute__((format(printf, 2, 3))) static int say(char why[400], const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why, 400, format, arguments);
+	va_end(arguments);
+	return -EINVAL;
+}
+
+/* ---- one key each ---- */
+
+static int take_frames(const json_t *value, struct command *c, char why[400])
+{
+	json_int_t frames = json_integer_value(value);
+
+	if (!json_is_integer(value) || frames < 1 || frames > COMMAND_FRAMES_MAX)
+		return say(why, "frames takes a whole number from 1 to %d", COMMAND_FRAMES_MAX);
+	c->frames = (uint64_t)frames;
+	return 0;
+}
+
+static int take_combine(const json_t *value, struct command *c, char why[400])
+{
+	const char *word = json_string_value(value);
+
+	if (!word || (strcmp(word, "mean") != 0 && strcmp(word, "median") != 0))
+		return say(why, "combine takes \"mean\" or \"median\"");
+	c->combine_given = true;
+	c->combine = strcmp(word, "mean") == 0 ? COMBINE_MEAN : COMBINE_MEDIAN;
+	return 0;
+}
+
+static int take_timeout(const json_t *value, struct command *c, char why[400])
+{
+	double seconds = json_number_value(value);
+
+	if (!json_is_number(value) || !(seconds >= 0.001) || seconds > COMMAND_TIMEOUT_S)
+		return say(why, "timeout_s takes a number of seconds from 0.001 to %d",
+		           COMMAND_TIMEOUT_S);
+	c->timeout_ns = (uint64_t)llrint(seconds * 1e9);
+	return 0;
+}
+
+static int take_for(const json_t *value, struct command *c, char why[400])
+{
+	const char *word = json_string_value(value);
+
+	if (c->kind != COMMAND_DARK)
+		return say(why, "for is of the command dark alone");
+	if (!word || strcmp(word, "flats") != 0)
+		return say(why, "for takes \"flats\"");
+	c->for_flat = true;
+	return 0;
+}
+
+static const struct key {
+	const char *name;
+	int (*take)(const json_t *value, struct command *c, char why[400]);
+} keys[] = {
+	{ "frames", take_frames },
+	{ "combine", take_combine },
+	{ "timeout_s", take_timeout },
+	{ "for", take_for },
+	{ NULL, NULL },
+};
+
+static bool takes_frames(const struct command *c)
+{
+	return c->kind == COMMAND_DARK || c->kind == COMMAND_FLAT;
+}
+
+static int take_key(const char *name, const json_t *value, struct command *c, char why[400])
+{
+	if (strcmp(name, "command") == 0)
+		return 0;
+	for (const struct key *k = keys; takes_frames(c) && k->name; k++)
+		if (strcmp(k->name, name) == 0)
+			return k->take(value, c, why);
+	return say(why, "unknown key \"%.60s\"; the command %s takes %s", name, names[c->kind],
+	           takes_frames(c) ? "frames, combine, timeout_s, for" : "no others");
+}
+
+/* ---- the whole ---- */
+
+static int find_kind(const json_t *root, struct command *c, char why[400])
+{
+	const char *word = json_string_value(json_object_get(root, "command"));
+
+	if (!word)
+		return say(why, "\"command\" is missing, or is no text");
+	for (unsigned i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(word, names[i]) == 0) {
+			c->kind = (enum command_kind)i;
+			return 0;
+		}
+	for (unsigned i = 0; later[i]; i++)
+		if (strcmp(word, later[i]) == 0) {
+			say(why, "this version does not know the command %s yet", word);
+			return -ENOSYS;
+		}
+	return say(why, "there is no command \"%.60s\"; there are dark, flat, keep, cancel", word);
+}
+
+static int take_all(json_t *root, struct command *c, char why[400])
+{
+	const char *name;
+	json_t *value;
+	int err;
+
+	if (!json_is_object(root))
+		return say(why,
+		           "the body is a JSON object: {\"command\": \"dark\", \"frames\": 50}");
+	err = find_kind(root, c, why);
+	if (err < 0)
+		return err;
+	json_object_foreach(root, name, value)
+	{
+		err = take_key(name, value, c, why);
+		if (err < 0)
+			return err;
+	}
+	if (takes_frames(c) && c->frames == 0)
+		return say(why, "\"frames\" is missing: how many frames the %s is taken of",
+		           names[c->kind]);
+	return 0;
+}
+
+int monitor_command_parse(const char *text, size_t bytes, struct command *ret, char why[400])
+{
+	struct command c = { 0 };
+	json_error_t problem;
+	json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &problem);
+	int err;
+
+	if (!root)
+		return say(why, "the body is no JSON: %.200s, at byte %d", problem.text,
+		           problem.position);
+	err = take_all(root, &c, why);
+	json_decref(root);
+	if (err == 0)
+		*ret = c;
+	return err;
+}

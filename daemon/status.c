@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/status.h"
+#include "sinks/texts.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- parts ---- */
+
+json_t *status_number(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *status_text(const char *text)
+{
+	json_t *value = json_string(text);
+	char *copy = value ? NULL : strdup(text);
+	size_t n;
+
+	if (!copy)
+		return value;
+	for (char *c = copy; *c; c += n) {
+		n = text_sequence_bytes(c);
+		if (n == 0)
+			*c = '?';
+		n = n ? n : 1;
+	}
+	value = json_string(copy);
+	free(copy);
+	return value;
+}
+
+bool status_set(json_t *object, const char *key, json_t *value)
+{
+	return json_object_set_new(object, key, value) == 0;
+}
+
+static json_t *count(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+/* A moment, or null. */
+static json_t *moment(uint64_t ns)
+{
+	char text[TEXT_TIME_BYTES];
+
+	if (ns == 0)
+		return json_null();
+	text_time(ns, text);
+	return json_string(text);
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text[0] ? status_text(text) : json_null();
+}
+
+/* ---- frames ---- */
+
+typedef const char *reason_name_fn(unsigned reason);
+
+static const char *dropped_name(unsigned reason)
+{
+	return frame_reason_name(FRAME_DROPPED, reason);
+}
+
+static const char *missing_name(unsigned reason)
+{
+	return frame_reason_name(FRAME_MISSING, reason);
+}
+
+static const char *rejected_name(unsigned reason)
+{
+	return reject_name((enum reject)reason);
+}
+
+static json_t *by_reason(const uint64_t *counts, unsigned kinds, reason_name_fn *name)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; o && i < kinds; i++)
+		status_set(o, name(i), count(counts[i]));
+	return o;
+}
+
+static void set_totals(json_t *o, const struct totals *t)
+{
+	status_set(o, "received", count(t->received));
+	status_set(o, "written", count(t->written));
+	status_set(o, "durable", count(t->durable));
+	status_set(o, "flagged", count(t->flagged));
+	status_set(o, "dropped", by_reason(t->dropped, DROPPED_COUNT, dropped_name));
+	status_set(o, "missing", by_reason(t->missing, MISSING_COUNT, missing_name));
+	status_set(o, "rejected", by_reason(t->rejected, REJECT_COUNT, rejected_name));
+	status_set(o, "duplicate", count(t->duplicate));
+	status_set(o, "dummies", count(t->dummies));
+}
+
+static json_t *frames(const struct status_view *v)
+{
+	json_t *o = json_object();
+
+	status_set(o, "expected", count(v->figures.series.expected));
+	status_set(o, "pending", count(v->figures.series.pending));
+	set_totals(o, &v->figures.series);
+	return o;
+}
+
+static json_t *since_start(const struct status_view *v)
+{
+	json_t *o = json_object();
+
+	status_set(o, "series_closed", count(v->figures.series_closed));
+	status_set(o, "messages", count(v->messages));
+	status_set(o, "received_bytes", count(v->received_bytes));
+	status_set(o, "written_bytes", count(v->figures.sinks.written_bytes));
+	status_set(o, "peer_disconnects", count(v->disconnects));
+	set_totals(o, &v->figures.ever);
+	return o;
+}
+
+static json_t *series(const struct status_view *v)
+{
+	json_t *o = json_object();
+	bool any = v->place.path[0] != '\0';
+
+	status_set(o, "name", status_text(v->config->series.name));
+	status_set(o, "number", any ? count(v->place.number) : json_null());
+	status_set(o, "path", text_or_null(v->place.path));
+	return o;
+}
+
+/* ---- the machine ---- */
+
+static json_t *rate(const struct status_view *v)
+{
+	json_t *o = json_object();
+
+	status_set(o, "fps", status_number(v->rates.fps));
+	status_set(o, "bytes_in_per_s", status_number(v->rates.bytes_in_per_s));
+	status_set(o, "bytes_out_per_s", status_number(v->rates.bytes_out_per_s));
+	return o;
+}
+
+static json_t *buffer(const struct status_view *v)
+{
+	const struct figures *f = &v->figures;
+	json_t *o = json_object();
+
+	status_set(o, "used", count(v->slots_used * f->slot_bytes));
+	status_set(o, "size", count(f->slots * f->slot_bytes));
+	status_set(o, "slots_used", count(v->slots_used));
+	status_set(o, "slots", count(f->slots));
+	status_set(o, "slots_held", count(f->held));
+	status_set(o, "slots_writing", count(f->busy));
+	status_set(o, "seconds_to_overflow", status_number(v->rates.seconds_to_overflow));
+	return o;
+}
+
+static json_t *directory(const struct status_view *v, unsigned sink)
+{
+	const struct disk_space *d = &v->disks[sink];
+	char label[SINK_LABEL_BYTES];
+	json_t *o = json_object();
+
+	status_sink_label(v->config, sink, label);
+	status_set(o, "sink", json_string(label));
+	status_set(o, "directory", status_text(v->config->sinks[sink].directory));
+	status_set(o, "free_bytes", d->known ? count(d->free_bytes) : json_null());
+	status_set(o, "size_bytes", d->known ? count(d->size_bytes) : json_null());
+	return o;
+}
+
+static json_t *disk(const struct status_view *v)
+{
+	json_t *o = json_object(), *directories = json_array();
+	uint64_t free_bytes;
+	double seconds = status_disk_seconds(v, &free_bytes);
+	bool any = false;
+
+	for (unsigned i = 0; i < v->config->sink_count; i++) {
+		any |= v->disks[i].known;
+		if (disks_has_files(&v->config->sinks[i]))
+			json_array_append_new(directories, directory(v, i));
+	}
+	status_set(o, "free_bytes", any ? count(free_bytes) : json_null());
+	status_set(o, "seconds_left", status_number(seconds));
+	status_set(o, "directories", directories);
+	return o;
+}
+
+/* ---- quality ---- */
+
+static void set_alarm(json_t *o, enum sentinel s, const struct alarm *a)
+{
+	status_set(o, "sentinel", json_string(sentinel_name(s)));
+	status_set(o, "since", moment(a->since_ns));
+	status_set(o, "text", status_text(a->text));
+	status_set(o, "value", status_number(a->value));
+	status_set(o, "limit", status_number(a->limit));
+	status_set(o, "first_frame", a->of_frames ? count(a->first_frame) : json_null());
+	status_set(o, "last_frame", a->of_frames ? count(a->last_frame) : json_null());
+}
+
+static json_t *alarms(const struct status_view *v)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < SENTINEL_COUNT; i++) {
+		const struct alarm *a = &v->quality.alarms[i];
+		json_t *o = a->active ? json_object() : NULL;
+
+		if (!o)
+			continue;
+		set_alarm(o, (enum sentinel)i, a);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* All of them, with the last alarm of each. */
+static json_t *sentinels(const struct status_view *v)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < SENTINEL_COUNT; i++) {
+		const struct alarm *a = &v->quality.alarms[i];
+		json_t *o = json_object();
+
+		status_set(o, "active", json_boolean(a->active));
+		status_set(o, "times", count(a->times));
+		set_alarm(o, (enum sentinel)i, a);
+		status_set(o, "until", moment(a->until_ns));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *moments(const struct moments *m)
+{
+	json_t *o = json_object();
+
+	status_set(o, "min", status_number(m->min));
+	status_set(o, "max", status_number(m->max));
+	status_set(o, "mean", status_number(m->mean));
+	status_set(o, "std", status_number(m->std));
+	return o;
+}
+
+static json_t *region(const struct config_region *c, const struct quality_region *r)
+{
+	json_t *o = json_object();
+
+	status_set(o, "name", status_text(c->name));
+	status_set(o, "good", count(r->stats.good));
+	status_set(o, "saturated", count(r->stats.saturated));
+	status_set(o, "raw", moments(&r->stats.raw));
+	status_set(o, "normalised", moments(&r->stats.normalised));
+	status_set(o, "snr", status_number(r->snr));
+	return o;
+}
+
+static json_t *ranks(const float at[PERCENTILES])
+{
+	static const char *const names[PERCENTILES] = { "0.1", "1", "50", "99", "99.9" };
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < PERCENTILES; i++)
+		status_set(o, names[i], status_number((double)at[i]));
+	return o;
+}
+
+static json_t *quality(const struct status_view *v)
+{
+	const struct quality_figures *q = &v->quality;
+	json_t *o = json_object(), *regions = json_array();
+
+	status_set(o, "frame", v->has_quality ? count(q->frame) : json_null());
+	status_set(o, "fps", status_number(q->fps));
+	status_set(o, "mean", status_number(q->mean));
+	status_set(o, "std", status_number(q->std));
+	status_set(o, "raw_mean", status_number(q->raw_mean));
+	status_set(o, "raw_std", status_number(q->raw_std));
+	status_set(o, "saturated_share", status_number(q->saturated_share));
+	status_set(o, "bad_share", status_number(q->bad_share));
+	status_set(o, "dose", status_number(q->dose));
+	status_set(o, "dose_reference", status_number(q->dose_reference));
+	status_set(o, "dead_pixels", count(q->dead));
+	status_set(o, "hot_pixels", count(q->hot));
+	status_set(o, "raw_percentiles", ranks(q->raw_percentiles));
+	status_set(o, "percentiles", ranks(q->percentiles));
+	for (unsigned i = 0; i < q->region_count && i < v->config->region_count; i++)
+		json_array_append_new(regions, region(&v->config->regions[i], &q->regions[i]));
+	status_set(o, "regions", regions);
+	return o;
+}
+
+/* ---- what was commanded ---- */
+
+static json_t *calibration(const struct calibration_report *c)
+{
+	static const char *const states[] = { [CALIBRATION_IDLE] = "idle",
+		                              [CALIBRATION_COLLECTING] = "collecting",
+		                              [CALIBRATION_MAKING] = "making" };
+	json_t *o = json_object();
+
+	status_set(o, "state", json_string(states[c->state]));
+	status_set(o, "asked", count(c->asked));
+	status_set(o, "done", json_boolean(c->done));
+	status_set(o, "failed", json_boolean(c->failed));
+	status_set(o, "role", text_or_null(c->role ? c->role : ""));
+	status_set(o, "wanted", count(c->wanted));
+	status_set(o, "taken", count(c->taken));
+	status_set(o, "left_out", count(c->left_out));
+	status_set(o, "dead", count(c->dead));
+	status_set(o, "hot", count(c->hot));
+	status_set(o, "noisy", count(c->noisy));
+	status_set(o, "id", count(c->id));
+	status_set(o, "path", text_or_null(c->path));
+	status_set(o, "text", status_text(c->text));
+	return o;
+}
+
+static json_t *blackbox(const struct blackbox_report *b)
+{
+	json_t *o = json_object();
+
+	status_set(o, "configured", json_boolean(b->configured));
+	status_set(o, "writing", json_boolean(b->writing));
+	status_set(o, "frames", count(b->frames));
+	status_set(o, "bytes", count(b->bytes));
+	status_set(o, "seconds", status_number(b->seconds));
+	status_set(o, "written", count(b->written));
+	status_set(o, "path", text_or_null(b->path));
+	status_set(o, "text", status_text(b->text));
+	return o;
+}
+
+json_t *status_json(const struct status_view *v)
+{
+	json_t *o = json_object();
+	bool good = o != NULL;
+
+	good = good && status_set(o, "version", json_string(v->version));
+	good = good && status_set(o, "commit", json_string(v->commit));
+	good = good && status_set(o, "isa", json_string(v->isa));
+	good = good && status_set(o, "source", status_text(v->config->ingest.name));
+	good = good && status_set(o, "time", moment(v->now_ns));
+	good = good && status_set(o, "state", json_string(status_state_name(status_state(v))));
+	good = good && status_set(o, "series", series(v));
+	good = good && status_set(o, "frames", frames(v));
+	good = good && status_set(o, "since_start", since_start(v));
+	good = good && status_set(o, "rate", rate(v));
+	good = good && status_set(o, "latency_ms", json_object());
+	good = good && status_set(o, "buffer", buffer(v));
+	good = good && status_set(o, "disk", disk(v));
+	good = good && status_set(o, "alarms", alarms(v));
+	good = good && status_set(o, "sentinels", sentinels(v));
+	good = good && status_set(o, "quality", quality(v));
+	good = good && status_set(o, "calibration", calibration(&v->calibration));
+	good = good && status_set(o, "blackbox", blackbox(&v->blackbox));
+	if (good)
+		return o;
+	json_decref(o);
+	return NULL;
+}

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dark and flat from the stream: what they are made of, when they are used, what is refused."""
+import json
+import pathlib
+
+import numpy
+import tifffile
+
+import e2e_reference as reference
+from e2e_case import case, check, contains, equal, near, same_pixels
+
+F32 = numpy.float32
+SHAPE = (48, 64)
+
+
+def frames_of(level, count, seed, spread=20, shape=SHAPE, dtype="uint16"):
+    """Frames around a level that differs from pixel to pixel."""
+    rng = numpy.random.default_rng(seed)
+    base = level + rng.integers(0, max(level // 5, 2), shape)
+    return [(base + rng.integers(0, spread, shape)).astype(dtype) for _ in range(count)]
+
+
+def settings(bench, sequence, **more):
+    return {"calibration.sequence": sequence, "reduce.normalise": "transmission",
+            "calibration.directory": str(bench.output), "series.name": "scan", **more}
+
+
+def numbered(*groups):
+    """Groups of frames that follow each other, numbered from 0 in each."""
+    for group in groups:
+        yield from enumerate(group)
+
+
+def sidecar(path):
+    return json.loads(pathlib.Path(path).with_suffix(".json").read_text())
+
+
+def image(bench, name):
+    return tifffile.imread(bench.output / name)
+
+
+def kept(frames):
+    """Without those whose mean is beyond 5 median absolute deviations."""
+    means = numpy.array([f.mean(dtype=float) for f in frames])
+    away = abs(means - numpy.median(means))
+    return [f for f, far in zip(frames, away > 5 * numpy.median(away)) if not far]
+
+
+def exact_mean(frames):
+    frames = kept(frames)
+    return (numpy.sum([f.astype(numpy.uint64) for f in frames], axis=0) / len(frames)).astype(F32)
+
+
+def exact_variance(frames):
+    frames = kept(frames)
+    stack = numpy.array(frames, dtype=object)
+    total, squares = stack.sum(axis=0), (stack * stack).sum(axis=0)
+    return ((len(frames) * squares - total * total) / len(frames) ** 2).astype(F32)
+
+
+def measure(bench, dark, flat, sample, more=None, status=0, header=None):
+    """A sequence of darks and flats, then the sample; the sample's series."""
+    camera = bench.camera()
+    sequence = [f"dark {len(dark)}", f"flat {len(flat)}"]
+    daemon = bench.daemon(camera.endpoint, settings(
+        bench, sequence, **{"series.frames": len(sample), **(more or {})}))
+    for number, pixels in numbered(dark, flat, sample):
+        camera.send(number, pixels, **(header or {}))
+    daemon.wait(status)
+    return daemon, {s.folder.name: s for s in bench.all_series()}
+
+
+@case(quick=True)
+def darks_and_flats_of_the_sequence_normalise_the_sample_that_follows(bench):
+    dark, flat = frames_of(100, 12, 1), frames_of(3000, 10, 2)
+    sample = frames_of(1500, 30, 3)
+    daemon, series = measure(bench, dark, flat, sample)
+    equal(sorted(series), ["scan-0001", "scan-dark-0001", "scan-flat-0001"], "series")
+    same_pixels(image(bench, "dark-0001.tif"), exact_mean(dark), "dark")
+    same_pixels(image(bench, "flat-0001.tif"), exact_mean(flat), "flat")
+    same_pixels(image(bench, "dark-0001-variance.tif"), exact_variance(dark), "its variance")
+    same_pixels(image(bench, "flat-0001-variance.tif"), exact_variance(flat), "its variance")
+    scan = series["scan-0001"].require_complete(30)
+    gain = reference.gain(exact_mean(dark), exact_mean(flat))
+    for number, pixels in scan.images().items():
+        same_pixels(pixels, reference.transmission(sample[number], exact_mean(dark), gain), f"frame {number}")
+    equal(set(scan.column("calibration", int)), {2}, "calibration of the frames")
+    used = {c["role"]: c for c in scan.manifest["calibration"]}
+    equal(sorted(used), ["dark", "flat"], "calibration of the series")
+    for role, frames in (("dark", dark), ("flat", flat)):
+        equal((used[role]["frames"], used[role]["from_stream"]), (len(kept(frames)), True), role)
+        equal(used[role]["path"], str(bench.output / f"{role}-0001.tif"), "path")
+    about = sidecar(bench.output / "dark-0001.tif")
+    equal((about["role"], about["frames"], about["asked"]), ("dark", len(kept(dark)), 12), "sidecar")
+    equal((about["width"], about["height"]), (SHAPE[1], SHAPE[0]), "size in the sidecar")
+    for name, frames, kind in (("scan-dark-0001", 12, "dark"), ("scan-flat-0001", 10, "flat")):
+        equal(series[name].require_complete(frames).manifest["kind"], kind, name)
+        equal({r["flags"] for r in series[name].rows}, {kind}, "flags")
+
+
+@case
+def a_median_and_every_pixel_type(bench):
+    for dtype, top in (("uint8", 1), ("uint32", 100000), ("float32", 1)):
+        folder = bench.folder / dtype
+        folder.mkdir()
+        dark, flat = frames_of(10 * top, 5, 1, 3, dtype=dtype), frames_of(150 * top, 6, 2, 9, dtype=dtype)
+        camera = bench.camera()
+        daemon = bench.daemon(camera.endpoint, settings(
+            bench, ["dark 5", "flat 6"], **{
+                "series.frames": 3, "calibration.directory": str(folder), "calibration.combine": "median",
+                "sinks": [bench.sink(folder=dtype)]}))
+        for number, pixels in numbered(dark, flat, flat[:3]):
+            camera.send(number, pixels)
+        daemon.wait()
+        for role, frames in (("dark", dark), ("flat", flat)):
+            same_pixels(tifffile.imread(folder / f"{role}-0001.tif"),
+                        numpy.median(kept(frames), axis=0).astype(F32), f"{role} of {dtype}")
+
+
+@case(quick=True)
+def outlying_frames_are_left_out_and_named(bench):
+    dark, flat = frames_of(100, 20, 1), frames_of(3000, 20, 2)
+    dark[7] = dark[7] + 400
+    flat[3] = (flat[3] // 3).astype("uint16")
+    daemon, series = measure(bench, dark, flat, frames_of(1500, 3, 3))
+    for role, frames, outlier in (("dark", dark, 7), ("flat", flat, 3)):
+        same_pixels(image(bench, f"{role}-0001.tif"), exact_mean(frames), role)
+        out = [f["frame"] for f in sidecar(bench.output / f"{role}-0001.tif")["left_out"]]
+        equal((outlier in out, len(out)), (True, 20 - len(kept(frames))), f"left out of the {role}")
+        contains(daemon.log, f"{role} of {len(kept(frames))} frames", str(outlier))
+
+
+@case
+def hot_noisy_and_dead_pixels_are_found_and_bad(bench):
+    dark, flat = frames_of(100, 20, 1), frames_of(3000, 20, 2)
+    rng = numpy.random.default_rng(5)
+    for i in range(20):
+        dark[i][3, 4] = 2500
+        dark[i][10, 11] = rng.integers(0, 240)
+        flat[i][20, 21] = dark[i][20, 21] + 40
+    daemon, series = measure(bench, dark, flat, frames_of(1500, 3, 3))
+    equal(numpy.argwhere(image(bench, "dark-0001-found.tif") & 1).tolist(), [[3, 4]], "hot")
+    equal(numpy.argwhere(image(bench, "dark-0001-found.tif") & 2).tolist(), [[10, 11]], "noisy")
+    equal(numpy.argwhere(image(bench, "flat-0001-found.tif") & 4).tolist()[-1], [20, 21], "dead")
+    first = series["scan-0001"].images()[0]
+    for at in ((3, 4), (10, 11), (20, 21)):
+        check(numpy.isnan(first[at]), f"pixel {at} is bad")
+
+
+@case(quick=True)
+def a_closed_shutter_is_refused_and_the_sample_stays_without_calibration(bench):
+    dark = frames_of(100, 10, 1)
+    daemon, series = measure(bench, dark, dark, frames_of(1500, 3, 3), status=1)
+    contains(daemon.log, "shutter")
+    scan = series["scan-0001"].require_complete(3)
+    equal({c["role"] for c in scan.manifest["calibration"]}, {"dark"}, "calibration in use")
+    equal(list(bench.output.glob("flat-*")), [], "files of the flat")
+
+
+@case
+def numbers_that_run_on_from_dark_to_sample_are_split_at_the_frame(bench):
+    dark, flat, sample = frames_of(100, 9, 1), frames_of(3000, 7, 2), frames_of(1500, 200, 3)
+    for workers in (1, 3):
+        folder = bench.folder / f"w{workers}"
+        camera = bench.camera()
+        daemon = bench.daemon(camera.endpoint, settings(
+            bench, ["dark 9", "flat 7"], **{
+                "series.first": "auto", "series.frames": 200, "daemon.workers": workers, "calibration.directory": str(bench.folder),
+                "sinks": [bench.sink(folder=folder.name)]}))
+        camera.send_all([*dark, *flat, *sample], first=1000)
+        daemon.wait()
+        scan, = [s for s in bench.all_series(folder) if s.folder.name == "scan-0001"]
+        scan.require_complete(200)
+        equal(int(scan.rows[0]["frame"]), 1016, "first frame of the sample")
+        gain = reference.gain(exact_mean(dark), exact_mean(flat))
+        for number, pixels in scan.images().items():
+            same_pixels(pixels, reference.transmission(sample[number - 1016], exact_mean(dark), gain),
+                        f"frame {number}")
+
+
+@case
+def lost_and_disordered_darks_are_made_of_those_that_came(bench):
+    dark, flat, sample = frames_of(100, 20, 1), frames_of(3000, 20, 2), frames_of(1500, 5, 3)
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, settings(
+        bench, ["dark 20", "flat 20"], **{"series.frames": 5}))
+    order = [0, 2, 1, 4, 6, 5, 7, 8, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]  # 3 is lost
+    for number in order:
+        camera.send(number, dark[number])
+    for number, pixels in numbered(flat, sample):
+        camera.send(number, pixels)
+    daemon.wait(1)
+    same_pixels(image(bench, "dark-0001.tif"), exact_mean([f for i, f in enumerate(dark) if i != 3]), "dark")
+    same_pixels(image(bench, "flat-0001.tif"), exact_mean(flat), "flat")
+    equal(sidecar(bench.output / "dark-0001.tif")["asked"], 20, "frames asked for")
+
+
+@case
+def a_dark_that_lost_frames_ends_where_the_flat_begins(bench):
+    dark, flat, sample = frames_of(100, 20, 1), frames_of(3000, 10, 2), frames_of(1500, 5, 3)
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, settings(
+        bench, ["dark 20", "flat 10"], **{"series.first": "auto", "series.frames": 5}))
+    lost = {3, 17, 20, 29}  # the last two are the first and the last flat
+    for number, pixels in enumerate([*dark, *flat, *sample]):
+        if number not in lost:
+            camera.send(number, pixels)
+    daemon.wait(1)
+    same_pixels(image(bench, "dark-0001.tif"),
+                exact_mean([f for i, f in enumerate(dark) if i not in lost]), "dark")
+    same_pixels(image(bench, "flat-0001.tif"), exact_mean(flat[1:9]), "flat")
+    by_name = {s.folder.name: s for s in bench.all_series()}
+    for name, missing in (("scan-dark-0001", {3, 17}), ("scan-flat-0001", {20, 29}), ("scan-0001", set())):
+        states = by_name[name].require_closed().states()
+        equal({n for n, (state, _) in states.items() if state == "missing"}, missing, f"missing of {name}")
+
+
+@case
+def half_the_frames_lost_is_refused_by_name(bench):
+    dark, flat = frames_of(100, 20, 1), frames_of(3000, 10, 2)
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, settings(
+        bench, ["dark 20", "flat 10"], **{"series.first": "auto", "series.frames": 3}))
+    for number, pixels in enumerate([*dark, *flat, *flat[:3]]):
+        if not 4 <= number < 15:
+            camera.send(number, pixels)
+    daemon.wait(1)
+    contains(daemon.log, "only 9 of 20 frames")
+    equal(list(bench.output.glob("dark-*")), [], "files of the dark")
+
+
+@case
+def a_key_in_the_header_tells_dark_flat_and_sample_apart(bench):
+    dark, flat, sample = frames_of(100, 8, 1), frames_of(3000, 8, 2), frames_of(1500, 12, 3)
+    after = frames_of(2500, 8, 4)
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        "calibration.from_key": "image_key", "calibration.directory": str(bench.output),
+        "reduce.normalise": "transmission", "series.frames": 8 + 8 + 12 + 8 + 12})
+    number = 0
+    for group, key in ((dark, 2), (flat, 1), (sample, 0), (after, "flat"), (sample, 0)):
+        for pixels in group:
+            camera.send(number, pixels, image_key=key)
+            number += 1
+    daemon.wait()
+    series = bench.series().require_complete(48)
+    rows = {int(r["frame"]): r for r in series.rows}
+    images = series.images()
+    equal([rows[n]["flags"] for n in (0, 8, 16, 28, 36)], ["dark", "flat", "", "flat", ""], "flags")
+    for start, used in ((16, flat), (36, after)):
+        gain = reference.gain(exact_mean(dark), exact_mean(used))
+        for i in range(12):
+            same_pixels(images[start + i], reference.transmission(sample[i], exact_mean(dark), gain),
+                        f"frame {start + i}")
+    equal([int(rows[n]["calibration"]) for n in (16, 27, 36, 47)], [2, 2, 3, 3], "calibration")

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/monitor_command.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+static int parse(const char *text, struct command *ret, char why[400])
+{
+	why[0] = '\0';
+	return monitor_command_parse(text, strlen(text), ret, why);
+}
+
+Test(monitor_command, a_dark_is_read_with_all_its_keys)
+{
+	struct command c;
+	char why[400];
+
+	cr_assert_eq(parse("{\"command\": \"dark\", \"frames\": 50, \"combine\": \"median\", "
+	                   "\"timeout_s\": 1.5, \"for\": \"flats\"}",
+	                   &c, why),
+	             0, "%s", why);
+	cr_expect_eq(c.kind, COMMAND_DARK);
+	cr_expect_eq(c.frames, 50);
+	cr_expect(c.combine_given);
+	cr_expect_eq(c.combine, COMBINE_MEDIAN);
+	cr_expect_eq(c.timeout_ns, 1500000000u);
+	cr_expect(c.for_flat);
+}
+
+Test(monitor_command, what_is_left_out_is_as_configured)
+{
+	struct command c;
+	char why[400];
+
+	cr_assert_eq(parse("{\"frames\": 1, \"command\": \"flat\"}", &c, why), 0, "%s", why);
+	cr_expect_eq(c.kind, COMMAND_FLAT);
+	cr_expect_eq(c.frames, 1);
+	cr_expect_not(c.combine_given);
+	cr_expect_eq(c.timeout_ns, 0);
+	cr_expect_not(c.for_flat);
+}
+
+Test(monitor_command, keep_and_cancel_take_nothing)
+{
+	struct command c;
+	char why[400];
+
+	cr_assert_eq(parse("{\"command\": \"keep\"}", &c, why), 0);
+	cr_expect_eq(c.kind, COMMAND_KEEP);
+	cr_assert_eq(parse("{\"command\": \"cancel\"}", &c, why), 0);
+	cr_expect_eq(c.kind, COMMAND_CANCEL);
+	cr_expect_eq(parse("{\"command\": \"keep\", \"frames\": 3}", &c, why), -EINVAL);
+	cr_expect(strstr(why, "\"frames\""), "%s", why);
+}
+
+Test(monitor_command, commands_of_a_later_version_are_told_from_unknown_ones)
+{
+	static const char *const later[] = { "arm", "stop", "abort", "reset" };
+	struct command c;
+	char why[400], text[80];
+
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(text, sizeof text, "{\"command\": \"%s\", \"name\": \"x\"}", later[i]);
+		cr_expect_eq(parse(text, &c, why), -ENOSYS, "%s", text);
+		cr_expect(strstr(why, later[i]), "%s", why);
+	}
+	cr_expect_eq(parse("{\"command\": \"dance\"}", &c, why), -EINVAL);
+	cr_expect(strstr(why, "dance") && strstr(why, "dark"), "%s", why);
+}
+
+Test(monitor_command, what_is_wrong_is_named)
+{
+	static const struct {
+		const char *text, *named;
+	} rows[] = {
+		{ "", "JSON" },
+		{ "{", "JSON" },
+		{ "[1]", "object" },
+		{ "\"dark\"", "JSON" },
+		{ "{}", "\"command\"" },
+		{ "{\"command\": 5}", "\"command\"" },
+		{ "{\"command\": \"dark\"}", "\"frames\"" },
+		{ "{\"command\": \"dark\", \"frames\": 0}", "frames" },
+		{ "{\"command\": \"dark\", \"frames\": -1}", "frames" },
+		{ "{\"command\": \"dark\", \"frames\": 1.0}", "frames" },
+		{ "{\"command\": \"dark\", \"frames\": \"5\"}", "frames" },
+		{ "{\"command\": \"dark\", \"frames\": 1000000001}", "frames" },
+		{ "{\"command\": \"dark\", \"frames\": 99999999999999999999}", "JSON" },
+		{ "{\"command\": \"dark\", \"frames\": 1, \"frames\": 2}", "duplicate" },
+		{ "{\"command\": \"dark\", \"frames\": 1, \"frame\": 2}", "\"frame\"" },
+		{ "{\"command\": \"dark\", \"frames\": 1, \"combine\": \"sum\"}", "combine" },
+		{ "{\"command\": \"dark\", \"frames\": 1, \"combine\": null}", "combine" },
+		{ "{\"command\": \"dark\", \"frames\": 1, \"timeout_s\": 0}", "timeout_s" },
+		{ "{\"command\": \"dark\", \"frames\": 1, \"timeout_s\": 1e300}", "timeout_s" },
+		{ "{\"command\": \"dark\", \"frames\": 1, \"timeout_s\": \"1s\"}", "timeout_s" },
+		{ "{\"command\": \"dark\", \"frames\": 1, \"for\": \"darks\"}", "for" },
+		{ "{\"command\": \"flat\", \"frames\": 1, \"for\": \"flats\"}", "for" },
+	};
+	struct command c = { .frames = 77 };
+	char why[400];
+
+	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		cr_expect_eq(parse(rows[i].text, &c, why), -EINVAL, "%s", rows[i].text);
+		cr_expect(strstr(why, rows[i].named), "%s: %s", rows[i].text, why);
+	}
+	cr_expect_eq(c.frames, 77);
+}
