@@ -16,6 +16,7 @@
 
 #define CALIBRATIONS_MAX 4096
 #define CONFIG_BYTES_MAX ((size_t)1 << 20)
+#define COUNTS_MAX       1e15                /* of a saturation */
 #define SIDE_MAX         ((uint32_t)1 << 20) /* pixels of a payload's side that are believed */
 
 /* The first thing that was wrong, while the parts of the audit read. */
@@ -172,7 +173,7 @@ static int keep_pixels(struct recorded *r, char why[RECORDED_WHY])
 		return 0;
 	if (!lies_in_payload(&p) || p.width != r->shape.width || p.height != r->shape.height ||
 	    !type_of(text_of(o, "type"), r->shape.type, &p.type) || p.bits > 32 ||
-	    isnan(p.saturation))
+	    !(p.saturation >= 0 && (p.saturation <= COUNTS_MAX || isinf(p.saturation))))
 		return refuse(why, -EINVAL,
 		              "manifest.json: what `frames` says, %u x %u pixels of %.20s, is not "
 		              "what the ledger has",
