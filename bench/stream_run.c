@@ -184,6 +184,7 @@ static int write_configuration(const struct stream_setup *s, const char *format,
 	        "series: {name: stream, first: 0, frames: %" PRIu64 ", idle_end: 20s}\n"
 	        "calibration: {dark: \"%s/dark.tif\", flat: \"%s/flat.tif\"}\n"
 	        "reduce: {normalise: transmission, bin: 2, type: uint16}\n"
+	        "monitor: {http: \"\"}\n"
 	        "sinks:\n"
 	        "  - {format: %s, directory: \"%s/out\"}\n",
 	        port, s->width, s->height, frame_mib + 1, frames, s->scratch.path, s->scratch.path,

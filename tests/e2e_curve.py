@@ -385,7 +385,7 @@ def openbeam_knows_its_commands(bench):
     status, out, _ = bench.run("openbeam", "--version")
     equal(status, 0, "--version")
     contains(out, "openbeam ")
-    for command in ("status", "top", "arm", "stop", "abort", "dark", "flat", "replay"):
+    for command in ("top", "arm", "stop", "abort", "replay"):
         status, out, said = bench.run("openbeam", command, "10")
         equal((status, out), (UNAVAILABLE, ""), f"status, output of {command}")
         contains(said, command, "not in this version")

@@ -25,6 +25,7 @@ DEFAULTS = {
     "series.idle_end": "20s",
     "reduce.normalise": "none",
     "daemon.workers": 2,
+    "monitor.http": "",  # tests run side by side
 }
 
 
