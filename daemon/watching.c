@@ -36,8 +36,7 @@ void watching_begin(struct collector *k)
 {
 	const struct reduce_plan *p = &k->layout->plan;
 
-	quality_begin(k->pipeline->quality, &p->raw_bins, &p->normalised_bins,
-	              p->raw_whole);
+	quality_begin(k->pipeline->quality, &p->raw_bins, &p->normalised_bins, p->raw_whole);
 }
 
 void watching_end(struct collector *k)

@@ -120,14 +120,12 @@ static uint32_t side_of(const json_t *object, const char *key)
 	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
-/* Infinite ones are texts. */
-static double real_of(const json_t *object, const char *key)
+/* In counts; null: none is too bright. */
+static double saturation_of(const json_t *frames)
 {
-	const json_t *v = json_object_get(object, key);
+	const json_t *v = json_object_get(frames, "saturation");
 
-	if (json_is_number(v))
-		return json_number_value(v);
-	return strcmp(text_of(object, key), "inf") == 0 ? INFINITY : NAN;
+	return json_is_number(v) ? json_number_value(v) : json_is_null(v) ? INFINITY : NAN;
 }
 
 static bool lies_in_payload(const struct sink_pixels *p)
@@ -165,7 +163,7 @@ static int keep_pixels(struct recorded *r, char why[RECORDED_WHY])
 		                 .payload_width = side_of(o, "payload_width"),
 		                 .payload_height = side_of(o, "payload_height"),
 		                 .bits = side_of(o, "bits"),
-		                 .saturation = real_of(o, "saturation"),
+		                 .saturation = saturation_of(o),
 		                 .has_no_value = json_is_integer(no_value),
 		                 .no_value = json_integer_value(no_value) };
 

@@ -179,7 +179,9 @@ static bool take(const struct audit_bin *b, uint32_t i, const struct bins *bins,
 	if (i >= bins->bins + 3)
 		return false;
 	*tails[i - bins->bins] = b->count;
-	return i > bins->bins || b->high == bins->low;
+	if (i == bins->bins)
+		return b->high == bins->low;
+	return i > bins->bins + 1 || b->low == bins->high;
 }
 
 static bool read_lines(FILE *f, const char *kind, const struct bins *bins, uint64_t *ret_counts,

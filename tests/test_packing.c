@@ -70,8 +70,7 @@ static void make_pipeline(void)
 	atomic_store(&pipeline->layout, &layout);
 	cr_assert_eq(sequence_open(&pipeline->receivers[0].ring, 8), 0);
 	cr_assert_eq(generations_open(&pipeline->generations, 1), 0);
-	generations_restart(&pipeline->generations,
-	                    calibrated_make(&layout, NULL, 0, &planes));
+	generations_restart(&pipeline->generations, calibrated_make(&layout, NULL, 0, &planes));
 	for (unsigned i = 0; i < FRAMES; i++) {
 		struct entry *e = sequence_next(&pipeline->receivers[0].ring);
 		struct slot *s = &layout.slots[i];
