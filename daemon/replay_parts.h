@@ -19,8 +19,9 @@ struct replay_frame {
 	struct journal_record record; /* of the source */
 	struct reduction reduction;
 	struct region_stats regions[CONFIG_REGIONS_MAX];
-	bool repeatable; /* the same can come out */
-	bool alike;      /* and did, so far */
+	uint32_t calibration; /* id */
+	bool repeatable;      /* the same can come out */
+	bool alike;           /* and did, so far */
 };
 
 struct replay {

@@ -264,6 +264,7 @@ void replay_reduce(struct replay *r, struct replay_frame *f, void *reduced)
 	const struct reduce_plan *p = &r->calibrated->plan;
 
 	reduce_hand(p, r->scratch, &job, 1);
+	f->calibration = r->id;
 	f->reduction.source_crc32c = f->record.crc32c; /* it was held against it */
 	for (uint32_t i = 0; i < p->raw_bins.bins; i++)
 		r->raw_sums[i] += r->raw_counts[i];

@@ -251,7 +251,8 @@ static struct sink_frame frame_of(const struct replay_frame *f)
 		                    .rotation = f->record.rotation,
 		                    .averaged = 1,
 		                    .reduction = &f->reduction,
-		                    .regions = f->regions };
+		                    .regions = f->regions,
+		                    .calibration = f->calibration };
 }
 
 static void count(struct replay_writer *w, const struct replay_frame *f)
@@ -278,7 +279,6 @@ void replay_write_put(struct replay *r, const struct replay_frame *f, uint32_t a
 	struct sink_frame out = frame_of(f);
 
 	out.averaged = averaged;
-	out.calibration = r->id;
 	out.reduced = s->reduced;
 	out.reduced_packed = s->packed;
 	out.reduced_packed_bytes = pack(w, s);
@@ -295,7 +295,6 @@ void replay_write_join(struct replay *r, const struct replay_frame *f)
 	struct replay_writer *w = r->writer;
 	struct sink_frame out = frame_of(f);
 
-	out.calibration = r->id;
 	count(w, f);
 	sinks_join(w->sinks, &out);
 }

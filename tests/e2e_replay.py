@@ -7,7 +7,9 @@ import shutil
 import numpy
 
 import e2e_reference as reference
+from e2e_calibration import frames_of
 from e2e_case import case, check, contains, equal, same_pixels
+from e2e_detectors import stream, v1_end, v1_header, v1_image
 
 SHAPE = (61, 83)
 TOP = {"uint8": 256, "uint16": 60000, "uint32": 4_000_000_000, "float32": 60000}
@@ -122,6 +124,52 @@ def frames_that_were_lost_are_no_difference(bench):
     daemon.wait(1)
     out = require_alike(bench, bench.series().folder, 7)
     contains(out, "3 pages")
+
+
+@case
+def calibrations_taken_from_the_stream_replay_alike(bench):
+    dark, flat, sample = frames_of(100, 8, 1), frames_of(3000, 8, 2), frames_of(1500, 12, 3)
+    flat[5][4, 7] = 0
+    groups = (dark, 2), (flat, 1), (sample, 0), (frames_of(2500, 8, 4), 1), (sample, 0)
+    for average in (1, 4, 5):
+        name = f"a{average}"
+        camera = bench.camera()
+        daemon = bench.daemon(camera.endpoint, {
+            "calibration.from_key": "image_key", "calibration.directory": str(bench.output),
+            "reduce.normalise": "transmission", "reduce.average": average, "series.frames": 48, "sinks": [
+                bench.sink(folder=name), bench.sink("hdf5", folder="source", product="source")]})
+        for number, (pixels, key) in enumerate((p, key) for group, key in groups for p in group):
+            camera.send(number, pixels, image_key=key)
+        daemon.wait()
+        folder = bench.series(bench.folder / name).folder
+        if average == 5:  # pages of frames of several calibrations
+            out, err = replay(bench, folder, 0)
+            contains(out, "45 compared, 45 alike, 7 pages")
+            contains(err, "averaged while the calibration changed left out in 3 frames: 8, 16, 36")
+        else:
+            require_alike(bench, folder, 48)
+    said = replay_json(bench, folder, 0, "--to", bench.folder / "again")
+    equal(said["written"], 48, "written")
+    equal(bench.series(bench.folder / "again").column("calibration", str),
+          bench.series(bench.folder / name).column("calibration", str), "calibrations")
+
+
+@case
+def a_detectors_values_without_a_meaning_replay_alike(bench):
+    shape = (12, 20)
+    pixels = [reference.noise_image(shape, n, 0, 5000) for n in range(4)]
+    pixels[2][0, 0] = 65535
+    mask = numpy.zeros(shape, "uint32")
+    mask[3, 4] = 1
+    for name, more in (("plain", []), ("masked", [mask])):
+        messages = [v1_header(1, 4, shape, "all", *more, countrate_correction_count_cutoff=3999),
+                    *(v1_image(1, n, p) for n, p in enumerate(pixels)), v1_end(1)]
+        stream(bench, "dectris-v1", messages, {"reduce.type": "float32", "sinks": [
+            bench.sink(folder=name), bench.sink("raw", folder="source", product="source")]})
+    require_alike(bench, bench.series(bench.folder / "plain").folder, 4)
+    err = replay(bench, bench.series(bench.folder / "masked").folder, 65)[1]
+    contains(err, "of a detector whose mask of bad pixels is not kept left out in 4 frames: 0, 1, 2, 3",
+             "nothing can be compared")
 
 
 @case(quick=True)
