@@ -125,7 +125,7 @@ static void print_kinds(const char *path, const char *verb, const struct replay_
 
 		fprintf(stderr, "openbeam: %s: ", path);
 		print_text(stderr, k->what);
-		fprintf(stderr, " %s", verb);
+		fprintf(stderr, ": %s", verb);
 		print_frames(k);
 		if (k->example[0]) {
 			fputs("; ", stderr);
@@ -268,7 +268,7 @@ static int run(struct replay_options *o, bool json)
 	o->say = on_say;
 	err = replay(o, r);
 	wipe(&show);
-	print_kinds(o->path, "differs", &r->differences);
+	print_kinds(o->path, "different", &r->differences);
 	print_kinds(o->path, "left out", &r->left_out);
 	if (err) {
 		fprintf(stderr, "openbeam: %s: ", o->path);

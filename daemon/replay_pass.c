@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define AMPLE_BUFFER (UINT64_C(1) << 50) /* nothing of it is taken */
 
@@ -114,21 +115,40 @@ void replay_free(struct replay *r)
 
 /* ---- calibration ---- */
 
+/* What is no file, or of another length, is not even read. */
+static int checksum_of(const struct recorded_calibration *c, uint64_t *ret_bytes, uint32_t *ret_crc)
+{
+	struct stat st;
+
+	if (stat(c->path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EMEDIUMTYPE;
+	*ret_bytes = (uint64_t)st.st_size;
+	*ret_crc = 0;
+	return *ret_bytes == c->bytes ? file_checksum(c->path, ret_bytes, ret_crc) : 0;
+}
+
 static int check_file(struct replay *r, const struct recorded_calibration *c)
 {
-	uint64_t bytes;
-	uint32_t crc;
-	int err = file_checksum(c->path, &bytes, &crc);
+	uint64_t bytes = 0;
+	uint32_t crc = 0;
+	int err = checksum_of(c, &bytes, &crc);
 
 	if (err < 0)
 		return replay_refuse(r, -EINVAL, "calibration.%s: %.600s: %s", c->role, c->path,
-		                     strerror(-err));
-	if (crc == c->crc32c && bytes == c->bytes)
+		                     err == -EMEDIUMTYPE ? "is no regular file" : strerror(-err));
+	if (bytes != c->bytes)
+		return replay_refuse(r, -EINVAL,
+		                     "calibration.%s: %.600s was changed: it has %" PRIu64
+		                     " bytes, by the manifest %" PRIu64,
+		                     c->role, c->path, bytes, c->bytes);
+	if (crc == c->crc32c)
 		return 0;
 	return replay_refuse(r, -EINVAL,
 	                     "calibration.%s: %.600s was changed: it has checksum %08" PRIx32
-	                     " and %" PRIu64 " bytes, by the manifest %08" PRIx32 " and %" PRIu64,
-	                     c->role, c->path, crc, bytes, c->crc32c, c->bytes);
+	                     ", by the manifest %08" PRIx32,
+	                     c->role, c->path, crc, c->crc32c);
 }
 
 int replay_check_files(struct replay *r)

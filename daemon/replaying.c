@@ -68,11 +68,13 @@ static int open_series(struct replay *r)
 
 /* ---- one frame ---- */
 
-/* What the first one that is there needs. */
-static int prepare(struct replay *r)
+/* What the first one that is there needs. A series is begun when nothing speaks against it. */
+static int prepare(struct replay *r, uint64_t received_ns)
 {
 	int err = replay_allocate(r);
 
+	if (!err && r->flats)
+		err = replay_flats_use(r, received_ns);
 	if (!err && r->options->to)
 		err = replay_write_open(r);
 	return err;
@@ -191,7 +193,7 @@ static int take_frame(struct replay *r, size_t i)
 	if (err == -ENOENT)
 		return lose(r, &f.record);
 	if (!err && !r->source)
-		err = prepare(r);
+		err = prepare(r, f.record.received_ns);
 	if (err)
 		return err;
 	return read_source(r, &f.record) ? pass(r, &f) : lose(r, &f.record);

@@ -145,7 +145,7 @@ def calibrations_taken_from_the_stream_replay_alike(bench):
         if average == 5:  # pages of frames of several calibrations
             out, err = replay(bench, folder, 0)
             contains(out, "45 compared, 45 alike, 7 pages")
-            contains(err, "averaged while the calibration changed left out in 3 frames: 8, 16, 36")
+            contains(err, "averaged while the calibration changed: left out in 3 frames: 8, 16, 36")
         else:
             require_alike(bench, folder, 48)
     said = replay_json(bench, folder, 0, "--to", bench.folder / "again")
@@ -168,7 +168,7 @@ def a_detectors_values_without_a_meaning_replay_alike(bench):
             bench.sink(folder=name), bench.sink("raw", folder="source", product="source")]})
     require_alike(bench, bench.series(bench.folder / "plain").folder, 4)
     err = replay(bench, bench.series(bench.folder / "masked").folder, 65)[1]
-    contains(err, "of a detector whose mask of bad pixels is not kept left out in 4 frames: 0, 1, 2, 3",
+    contains(err, "of a detector whose mask of bad pixels is not kept: left out in 4 frames: 0, 1, 2, 3",
              "nothing can be compared")
 
 
@@ -190,7 +190,7 @@ def a_pixel_that_was_changed_is_named(bench):
             equal(said["differences"][0]["frames"], [2], "the frame")
         os.truncate(path, 100)
         out, err = replay(bench, folder, 1)
-        contains(err, "source pixels differs in 6 frames: 0, 1, 2, 3, 4, 5;", "it was cut")
+        contains(err, "source pixels: different in 6 frames: 0, 1, 2, 3, 4, 5;", "it was cut")
         path.unlink()
         contains(replay(bench, folder, 1)[1], f"{path.name} is not there")
         path.mkdir()
@@ -212,12 +212,12 @@ def a_configuration_that_was_changed_is_found(bench):
     whole = bench.folder / "manifest.json"
     shutil.copy(folder / "manifest.json", whole)
     changes = (
-        (("reduce", "window"), [0, 1.25], "pixels of sink 0 differs in 12 frames: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..."),
-        (("reduce", "normalise"), "dark", " mean differs in 12 frames"),
+        (("reduce", "window"), [0, 1.25], "pixels of sink 0: different in 12 frames: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..."),
+        (("reduce", "normalise"), "dark", "mean: different in 12 frames"),
         (("reduce", "bin"), 4, "pixels of sink 0"),
-        (("ingest", "saturation"), 59000, "saturated differs"),
-        (("histogram", "normalised", "high"), 1.25, "histogram.csv differs"),
-        (("regions", 0, "x"), 2, "regions differs"),
+        (("ingest", "saturation"), 59000, "saturated: different"),
+        (("histogram", "normalised", "high"), 1.25, "histogram.csv: different"),
+        (("regions", 0, "x"), 2, "regions: different"),
     )
     for place, value, said in changes:
         def change(manifest):
@@ -243,8 +243,12 @@ def a_calibration_that_was_changed_is_refused_by_name(bench):
     out, err = replay(bench, folder, 65)
     contains(err, f"calibration.flat: {flat} was changed: it has checksum ")
     equal(replay_json(bench, folder, 65)["verdict"], "refused", "verdict")
+    flat.write_bytes(data + b"?")
+    contains(replay(bench, folder, 65)[1], f"calibration.flat: {flat} was changed: it has {len(data) + 1} bytes")
     flat.unlink()
     contains(replay(bench, folder, 65)[1], f"calibration.flat: {flat}: No such file")
+    os.mkfifo(flat)
+    contains(replay(bench, folder, 65)[1], f"calibration.flat: {flat}: is no regular file")
 
 
 @case
@@ -398,6 +402,7 @@ def flats_are_interpolated_to_the_time_of_each_frame(bench):
     check_flats(bench, folder, dark, flats, outside, sent, "out")
     contains(replay(bench, folder, 65, "--to", bench.folder / "no", "--flats",
                     f"{bench.folder}/after.tif,{bench.folder}/before.tif")[1], "was not taken before")
+    equal(list(bench.folder.glob("no/*")), [], "series that were begun")
 
 
 @case
