@@ -617,7 +617,7 @@ static void watch_time(struct collector *k, uint64_t now_ns)
 	struct calibrating *c = &k->calibrating;
 
 	if (c->state != CALIBRATION_COLLECTING || c->by_sequence || c->by_key ||
-	    now_ns - c->progress_ns < c->timeout_ns)
+	    now_ns < c->progress_ns + c->timeout_ns)
 		return;
 	if (c->frames.frames == 0)
 		fail(k,
@@ -643,8 +643,10 @@ void calibrating_poll(struct collector *k, uint64_t now_ns)
 		if (job)
 			finish_job(k, job);
 	}
-	if (commands_take(&k->pipeline->commands, &command))
+	if (commands_take(&k->pipeline->commands, &command)) {
 		obey(k, &command);
+		atomic_store(&k->pipeline->keeping.asked, false); /* `on` is set where it must */
+	}
 	begin_sequence(k);
 	watch_time(k, now_ns);
 	push_waiting(k);

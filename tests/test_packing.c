@@ -66,7 +66,7 @@ static void make_pipeline(void)
 	memset(pipeline->receivers, 0, sizeof *pipeline->receivers);
 	pipeline->workers = aligned_alloc(64, (sizeof *pipeline->workers + 63) / 64 * 64);
 	memset(pipeline->workers, 0, sizeof *pipeline->workers);
-	pipeline->workers[0].pipeline = pipeline;
+	pipeline->workers[0].pipeline = pipeline->receivers[0].pipeline = pipeline;
 	atomic_store(&pipeline->layout, &layout);
 	cr_assert_eq(sequence_open(&pipeline->receivers[0].ring, 8), 0);
 	cr_assert_eq(generations_open(&pipeline->generations, 1), 0);
