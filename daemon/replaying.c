@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/replay_parts.h"
 
-#include "daemon/isa.h"
+#include "ingest/protocol.h"
 #include "kernels/cpu.h"
 
 #include <errno.h>
@@ -101,13 +101,21 @@ static bool find_source(struct replay *r, const struct journal_record *record)
 	return false;
 }
 
+/* A frame of one piece is there as it came, whatever its sender calls it. */
+static bool lacks_pieces(const struct replay *r, const struct journal_record *record)
+{
+	const struct protocol *p = protocol_find(r->config.ingest.protocol);
+
+	return (record->flags & FRAME_INCOMPLETE) && p && p->in_pieces;
+}
+
 static bool is_repeatable(struct replay *r, const struct replay_frame *f)
 {
 	if (r->flats)
 		return false;
 	if (r->changed_in_page)
 		leave_out(r, f->record.number, "averaged while the calibration changed");
-	else if (f->record.flags & FRAME_INCOMPLETE)
+	else if (lacks_pieces(r, &f->record))
 		leave_out(r, f->record.number,
 		          "incomplete: which of its pixels were there is not kept");
 	else if (r->recorded.masked)

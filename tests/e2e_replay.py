@@ -5,11 +5,12 @@ import os
 import shutil
 
 import numpy
+import zmq
 
 import e2e_reference as reference
 from e2e_calibration import frames_of
 from e2e_case import case, check, contains, equal, same_pixels
-from e2e_detectors import stream, v1_end, v1_header, v1_image
+from e2e_detectors import sls, stream, v1_end, v1_header, v1_image
 
 SHAPE = (61, 83)
 TOP = {"uint8": 256, "uint16": 60000, "uint32": 4_000_000_000, "float32": 60000}
@@ -170,6 +171,36 @@ def a_detectors_values_without_a_meaning_replay_alike(bench):
     err = replay(bench, bench.series(bench.folder / "masked").folder, 65)[1]
     contains(err, "of a detector whose mask of bad pixels is not kept: left out in 4 frames: 0, 1, 2, 3",
              "nothing can be compared")
+
+
+@case
+def frames_with_ports_missing_are_named_and_left_out(bench):
+    frames = [reference.noise_image((4, 12), n, 0, 5000) for n in range(4)]
+    cameras = [bench.camera(zmq.XPUB) for _ in range(2)]
+    daemon = bench.daemon([c.endpoint for c in cameras], {
+        "ingest.protocol": "sls", "ingest.socket": "sub", "ingest.assembly_timeout": "100ms",
+        "series.frames": 4, "sinks": [bench.sink(), bench.sink("raw", folder="source", product="source")]})
+    for camera in cameras:
+        camera.wait_for_subscriber()
+    for number, pixels in enumerate(frames):
+        for column, camera in enumerate(cameras):
+            part = numpy.ascontiguousarray(pixels[:, 6 * column:6 * column + 6])
+            if (number, column) != (2, 1):
+                camera.send_parts(sls(number, 0, column, (2, 1), part), part.tobytes())
+    daemon.wait(1)
+    out, err = replay(bench, bench.series().folder, 0)
+    contains(out, "4 frames replayed: 3 compared, 3 alike")
+    contains(err, "incomplete: which of its pixels were there is not kept: left out in 1 frame: 2")
+
+
+@case
+def a_frame_that_its_sender_calls_damaged_replays_alike(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {"series.frames": 3, "sinks": [bench.sink("raw", product="source")]})
+    for number, pixels in enumerate(images(3)):
+        camera.send(number, pixels, is_good_frame=int(number != 1))
+    daemon.wait(1)
+    require_alike(bench, bench.series().folder, 3)
 
 
 @case(quick=True)
