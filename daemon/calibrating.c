@@ -617,7 +617,7 @@ static void watch_time(struct collector *k, uint64_t now_ns)
 	struct calibrating *c = &k->calibrating;
 
 	if (c->state != CALIBRATION_COLLECTING || c->by_sequence || c->by_key ||
-	    now_ns - c->progress_ns < c->timeout_ns)
+	    now_ns < c->progress_ns + c->timeout_ns)
 		return;
 	if (c->frames.frames == 0)
 		fail(k,
