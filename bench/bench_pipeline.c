@@ -13,23 +13,27 @@
 #include <sysexits.h>
 
 #define EX_LOST    1
-#define TRY_FRAMES 160 /* of the first run, which tells the rate and is dropped */
+#define LATE_S     35  /* of the 50 that there are, on a busy machine */
+#define TRY_FRAMES 160 /* of the first run on all cores, which tells the rate and is dropped */
 
 /* One row of the table. */
 struct load {
 	const char *name;
 	enum image_kind images;
 	bool raw_histogram;
+	bool quality;   /* too; what that costs the row before is measured with it in turn */
 	unsigned cores; /* 0: all */
 };
 
 static const struct load loads[] = {
-	{ "headline", IMAGES_PHANTOM, false, 0 },
-	{ "headline-1core", IMAGES_PHANTOM, false, 1 },
-	{ "headline-both", IMAGES_PHANTOM, true, 0 },
-	{ "headline-both-1core", IMAGES_PHANTOM, true, 1 },
-	{ "headline-dark", IMAGES_DARK, false, 0 },
-	{ "headline-dark-1core", IMAGES_DARK, false, 1 },
+	{ "headline", IMAGES_PHANTOM, false, false, 0 },
+	{ "headline-quality", IMAGES_PHANTOM, false, true, 0 },
+	{ "headline-1core", IMAGES_PHANTOM, false, false, 1 },
+	{ "headline-both", IMAGES_PHANTOM, true, false, 0 },
+	{ "headline-both-quality", IMAGES_PHANTOM, true, true, 0 },
+	{ "headline-both-1core", IMAGES_PHANTOM, true, false, 1 },
+	{ "headline-dark", IMAGES_DARK, false, false, 0 },
+	{ "headline-dark-1core", IMAGES_DARK, false, false, 1 },
 };
 
 /* Where the measurements of one call stand. */
@@ -37,10 +41,11 @@ struct measuring {
 	const struct bench_options *options;
 	struct results *results;
 	struct images images;
-	uint32_t crc32c[IMAGES_COUNT];
-	double read_gbs[2]; /* of one core, of all */
-	double all_cores;   /* the last rate on all cores */
-	bool failed;        /* lost frames, or wrong ones */
+	uint32_t crc32c[2][IMAGES_COUNT]; /* without and with quality */
+	double read_gbs[2];               /* of one core, of all */
+	double all_cores;                 /* the last rate on all cores, without quality */
+	bool failed;                      /* lost frames, or wrong ones */
+	uint64_t late_ns;                 /* from then on, each row has one run */
 };
 
 static double frame_gb(const struct bench_options *o)
@@ -62,90 +67,166 @@ static int measure_read(struct measuring *m, unsigned cores, const char *name, d
 	return 0;
 }
 
-static void add_load(struct measuring *m, const struct load *load, const struct samples *rate,
-                     const struct pipeline_figures *f, uint64_t lost, uint64_t wrong)
+/* What is known of one row. */
+struct measured {
+	struct samples rate;
+	struct samples share, cpu; /* of the rate without quality and of its CPU time, run by run */
+	struct pipeline_figures last;
+	uint64_t lost, wrong;
+};
+
+/* The end of a line of the table. */
+static void note_of(const struct measuring *m, const struct load *load, const struct measured *d,
+                    char ret[160])
 {
 	const struct bench_options *o = m->options;
 	unsigned cores = load->cores ? load->cores : machine_cores();
-	double median = samples_median(rate), pixels = (double)o->width * o->height;
-	double ns = 1e9 * cores / median / pixels;
-	char note[160];
+	double median = samples_median(&d->rate), pixels = (double)o->width * o->height;
+	int n = snprintf(ret, 160, "%.1f GB/s, %.3f ns a pixel and core%s", median * frame_gb(o),
+	                 1e9 * cores / median / pixels, d->wrong || d->lost ? ", NOT HELD" : "");
 
-	if (load->cores == 0)
-		m->all_cores = median;
-	snprintf(note, sizeof note, "%.1f GB/s, %.3f ns a pixel and core%s", median * frame_gb(o),
-	         ns, wrong || lost ? ", NOT HELD" : "");
-	if (load->cores)
-		snprintf(note + strlen(note), sizeof note - strlen(note),
-		         "; all cores are %.2f times", m->all_cores / median);
-	results_add(m->results,
-	            &(struct result){
-			    .name = load->name,
-			    .unit = "frames/s",
-			    .samples = rate,
-			    .limit = m->read_gbs[load->cores == 0] / frame_gb(o),
-			    .counts_lost = true,
-			    .lost = lost,
-			    .note = note,
-			    .more = json_pack("{s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I}", "cores",
-	                                      (int)cores, "workers", (int)f->workers, "hand",
-	                                      (int)f->hand, "isa", cpu_level_name(cpu_detect()),
-	                                      "images", images_name(load->images), "gb_per_s",
-	                                      median * frame_gb(o), "ns_per_pixel_and_core", ns,
-	                                      "wrong_checksums", (json_int_t)wrong) });
+	if (load->quality)
+		snprintf(ret + n, 160 - (size_t)n,
+		         "; %.3f times that without, %.3f times its CPU time",
+		         samples_median(&d->share), samples_median(&d->cpu));
+	else if (load->cores)
+		snprintf(ret + n, 160 - (size_t)n, "; all cores are %.2f times",
+		         m->all_cores / median);
 }
 
-static int measure_load(struct measuring *m, const struct load *load, char why[512])
+static json_t *more_of(const struct measuring *m, const struct load *load, const struct measured *d)
 {
 	const struct bench_options *o = m->options;
-	const struct pipeline_setup setup = { &m->images, o->directory, load->raw_histogram,
-		                              load->cores, m->crc32c };
-	unsigned runs = o->full ? 9 : 3;
-	double seconds = o->full ? 4.0 : 1.4;
-	struct pipeline_figures f;
-	struct samples rate = { 0 };
-	uint64_t lost = 0, wrong = 0;
-	int status = pipeline_run(&setup, TRY_FRAMES, &f, why);
-	uint64_t frames = (uint64_t)fmin(1e6, fmax(TRY_FRAMES, f.frames_per_s * seconds));
+	int cores = (int)(load->cores ? load->cores : machine_cores());
+	double median = samples_median(&d->rate), pixels = (double)o->width * o->height;
+	json_t *more =
+		json_pack("{s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I}", "cores", cores, "workers",
+	                  (int)d->last.workers, "hand", (int)d->last.hand, "isa",
+	                  cpu_level_name(cpu_detect()), "images", images_name(load->images),
+	                  "gb_per_s", median * frame_gb(o), "ns_per_pixel_and_core",
+	                  1e9 * cores / median / pixels, "wrong_checksums", (json_int_t)d->wrong);
 
-	for (unsigned i = 0; i < runs && !status; i++) {
-		status = pipeline_run(&setup, frames, &f, why);
-		if (status)
-			break;
-		samples_add(&rate, f.frames_per_s);
-		lost += f.expected - f.written;
-		wrong += f.wrong;
-	}
+	if (!load->quality || !more)
+		return more;
+	json_object_set_new(more, "rate_to_without", json_real(samples_median(&d->share)));
+	json_object_set_new(more, "cpu_to_without", json_real(samples_median(&d->cpu)));
+	return more;
+}
+
+static void add_load(struct measuring *m, const struct load *load, const struct measured *d)
+{
+	char note[160];
+
+	if (load->cores == 0 && !load->quality)
+		m->all_cores = samples_median(&d->rate);
+	m->failed = m->failed || d->lost || d->wrong;
+	note_of(m, load, d, note);
+	results_add(m->results,
+	            &(struct result){ .name = load->name,
+	                              .unit = "frames/s",
+	                              .samples = &d->rate,
+	                              .limit = m->read_gbs[load->cores == 0] / frame_gb(m->options),
+	                              .counts_lost = true,
+	                              .lost = d->lost,
+	                              .note = note,
+	                              .more = more_of(m, load, d) });
+}
+
+static int run_load(const struct measuring *m, const struct load *load, uint64_t frames,
+                    struct measured *d, char why[512])
+{
+	const struct pipeline_setup setup = {
+		.images = &m->images,
+		.directory = m->options->directory,
+		.raw_histogram = load->raw_histogram,
+		.quality = load->quality,
+		.cores = load->cores,
+		.crc32c = m->crc32c[load->quality],
+	};
+	int status = pipeline_run(&setup, frames, &d->last, why);
+
 	if (status)
 		return status;
-	m->failed = m->failed || lost || wrong;
-	add_load(m, load, &rate, &f, lost, wrong);
+	d->lost += d->last.expected - d->last.written;
+	d->wrong += d->last.wrong;
 	return 0;
 }
 
-static int measure_loads(struct measuring *m, char why[512])
+static bool is_late(const struct measuring *m)
 {
-	enum image_kind images = IMAGES_KIND_COUNT;
+	return !m->options->full && clock_now_ns() > m->late_ns;
+}
+
+/* About how many frames a second there will be. */
+static int try_load(const struct measuring *m, const struct load *load, double *ret_rate,
+                    char why[512])
+{
+	struct measured d = { 0 };
+	int status;
+
+	if (load->cores) {
+		*ret_rate = m->all_cores * load->cores / machine_cores();
+		return 0;
+	}
+	status = run_load(m, load, TRY_FRAMES, &d, why);
+	*ret_rate = d.last.frames_per_s;
+	return status;
+}
+
+/* A load and, when there is one, the same with quality: in turn, so that what else the machine does
+ * hits both. */
+static int measure_loads(struct measuring *m, const struct load *loads_at, unsigned n,
+                         char why[512])
+{
+	struct measured d[2] = { 0 };
+	unsigned runs = m->options->full ? 9 : n == 2 ? 4 : 3;
+	double seconds = m->options->full ? 4.0 : n == 2 ? 0.7 : 0.9;
+	double rate = 0;
+	int status = try_load(m, &loads_at[0], &rate, why);
+	uint64_t frames = (uint64_t)fmin(1e6, fmax(TRY_FRAMES, rate * seconds));
+
+	for (unsigned i = 0; i < runs && !status && (i == 0 || !is_late(m)); i++)
+		for (unsigned j = 0; j < n && !status; j++) {
+			status = run_load(m, &loads_at[j], frames, &d[j], why);
+			samples_add(&d[j].rate, d[j].last.frames_per_s);
+			samples_add(&d[j].share, d[j].last.frames_per_s / d[0].last.frames_per_s);
+			samples_add(&d[j].cpu,
+			            d[j].last.cpu_s_per_frame / d[0].last.cpu_s_per_frame);
+		}
+	for (unsigned j = 0; j < n && !status; j++)
+		add_load(m, &loads_at[j], &d[j]);
+	return status;
+}
+
+static int use_images(struct measuring *m, enum image_kind kind, char why[512])
+{
+	if (!images_fill(&m->images, kind) && pipeline_expect(&m->images, false, m->crc32c[0]) &&
+	    (kind != IMAGES_PHANTOM || pipeline_expect(&m->images, true, m->crc32c[1])))
+		return 0;
+	snprintf(why, 512, "no memory for the frames: use a smaller --size");
+	return EX_OSERR;
+}
+
+static int measure_all(struct measuring *m, char why[512])
+{
+	size_t count = sizeof loads / sizeof *loads;
 	int status = 0;
 
-	for (size_t i = 0; i < sizeof loads / sizeof *loads && !status; i++) {
-		if (loads[i].images != images) {
-			images = loads[i].images;
-			if (images_fill(&m->images, images) ||
-			    !pipeline_expect(&m->images, m->crc32c)) {
-				snprintf(why, 512,
-				         "no memory for the frames: use a smaller --size");
-				return EX_OSERR;
-			}
-		}
-		status = measure_load(m, &loads[i], why);
+	for (size_t i = 0, n; i < count && !status; i += n) {
+		n = i + 1 < count && loads[i + 1].quality ? 2 : 1;
+		if (i == 0 || loads[i].images != loads[i - 1].images)
+			status = use_images(m, loads[i].images, why);
+		if (!status)
+			status = measure_loads(m, &loads[i], (unsigned)n, why);
 	}
 	return status;
 }
 
 int bench_pipeline(const struct bench_options *o, struct results *r, char why[512])
 {
-	struct measuring m = { .options = o, .results = r };
+	struct measuring m = { .options = o,
+		               .results = r,
+		               .late_ns = clock_now_ns() + LATE_S * NS_PER_S };
 	int status;
 
 	log_least(LOG_ERROR);
@@ -155,7 +236,7 @@ int bench_pipeline(const struct bench_options *o, struct results *r, char why[51
 		snprintf(why, 512, "no memory for the frames: use a smaller --size");
 		return EX_OSERR;
 	}
-	status = measure_loads(&m, why);
+	status = measure_all(&m, why);
 	images_close(&m.images);
 	if (!status)
 		why[0] = '\0';

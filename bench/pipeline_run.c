@@ -18,7 +18,10 @@
 
 #define WHY_BYTES      512
 #define SETS           16
-#define SET_BYTES      (SCRATCH_PATH_MAX + 64)
+#define REGIONS        4
+#define OPEN_BEAM      2   /* of them, the first ones */
+#define REGION_SIDE    256 /* pixels, at most */
+#define SET_BYTES      (SCRATCH_PATH_MAX + 512)
 #define FILLING        100 /* frames before the clock starts, at most a quarter */
 #define JOIN_MS        10000
 #define RUN_TIMEOUT_NS (120 * (uint64_t)1000000000u)
@@ -28,6 +31,7 @@ struct feeding {
 	const struct images *images;
 	uint64_t frames, given, filling;
 	uint64_t begin_ns, end_ns; /* when the first measured and the last frame found room */
+	uint64_t begin_cpu_ns, end_cpu_ns; /* what the program had used by then */
 };
 
 struct run {
@@ -43,11 +47,15 @@ static bool next_frame(void *user, struct frame *ret)
 	struct feeding *f = user;
 	const struct images *i = f->images;
 
-	if (f->given == f->filling)
+	if (f->given == f->filling) {
 		f->begin_ns = clock_now_ns();
+		f->begin_cpu_ns = clock_cpu_ns();
+	}
 	f->end_ns = clock_now_ns();
-	if (f->given == f->frames)
+	if (f->given == f->frames) {
+		f->end_cpu_ns = clock_cpu_ns();
 		return false;
+	}
 	*ret = (struct frame){
 		.number = f->given,
 		.width = i->width,
@@ -58,6 +66,43 @@ static bool next_frame(void *user, struct frame *ret)
 	};
 	f->given++;
 	return true;
+}
+
+static uint32_t region_side(uint32_t across)
+{
+	uint32_t third = across < 3 ? 1 : across / 3;
+
+	return third < REGION_SIDE ? third : REGION_SIDE;
+}
+
+/* The upper corners, where the beam is open, the middle, and the middle of the lower edge. */
+static void place_regions(const struct images *images, struct reduce_region ret[REGIONS])
+{
+	uint32_t width = region_side(images->width), height = region_side(images->height);
+	uint32_t right = images->width - width, bottom = images->height - height;
+
+	ret[0] = (struct reduce_region){ 0, 0, width, height };
+	ret[1] = (struct reduce_region){ right, 0, width, height };
+	ret[2] = (struct reduce_region){ right / 2, bottom / 2, width, height };
+	ret[3] = (struct reduce_region){ right / 2, bottom, width, height };
+}
+
+/* Everything that is asked about the quality of a frame. Returns how many sets there are. */
+static unsigned configure_quality(const struct images *images, char (*sets)[SET_BYTES])
+{
+	struct reduce_region r[REGIONS];
+	int at = snprintf(sets[0], SET_BYTES, "regions=[");
+
+	place_regions(images, r);
+	for (unsigned i = 0; i < REGIONS; i++)
+		at += snprintf(sets[0] + at, SET_BYTES - (size_t)at,
+		               "%s{name: r%u, x: %" PRIu32 ", y: %" PRIu32 ", width: %" PRIu32
+		               ", height: %" PRIu32 "}%s",
+		               i ? ", " : "", i, r[i].left, r[i].top, r[i].width, r[i].height,
+		               i + 1 < REGIONS ? "" : "]");
+	snprintf(sets[1], SET_BYTES, "beam.regions=[r0, r1]");
+	snprintf(sets[2], SET_BYTES, "beam.use=apply");
+	return 3;
 }
 
 static int configure(const struct pipeline_setup *s, uint64_t frames, struct run *r, char *why)
@@ -78,6 +123,8 @@ static int configure(const struct pipeline_setup *s, uint64_t frames, struct run
 	snprintf(sets[n++], SET_BYTES, "histogram.raw.bins=%u", s->raw_histogram ? 4096 : 0);
 	snprintf(sets[n++], SET_BYTES, "sinks=[{format: null, directory: \"%s\"}]",
 	         r->scratch.path);
+	if (s->quality)
+		n += configure_quality(s->images, sets + n);
 	for (unsigned i = 0; i < n; i++)
 		at[i] = sets[i];
 	if (config_load(&r->config, NULL, at, n, &problems)) {
@@ -204,6 +251,8 @@ static void read_figures(const struct run *r, struct pipeline_figures *ret)
 
 	ret->frames_per_s =
 		(double)(f->frames - f->filling) * 1e9 / (double)(f->end_ns - f->begin_ns + 1);
+	ret->cpu_s_per_frame =
+		(double)(f->end_cpu_ns - f->begin_cpu_ns) * 1e-9 / (double)(f->frames - f->filling);
 	ret->expected = f->frames;
 	ret->workers = r->pipeline.worker_count;
 	ret->hand = r->pipeline.collector.layout ? r->pipeline.collector.layout->plan.hand : 0;
@@ -285,7 +334,7 @@ int pipeline_run(const struct pipeline_setup *s, uint64_t frames, struct pipelin
 	return status;
 }
 
-bool pipeline_expect(const struct images *images, uint32_t *ret_crc32c)
+bool pipeline_expect(const struct images *images, bool quality, uint32_t *ret_crc32c)
 {
 	struct reduce_plan plan = {
 		.width = images->width,
@@ -298,15 +347,24 @@ bool pipeline_expect(const struct images *images, uint32_t *ret_crc32c)
 		.type = PRODUCT_UINT16,
 		.window_high = 1.5f,
 		.normalised_bins = { 256, 0.0, 1.5 },
+		.region_count = quality ? REGIONS : 0,
+		.open_beam = quality ? (1u << OPEN_BEAM) - 1 : 0,
+		.dose = DOSE_APPLY,
 		.batch = 1,
 	};
+	struct region_stats regions[REGIONS];
 	uint32_t counts[256];
 	struct reduction result;
-	struct reduce_job job = { .normalised_counts = counts, .result = &result };
+	struct reduce_job job = { .normalised_counts = counts,
+		                  .result = &result,
+		                  .regions = regions };
 	size_t bytes = (size_t)images->width * images->height * sizeof(uint16_t);
 	void *scratch = NULL;
-	bool good = reduce_plan_init(&plan) && !posix_memalign(&job.reduced, 64, bytes) &&
-	            !posix_memalign(&scratch, 64, plan.scratch_bytes);
+	bool good;
+
+	place_regions(images, plan.regions);
+	good = reduce_plan_init(&plan) && !posix_memalign(&job.reduced, 64, bytes) &&
+	       !posix_memalign(&scratch, 64, plan.scratch_bytes);
 
 	for (unsigned i = 0; good && i < IMAGES_COUNT; i++) {
 		job.raw = images_frame(images, i);

@@ -50,7 +50,11 @@ int blackbox_open(struct blackbox *b, struct pipeline *p, char why[400], int *re
 		                        .direct = DIRECT_AUTO,
 		                        .sync_ns = 1000000000u,
 		                        .compression = (char *)(uintptr_t) "none",
-		                        .on_error = ON_ERROR_NEXT_FILE };
+		                        .on_error = ON_ERROR_NEXT_FILE,
+		                        .endpoint = (char *)(uintptr_t) "",
+		                        .attach = ATTACH_BIND,
+		                        .every = 1,
+		                        .queue = 10 };
 	if (access(b->directory, W_OK | X_OK) == 0)
 		return 0;
 	err = -errno;

@@ -172,12 +172,16 @@ static int open_sinks(struct blackbox_series *s, char why[400])
 
 	if (err < 0)
 		return err;
-	return sinks_lay_out(s->sinks, &s->unpacker.layout.geometry);
+	err = sinks_lay_out(s->sinks, &s->unpacker.layout.geometry);
+	if (err < 0)
+		snprintf(why, 400, "the sinks refuse frames of %u x %u: %s", s->shape.width,
+		         s->shape.height, strerror(-err));
+	return err;
 }
 
 static bool open_geometry(struct blackbox_series *s, const struct frame_shape *shape)
 {
-	char why[400] = "no memory";
+	char why[400];
 	int err = unpacker_open(&s->unpacker, s->pipeline->config, s->sink, NULL, shape,
 	                        s->pipeline->cpu, SLOTS, why);
 
@@ -185,12 +189,15 @@ static bool open_geometry(struct blackbox_series *s, const struct frame_shape *s
 	if (err == 0) {
 		const struct reduce_plan *p = &s->unpacker.layout.plan;
 
+		snprintf(why, sizeof why, "no memory");
 		memset(s->spare, true, sizeof s->spare);
 		s->config_json = config_json(&s->unpacker.config);
 		s->raw_counts = calloc(p->raw_bins.bins + 1, sizeof *s->raw_counts);
 		s->normalised_counts = calloc(p->normalised_bins.bins, sizeof *s->raw_counts);
 		err = s->config_json && s->raw_counts && s->normalised_counts ? 0 : -ENOMEM;
 	}
+	if (err == -ENOMEM)
+		snprintf(why, sizeof why, "no memory");
 	if (err == 0)
 		err = open_sinks(s, why);
 	if (err == 0)

@@ -643,8 +643,10 @@ void calibrating_poll(struct collector *k, uint64_t now_ns)
 		if (job)
 			finish_job(k, job);
 	}
-	if (commands_take(&k->pipeline->commands, &command))
+	if (commands_take(&k->pipeline->commands, &command)) {
 		obey(k, &command);
+		atomic_store(&k->pipeline->keeping.asked, false); /* `on` is set where it must */
+	}
 	begin_sequence(k);
 	watch_time(k, now_ns);
 	push_waiting(k);

@@ -225,7 +225,7 @@ static void write_ledger(struct collector *k)
 	find_reasons(k, &reasons);
 	layout_bins(k->pipeline->config, k->layout ? &k->layout->shape : NULL, &raw, &normalised);
 	percentiles_of_series(raw_percentiles, &raw, k->raw_counts, &k->raw_tails,
-	                      watching_bins_are_whole(k));
+	                      k->layout->plan.raw_whole);
 	percentiles_of_series(normalised_percentiles, &normalised, k->normalised_counts,
 	                      &k->normalised_tails, false);
 	calibrating_settle_list(k);

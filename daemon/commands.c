@@ -103,9 +103,12 @@ int command_give(struct pipeline *p, const struct command *c, char why[400])
 		return err;
 	pthread_mutex_lock(&p->commands.lock);
 	err = give(&p->commands, c, why);
-	/* release pairs with commands_take(); the lock publishes the command. */
-	if (err == 0)
+	if (err == 0) {
+		/* Frames that are sent after the answer may be reduced before the collector has
+		 * seen the command: their payloads are left from now on. */
+		atomic_store(&p->keeping.asked, true);
 		atomic_store(&p->commands.pending, true);
+	}
 	pthread_mutex_unlock(&p->commands.lock);
 	if (err == 0)
 		bell_ring(&p->collect);

@@ -37,8 +37,9 @@ static bool own_lease(struct slot *s)
 
 bool keeping_leave(struct keeping *k, struct slot *s)
 {
-	/* relaxed, both: one frame more or less is kept. */
-	if (!atomic_load_explicit(&k->on, memory_order_relaxed) || s->why)
+	/* relaxed: one frame more or less is kept; `asked` was set before its frames were sent. */
+	if (s->why || (!atomic_load_explicit(&k->on, memory_order_relaxed) &&
+	               !atomic_load_explicit(&k->asked, memory_order_relaxed)))
 		return false;
 	uint64_t bytes = held_bytes(s);
 	uint64_t before = atomic_fetch_add_explicit(&k->bytes, bytes, memory_order_relaxed);

@@ -18,6 +18,7 @@
  * it go. */
 
 struct keeping {
+	_Atomic bool asked;           /* whoever commands: a dark or flat is about to be taken */
 	_Alignas(64) _Atomic bool on; /* collector: workers leave payloads with their slots */
 	_Atomic uint64_t limit;       /* collector: bytes */
 	_Alignas(64) _Atomic uint64_t bytes; /* of all payloads that are kept now */

@@ -32,21 +32,11 @@ int watching_open(struct collector *k)
 
 /* ---- frames ---- */
 
-bool watching_bins_are_whole(const struct collector *k)
-{
-	const struct reduce_plan *p = &k->layout->plan;
-
-	return product_of_layout(p->layout) != PRODUCT_FLOAT32 && p->raw_bins.bins > 0 &&
-	       p->raw_bins.low == floor(p->raw_bins.low) &&
-	       p->raw_bins.high - p->raw_bins.low <= p->raw_bins.bins;
-}
-
 void watching_begin(struct collector *k)
 {
 	const struct reduce_plan *p = &k->layout->plan;
 
-	quality_begin(k->pipeline->quality, &p->raw_bins, &p->normalised_bins,
-	              watching_bins_are_whole(k));
+	quality_begin(k->pipeline->quality, &p->raw_bins, &p->normalised_bins, p->raw_whole);
 }
 
 void watching_end(struct collector *k)

@@ -38,9 +38,6 @@ int watching_open(struct collector *k);
 void watching_begin(struct collector *k);
 void watching_end(struct collector *k);
 
-/* Bins one count wide or narrower, of integer pixels: a percentile is then a pixel's value. */
-bool watching_bins_are_whole(const struct collector *k);
-
 /* What sentinels found in the series that ends. Texts are the quality's. Returns how many. */
 unsigned watching_findings(const struct collector *k, struct sink_finding ret[FINDINGS_MAX],
                            uint64_t *ret_left_out);

@@ -221,7 +221,7 @@ static json_t *frames(const struct sink_pixels *p)
 	set(o, "left", number(p->left));
 	set(o, "top", number(p->top));
 	set(o, "type", text(pixel_name(p->type)));
-	set(o, "saturation", real(p->saturation));
+	set(o, "saturation", isfinite(p->saturation) ? json_real(p->saturation) : json_null());
 	set(o, "bits", number(p->bits));
 	set(o, "no_value", p->has_no_value ? json_integer(p->no_value) : json_null());
 	return o;

@@ -125,7 +125,7 @@ static void print_region(FILE *f, const unsigned char *bytes)
 		if (region_columns[i].kind == REGION_COUNT)
 			fprintf(f, ",%" PRIu64, region_number(&s, i));
 		else if (region_columns[i].kind == REGION_PIXEL)
-			print_pixel(f, (double)(float)region_value(&s, i));
+			print_pixel(f, region_value(&s, i));
 		else
 			print_double(f, region_value(&s, i));
 }

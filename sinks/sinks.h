@@ -201,7 +201,7 @@ struct sink_pixels {
 	uint32_t payload_width, payload_height; /* which has so many */
 	enum pixel_type type;
 	unsigned bits;     /* significant ones */
-	double saturation; /* raw values at and above it count as saturated */
+	double saturation; /* raw values at and above it count as saturated; infinite: none */
 	bool has_no_value; /* raw value no_value: there is none */
 	int64_t no_value;
 };

@@ -48,7 +48,7 @@ static void cut_recovery(const char *root, const char *what)
 
 	if (err && powercut_now(p) > 0)
 		crash_fail("%s: recovery: %s", what, why);
-	if (!err) {
+	if (!err && powercut_now(p) > 0) { /* there was something to finish */
 		at = moment(p);
 		powercut_build(p, at, (enum powercut_model)(seed >> 40 & 1), seed, root);
 	}

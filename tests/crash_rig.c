@@ -331,7 +331,7 @@ static void on_say(void *user, enum sink_say level, const char *text)
 
 static void configure(struct crash_writer *w)
 {
-	static char bslz4[] = "bslz4", none[] = "none", names[CONFIG_REGIONS_MAX][8];
+	static char bslz4[] = "bslz4", none[] = "none", names[CONFIG_REGIONS_MAX][16];
 	const struct crash_case *c = w->run->of;
 
 	for (unsigned i = 0; i < 2; i++) {

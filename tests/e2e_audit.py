@@ -263,6 +263,8 @@ class Nexus:
             h5.create_virtual_dataset("entry1/tomo_entry/data/data", layout, fillvalue=65535)
             h5["entry1/tomo_entry/instrument/detector/image_key"] = numpy.array(
                 key or keys, "int32")
+            h5["entry1/openbeam/frame_number"] = numpy.array(
+                [2**64 - 1] * calibration + list(groups), "uint64")
 
 
 def nexus(bench, numbers=range(20), compressed=None, **master):

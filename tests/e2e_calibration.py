@@ -7,7 +7,8 @@ import numpy
 import tifffile
 
 import e2e_reference as reference
-from e2e_case import case, check, contains, equal, near, same_pixels
+from e2e_case import case, check, contains, equal, same_pixels, until
+from e2e_http import Monitor
 
 F32 = numpy.float32
 SHAPE = (48, 64)
@@ -253,3 +254,150 @@ def a_key_in_the_header_tells_dark_flat_and_sample_apart(bench):
             same_pixels(images[start + i], reference.transmission(sample[i], exact_mean(dark), gain),
                         f"frame {start + i}")
     equal([int(rows[n]["calibration"]) for n in (16, 27, 36, 47)], [2, 2, 3, 3], "calibration")
+
+
+def running(bench, **more):
+    """A daemon that streams and listens: (camera, daemon, monitor)."""
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        "monitor.http": "127.0.0.1:0", "reduce.normalise": "transmission", "series.name": "scan",
+        "calibration.directory": str(bench.output), "calibration.flat": "", **more}, series=None)
+    return camera, daemon, Monitor(daemon)
+
+
+def finished(monitor, asked):
+    def over():
+        c = monitor.status()["calibration"]
+        return c["asked"] == asked and (c["done"] or c["failed"]) and c
+    return until(over, f"calibration {asked} is done or has failed")
+
+
+@case(quick=True)
+def a_dark_and_a_flat_are_taken_by_command_between_series(bench):
+    camera, daemon, monitor = running(bench, **{"series.frames": 20})
+    dark, flat, sample = frames_of(100, 10, 1), frames_of(3000, 12, 2), frames_of(1500, 20, 3)
+    for asked, (role, frames) in enumerate((("dark", dark), ("flat", flat)), 1):
+        status, answer = monitor.command({"command": role, "frames": len(frames)})
+        equal((status, answer["ok"]), (200, True), role)
+        camera.send_all([*frames, *frames[:3]])  # more than were wanted
+        result = finished(monitor, asked)
+        equal((result["failed"], result["role"], result["taken"]), (False, role, len(frames)), "result")
+        equal(result["path"], str(bench.output / f"{role}-0001.tif"), "path")
+    camera.send_all(sample)
+    until(lambda: (bench.output / "scan-0001" / "frames.csv").exists(), "the sample is complete")
+    scan = next(s for s in bench.all_series() if s.folder.name == "scan-0001").require_complete(20)
+    gain = reference.gain(exact_mean(dark), exact_mean(flat))
+    for number, pixels in scan.images().items():
+        same_pixels(pixels, reference.transmission(sample[number], exact_mean(dark), gain), f"frame {number}")
+    daemon.stop(0)
+
+
+@case
+def a_calibration_changes_in_mid_series_between_two_frames(bench):
+    dark, flat = frames_of(100, 10, 1), frames_of(3000, 10, 2)
+    camera, daemon, monitor = running(bench, **{"daemon.workers": 3, "calibration.flat": bench.tiff("flat.tif", flat[0]),
+                                                "calibration.dark": bench.tiff("dark.tif", dark[0])})
+    sample = frames_of(2500, 40, 3)
+    sent = 0
+
+    def send(count):
+        nonlocal sent
+        for _ in range(count):
+            camera.send(sent, sample[sent % 40])
+            sent += 1
+
+    send(50)
+    until(lambda: monitor.status()["frames"]["received"] == 50, "frames before")
+    equal(monitor.command({"command": "flat", "frames": 8})[0], 200, "the command is taken")
+    while monitor.status()["calibration"]["id"] == 1:
+        send(5)
+    send(60)
+    until(lambda: monitor.status()["frames"]["received"] == sent, "frames after")
+    daemon.stop(0)
+    scan = bench.series().require_complete(sent)
+    taken = [int(r["frame"]) for r in scan.rows if r["flags"] == "flat"]
+    equal((len(taken), taken[-1] - taken[0]), (8, 7), "frames of the flat are marked")
+    new_flat = exact_mean([sample[n % 40] for n in taken])
+    old = dark[0].astype(F32), reference.gain(dark[0].astype(F32), flat[0].astype(F32))
+    new = dark[0].astype(F32), reference.gain(dark[0].astype(F32), new_flat)
+    images, used = scan.images(), [int(r["calibration"]) for r in scan.rows]
+    equal(used, sorted(used), "the calibration changes once")
+    equal(set(used), {1, 2}, "calibrations")
+    for number, pixels in images.items():
+        d, gain = old if used[number] == 1 else new
+        same_pixels(pixels, reference.transmission(sample[number % 40], d, gain), f"frame {number}")
+    listed = [(c["role"], c["id"]) for c in scan.manifest["calibration"]]
+    equal(listed, [("dark", 1), ("flat", 1), ("dark", 2), ("flat", 2)], "calibrations of the series")
+
+
+@case
+def a_dark_for_the_flats_is_taken_from_them_alone(bench):
+    dark, long_dark, flat = frames_of(100, 9, 1), frames_of(400, 9, 4), frames_of(3000, 9, 2)
+    sample = frames_of(1500, 4, 3)
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, settings(
+        bench, ["dark 9", "flat_dark 9", "flat 9"], **{"series.frames": 4}))
+    for number, pixels in numbered(dark, long_dark, flat, sample):
+        camera.send(number, pixels)
+    daemon.wait()
+    scan = next(s for s in bench.all_series() if s.folder.name == "scan-0001").require_complete(4)
+    difference = exact_mean(flat).astype(float) - exact_mean(long_dark).astype(float)
+    gain = (1 / difference).astype(F32)
+    for number, pixels in scan.images().items():
+        same_pixels(pixels, ((sample[number].astype(F32) - exact_mean(dark)) * gain).astype(F32), f"frame {number}")
+    equal([c["role"] for c in scan.manifest["calibration"]], ["dark", "flat", "flat_dark"], "roles")
+
+
+@case(quick=True)
+def what_cannot_be_is_refused_by_name(bench):
+    camera, daemon, monitor = running(bench, **{"calibration.memory": "1MiB", "series.idle_end": "300ms"})
+    equal(monitor.command({"command": "dark", "frames": 0})[0], 400, "no frames")
+    camera.send_all(frames_of(100, 3, 1))
+    bench.wait_for_end(1)
+    status, answer = monitor.command({"command": "dark", "frames": 171})
+    equal(status, 413, "more frames than memory")
+    contains(answer["error"], "at most 170", "calibration.memory")
+    equal(monitor.command({"command": "dark", "frames": 170, "timeout_s": 1})[0], 200, "so many fit")
+    equal(monitor.command({"command": "flat", "frames": 2})[0], 409, "while a dark is being taken")
+    failed = finished(monitor, 1)
+    check(failed["failed"], "nobody sends")
+    contains(failed["text"], "no frame came within 1 s")
+    equal(monitor.command({"command": "flat", "frames": 5})[0], 200, "the next one")
+    equal(monitor.command({"command": "cancel"})[0], 200, "cancel")
+    contains(finished(monitor, 2)["text"], "cancelled")
+    equal(monitor.command({"command": "flat", "frames": 5, "timeout_s": 1})[0], 200, "a flat")
+    camera.send_all(frames_of(100, 2, 1))
+    contains(finished(monitor, 3)["text"], "only 2 of 5 frames")
+    equal(monitor.status()["calibration"]["id"], 0, "calibration in use")
+    daemon.stop(None)
+
+
+@case
+def a_full_disk_costs_the_calibration_and_nothing_else(bench):
+    camera, daemon, monitor = running(bench, **{"calibration.directory": str(bench.folder / "gone"), "series.frames": 4})
+    monitor.command({"command": "dark", "frames": 5})
+    camera.send_all(frames_of(100, 5, 1))
+    failed = finished(monitor, 1)
+    contains(failed["text"], "gone")
+    camera.send_all(frames_of(1500, 4, 3))
+    until(lambda: (bench.output / "scan-0001" / "frames.csv").exists(), "the sample is complete")
+    daemon.stop(None)
+
+
+@case
+def the_image_made_is_a_calibration_of_the_next_run(bench):
+    dark, flat, sample = frames_of(100, 12, 1), frames_of(3000, 10, 2), frames_of(1500, 5, 3)
+    for i in range(12):
+        dark[i][3, 4] = 2600
+    _, series = measure(bench, dark, flat, sample)
+    live = series["scan-0001"].images()
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        "reduce.normalise": "transmission", "series.frames": 5, "sinks": [bench.sink(folder="again")],
+        "calibration.dark": str(bench.output / "dark-0001.tif"),
+        "calibration.flat": str(bench.output / "flat-0001.tif")})
+    camera.send_all(sample)
+    daemon.wait()
+    for number, pixels in bench.series(bench.folder / "again").images().items():
+        same_pixels(pixels, live[number], f"frame {number}")
+        check(numpy.isnan(pixels[3, 4]), "the hot pixel is bad here too")

@@ -244,9 +244,21 @@ def the_ledger_has_its_columns_and_times(bench):
     series, = stream(bench, range(20), {"series.frames": 20})
     columns = ("frame,state,reason,flags,file,index,averaged,timestamp_ns,received_ns,durable_ns,min,max,"
                "mean,std,raw_min,raw_max,raw_mean,raw_std,saturated,bad,clipped,dose,crc32c,"
-               "rotation").split(",")
-    equal(list(series.rows[0])[:len(columns)], columns, "columns")
+               "rotation,calibration,raw_p0.1,raw_p1,raw_p50,raw_p99,raw_p99.9,p0.1,p1,p50,p99,p99.9"
+               ).split(",")
+    equal(list(series.rows[0]), columns, "columns")
     equal({row["rotation"] for row in series.rows}, {""}, "angles when none are configured")
+    height, width = image(0).shape
+    said = series.manifest["frames"]
+    equal([said[k] for k in ("width", "height", "payload_width", "payload_height", "left", "top")],
+          [width, height, width, height, 0, 0], "the frames by the manifest")
+    equal((said["type"], said["bits"], said["saturation"], said["no_value"]),
+          ("uint16", 16, 65535, None), "their pixels")
+    equal((series.manifest["kind"], series.manifest["findings"], series.manifest["regions"]),
+          ("sample", [], []), "what the manifest has of a plain series")
+    for kind in ("raw", "normalised"):
+        values = series.manifest["percentiles"][kind]
+        check(len(values) == 5 and values == sorted(values), f"percentiles {kind}: {values}")
     for row in series.rows:
         received, durable = int(row["received_ns"]), int(row["durable_ns"])
         check(before <= received <= durable <= time.time_ns(), "received, then durable, in this run")

@@ -26,7 +26,7 @@ struct rig {
 	char dirs[3][80];     /* root/0, root/1, root/2 */
 	struct config config; /* regions: rig_regions() */
 	char rotation_key[8];
-	char region_names[CONFIG_REGIONS_MAX][8];
+	char region_names[CONFIG_REGIONS_MAX][16];
 	const struct sink_start *start; /* NULL: its name is wood, and nothing is known */
 	struct sink_summary summary;    /* what rig_end() knows nothing of */
 	struct sink_geometry geometry;

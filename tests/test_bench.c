@@ -223,7 +223,14 @@ Test(bench, feeds_the_pipeline_and_holds_its_ledger)
 
 	log_least(LOG_ERROR);
 	cr_assert_eq(images_open(&images, IMAGES_PHANTOM, 96, 64), 0);
-	cr_assert(pipeline_expect(&images, crc32c));
+	cr_assert(pipeline_expect(&images, true, crc32c));
+	setup.quality = true;
+	cr_assert_eq(pipeline_run(&setup, 300, &f, why), 0, "%s", why);
+	cr_assert(f.expected == 300 && f.written == 300 && f.wrong == 0);
+	setup.quality = false;
+	cr_assert_eq(pipeline_run(&setup, 300, &f, why), 0, "%s", why);
+	cr_assert_eq(f.wrong, 300, "a frame divided by its dose is another one");
+	cr_assert(pipeline_expect(&images, false, crc32c));
 	for (unsigned cores = 0; cores < 2; cores++) {
 		setup.cores = cores;
 		setup.raw_histogram = cores;

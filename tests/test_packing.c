@@ -66,9 +66,11 @@ static void make_pipeline(void)
 	memset(pipeline->receivers, 0, sizeof *pipeline->receivers);
 	pipeline->workers = aligned_alloc(64, (sizeof *pipeline->workers + 63) / 64 * 64);
 	memset(pipeline->workers, 0, sizeof *pipeline->workers);
-	pipeline->workers[0].pipeline = pipeline;
+	pipeline->workers[0].pipeline = pipeline->receivers[0].pipeline = pipeline;
 	atomic_store(&pipeline->layout, &layout);
 	cr_assert_eq(sequence_open(&pipeline->receivers[0].ring, 8), 0);
+	cr_assert_eq(generations_open(&pipeline->generations, 1), 0);
+	generations_restart(&pipeline->generations, calibrated_make(&layout, NULL, 0, &planes));
 	for (unsigned i = 0; i < FRAMES; i++) {
 		struct entry *e = sequence_next(&pipeline->receivers[0].ring);
 		struct slot *s = &layout.slots[i];
@@ -77,6 +79,7 @@ static void make_pipeline(void)
 			frames[i][k] = (uint16_t)(1000 + (k * 7 + i * 31) % 97);
 		s->raw = frames[i];
 		s->frame = (struct frame){ .number = i, .width = WIDTH, .height = HEIGHT };
+		s->generation = generations_current(&pipeline->generations);
 		*e = (struct entry){ .kind = ENTRY_FRAME, .slot = s };
 		sequence_publish(&pipeline->receivers[0].ring);
 	}
@@ -110,6 +113,7 @@ static void tear_down(void)
 {
 	if (pipeline) {
 		sequence_close(&pipeline->receivers[0].ring);
+		generations_close(&pipeline->generations);
 		free(pipeline->receivers);
 		free(pipeline->workers);
 	}

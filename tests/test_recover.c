@@ -405,6 +405,53 @@ Test(recover, knows_regions_without_a_manifest)
 	rig_done(&rig);
 }
 
+/* ---- the images of a calibration ---- */
+
+static char loaded[256];
+
+static int load_map(void *user, const char *role, const char *path, uint32_t crc32c,
+                    struct sink_calibration *ret)
+{
+	size_t n = strlen(loaded);
+
+	(void)user;
+	snprintf(loaded + n, sizeof loaded - n, "%s %s %x, ", role, path, crc32c);
+	*ret = (struct sink_calibration){ .role = role,
+		                          .path = path,
+		                          .crc32c = crc32c,
+		                          .pixels = calloc(256, sizeof(float)),
+		                          .width = 16,
+		                          .height = 16 };
+	return ret->pixels ? 0 : -ENOMEM;
+}
+
+Test(recover, a_master_gets_the_images_of_the_last_calibration)
+{
+	static const struct sink_calibration all[] = {
+		{ "dark", "/x/1.tif", 0xa, 10, NULL, 0, 0, 1, false, 0, 0 },
+		{ "flat", "/x/2.tif", 0xb, 10, NULL, 0, 0, 1, false, 0, 0 },
+		{ "dark", "/x/3.tif", 0xc, 10, NULL, 0, 0, 2, true, 5, 7 },
+		{ "flat_dark", "/x/4.tif", 0xd, 10, NULL, 0, 0, 2, true, 5, 7 },
+		{ "flat", "/x/2.tif", 0xb, 10, NULL, 0, 0, 2, false, 0, 0 },
+		{ "mask", "/x/5.tif", 0xe, 10, NULL, 0, 0, 2, false, 0, 0 },
+	};
+	struct recover_options o = { .version = "1.2.3", .say = on_say, .load_map = load_map };
+
+	rig_make(&rig, SINK_HDF5);
+	cr_assert_eq(rig_open(&rig), 0, "%s", rig.why);
+	rig.start = &(struct sink_start){ .name = "wood",
+		                          .calibrations = all,
+		                          .calibration_count = sizeof all / sizeof *all };
+	rig_begin(&rig);
+	rig_put(&rig, 1);
+	rig_end(&rig);
+	remove_file("wood-0001.h5");
+	cr_assert_eq(recover_series(sinks_series_path(rig.sinks), &o, &result, why), 0, "%s", why);
+	cr_assert_str_eq(loaded, "dark /x/3.tif c, flat_dark /x/4.tif d, flat /x/2.tif b, "
+	                         "mask /x/5.tif e, ");
+	rig_done(&rig);
+}
+
 /* The last records share a page, which says how many it is the mean of. */
 static void average_last(uint32_t from, uint32_t to, uint32_t averaged)
 {

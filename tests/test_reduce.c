@@ -194,13 +194,17 @@ static void give_dose(struct reduce_plan *p, unsigned variant)
 	p->least_dose = -1;
 }
 
-/* Every level, tile and hand against scalar, one frame at a time, in one tile. */
+/* Every level, with tiles and hands of all sizes, against scalar, one frame at a time, in one
+ * tile. */
 static void compare_all(const struct reduce_plan *usual, uint64_t seed)
 {
 	struct reduce_plan with_regions = *usual;
 	const struct reduce_plan *plan = &with_regions;
-	static const uint32_t tiles[] = { 0, 1, 9000, 1u << 30 };
-	static const unsigned hands[] = { 1, 2, FRAMES };
+	static const struct {
+		uint32_t tile;
+		unsigned hand;
+	} ways[] = { { 0, 1 },        { 0, FRAMES },       { 1, 2 }, { 9000, 1 }, { 9000, FRAMES },
+		     { 1u << 30, 2 }, { 1u << 30, FRAMES } };
 	static struct bench reference, b;
 
 	give_regions(&with_regions);
@@ -209,13 +213,12 @@ static void compare_all(const struct reduce_plan *usual, uint64_t seed)
 	bench_open(&b, plan, seed);
 	run(&reference, 0, 1u << 30, 1);
 	for (const struct cpu_level *l = cpu_levels; l->name; l++)
-		for (unsigned t = 0; t < 4; t++)
-			for (unsigned h = 0; h < 3; h++) {
-				if (l->flags & ~cpu_detect())
-					continue;
-				run(&b, l->flags, tiles[t], hands[h]);
-				assert_same(&b, &reference, l->name, tiles[t], hands[h]);
-			}
+		for (unsigned w = 0; w < sizeof ways / sizeof *ways; w++) {
+			if (l->flags & ~cpu_detect())
+				continue;
+			run(&b, l->flags, ways[w].tile, ways[w].hand);
+			assert_same(&b, &reference, l->name, ways[w].tile, ways[w].hand);
+		}
 	bench_close(&b);
 	bench_close(&reference);
 }

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The black box: raw frames from before something happened, and from after."""
+import re
+import time
+
+import numpy
+
+import e2e_reference as reference
+from e2e_case import case, check, contains, equal, until
+from e2e_http import Monitor
+
+SHAPE = (40, 56)
+LISTENS = {"monitor.http": "127.0.0.1:0", "sentinels.rate": 0}
+
+
+def picture(number, dtype="uint16"):
+    return reference.noise_image(SHAPE, number, 100, 250 if dtype == "uint8" else 4000, dtype)
+
+
+def box(bench, **more):
+    directory = bench.folder / "box"
+    directory.mkdir(exist_ok=True)
+    return {"blackbox": {"before": "1s", "after": "500ms", "memory": "64MiB", "directory": str(directory), **more}}
+
+
+def stream(camera, first, count, rate, dtype="uint16", skip=()):
+    for number in range(first, first + count):
+        if number not in skip:
+            camera.send(number, picture(number, dtype))
+        time.sleep(1 / rate)
+
+
+def events(bench):
+    return [s for s in bench.all_series(bench.folder / "box") if s.state != "running"]
+
+
+def raw_images(series, dtype="uint16"):
+    """{number: pixels} of a raw series."""
+    found, files = {}, {}
+    for row in series.written():
+        data = files.setdefault(row["file"], (series.folder / row["file"]).read_bytes())
+        size = SHAPE[0] * SHAPE[1] * numpy.dtype(dtype).itemsize
+        at = int(row["index"]) * size
+        found[int(row["frame"])] = numpy.frombuffer(data[at:at + size], dtype).reshape(SHAPE)
+    return found
+
+
+@case(quick=True)
+def a_command_keeps_what_was_before_and_after_it(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {**LISTENS, **box(bench)}, series=None)
+    monitor = Monitor(daemon)
+    stream(camera, 0, 80, 50)
+    before = until(lambda: (b := monitor.status()["blackbox"])["frames"] and b, "frames are held")
+    check(before["frames"] < 80, "the oldest are let go of")
+    status, answer = monitor.command({"command": "keep"})
+    equal((status, answer["ok"]), (200, True), "keep")
+    stream(camera, 80, 60, 50)
+    event = until(lambda: events(bench), "the event is written")[0].require_closed()
+    images = raw_images(event)
+    equal(event.manifest["kind"], "blackbox", "kind")
+    equal(sorted(images), list(range(min(images), max(images) + 1)), "numbers without a gap")
+    check(min(images) > 0 and min(images) < 79 < 80 < max(images) < 139, f"before and after: {min(images)} to {max(images)}")
+    for number, pixels in images.items():
+        check((pixels == picture(number)).all(), f"pixels of {number}")
+    contains(event.manifest["why"], "command")
+    daemon.stop(0)
+
+
+@case
+def an_alarm_and_a_loss_are_kept(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        **LISTENS, **box(bench), "ingest.saturation": 4000, "series.reorder": 2, "series.frames": 300,
+        "sentinels.saturated": 0.01, "sentinels.saturated_for": "0s", "sentinels.clear": "100ms"},
+        series=None)
+    for number in range(300):
+        pixels = picture(number)
+        if number == 60:
+            pixels[:10] = 4095
+        if number != 200:
+            camera.send(number, pixels)
+        time.sleep(0.01)
+    daemon_events = until(lambda: len(e := events(bench)) == 2 and e, "two events are written")
+    alarm, loss = daemon_events
+    check(60 in alarm.states(), "the frame of the alarm")
+    contains(alarm.manifest["why"], "saturated")
+    equal(loss.states()[200], ("missing", "never"), "the lost frame in the ledger of the event")
+    check({150, 199, 201, 210} <= set(loss.states()), "frames around the loss")
+    daemon.stop(None)
+
+
+@case
+def what_the_memory_cannot_hold_is_told_in_the_ledger(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {**LISTENS, **box(bench, memory="1MiB", before="10s")}, series=None)
+    monitor = Monitor(daemon)
+    stream(camera, 0, 1000, 500)
+    until(lambda: monitor.status()["frames"]["received"] == 1000, "all frames are received")
+    held = monitor.status()["blackbox"]
+    check(held["bytes"] <= 1 << 20 and 200 < held["frames"] < 240, f"held: {held}")
+    daemon.stop(0)
+
+
+@case
+def a_daemon_without_one_says_so(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, LISTENS, series=None)
+    status, answer = Monitor(daemon).command({"command": "keep"})
+    equal((status, answer["ok"]), (501, False), "keep")
+    contains(answer["error"], "blackbox.before")
+    daemon.stop(0)
