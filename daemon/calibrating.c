@@ -211,7 +211,7 @@ void calibrating_tell_choice(struct collector *k, const struct planes *before)
 
 uint32_t calibrating_id(const struct collector *k, const struct planes *planes)
 {
-	return planes == &k->no_planes ? 0 : k->installed_id;
+	return planes->file_count ? k->installed_id : 0;
 }
 
 /* The plan with these planes; NULL without memory. */
@@ -257,7 +257,7 @@ void calibrating_refit(struct collector *k)
 static int install(struct collector *k, struct planes *planes, uint32_t id)
 {
 	struct planes *old = k->stream_planes;
-	struct calibrated *next = plan_with(k, planes, id);
+	struct calibrated *next = plan_with(k, planes, planes->file_count ? id : 0);
 
 	if (!next)
 		return -ENOMEM;
@@ -363,11 +363,12 @@ void calibrating_give_up(struct collector *k, const char *why)
 
 /* ---- making ---- */
 
-/* The geometry may have changed while it was being made. */
+/* The geometry may have changed while it was being made. Planes without a size are of images that
+ * reduce.normalise has no use for. */
 static bool fits_layout(const struct collector *k, const struct planes *p)
 {
-	return k->layout && p->width == k->layout->shape.width &&
-	       p->height == k->layout->shape.height;
+	return k->layout && (p->width == 0 || (p->width == k->layout->shape.width &&
+	                                       p->height == k->layout->shape.height));
 }
 
 /* Until the end of the run. */
@@ -408,7 +409,7 @@ static void finish_job(struct collector *k, struct calibration_job *job)
 		owned_image_done(&job->replaced[i]);
 	c->last_id = job->id;
 	if (waited_for)
-		k->least_id = job->id;
+		k->least_id = k->calibration_id;
 	log_line(LOG_INFO, "calibration", "%s calibration=%u path=%s", job->text, job->id,
 	         job->path);
 	end(k);
@@ -729,6 +730,7 @@ int calibrating_open(struct collector *k)
 {
 	kept_list_init(&k->calibrating.frames);
 	update_keeping(k);
+	report_state(k);
 	return 0;
 }
 

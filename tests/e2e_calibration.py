@@ -285,7 +285,7 @@ def a_dark_and_a_flat_are_taken_by_command_between_series(bench):
         equal((result["failed"], result["role"], result["taken"]), (False, role, len(frames)), "result")
         equal(result["path"], str(bench.output / f"{role}-0001.tif"), "path")
     camera.send_all(sample)
-    until(lambda: (bench.output / "scan-0001" / "frames.csv").exists(), "the sample is complete")
+    bench.wait_for_end(3)
     scan = next(s for s in bench.all_series() if s.folder.name == "scan-0001").require_complete(20)
     gain = reference.gain(exact_mean(dark), exact_mean(flat))
     for number, pixels in scan.images().items():
@@ -426,3 +426,19 @@ def a_calibration_that_does_not_fit_is_set_aside_and_used_again_where_it_does(be
         same_pixels(series[3].images()[number], pixels, f"frame {number} again")
     contains(daemon.log, f"refused: {bench.output}/dark-0001.tif is 64 x 48 pixels",
              f"refused: {bench.output}/dark-0001.tif was made of frames of uint16", "fits again")
+
+
+@case
+def a_dark_is_saved_where_nothing_is_normalised(bench):
+    camera, daemon, monitor = running(bench, **{"reduce.normalise": "none", "calibration.flat": None, "series.frames": 5})
+    dark = frames_of(100, 6, 1)
+    monitor.command({"command": "dark", "frames": 6})
+    camera.send_all(dark)
+    result = finished(monitor, 1)
+    equal((result["done"], result["id"]), (True, 0), result["text"])
+    same_pixels(image(bench, "dark-0001.tif"), exact_mean(dark), "dark")
+    camera.send_all(dark[:5])
+    bench.wait_for_end(2)
+    scan = next(s for s in bench.all_series() if s.folder.name == "scan-0001").require_complete(5)
+    same_pixels(scan.images()[2], dark[2].astype(F32), "counts")
+    daemon.stop(0)
