@@ -2,6 +2,7 @@
 #include "daemon/calibrating.h"
 #include "daemon/closing.h"
 #include "daemon/collector.h"
+#include "daemon/fitting.h"
 #include "daemon/lineage.h"
 #include "daemon/pipeline.h"
 #include "daemon/worker.h"
@@ -180,29 +181,98 @@ void calibrating_settle_list(struct collector *k)
 			c->listed[i].pixels = NULL;
 }
 
-/* Put planes to use. They are the collector's from now on. */
-static int install(struct collector *k, struct planes *planes, uint32_t id)
+const struct planes *calibrating_choose(struct collector *k, const struct frame_shape *shape)
+{
+	const struct planes *p = k->stream_planes ? k->stream_planes : k->pipeline->planes;
+	bool other_size = p->width && (p->width != shape->width || p->height != shape->height);
+
+	if (p->file_count == 0 || (other_size && !k->stream_planes) ||
+	    !calibration_misfits(p, shape, k->detector, k->calibrating.misfit))
+		return p;
+	return &k->no_planes;
+}
+
+void calibrating_tell_choice(struct collector *k, const struct planes *before)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (k->planes != &k->no_planes) {
+		if (before == &k->no_planes)
+			log_line(LOG_INFO, "calibration", "number %u fits again and is used",
+			         k->calibration_id);
+		c->told[0] = '\0';
+		return;
+	}
+	if (strcmp(c->told, c->misfit) != 0)
+		log_line(LOG_ERROR, "calibration",
+		         "refused: %s; frames stay without calibration: take a new one", c->misfit);
+	memcpy(c->told, c->misfit, sizeof c->told);
+}
+
+uint32_t calibrating_id(const struct collector *k, const struct planes *planes)
+{
+	return planes->file_count ? k->installed_id : 0;
+}
+
+/* The plan with these planes; NULL without memory. */
+static struct calibrated *plan_with(struct collector *k, const struct planes *planes, uint32_t id)
 {
 	const struct layout_needs needs = { .config = k->pipeline->config,
 		                            .planes = planes,
 		                            .detector = k->detector };
-	struct calibrated *next =
-		calibrated_make(k->layout, layout_mask(&needs, &k->layout->shape), id, planes);
 
-	if (!next)
-		return -ENOMEM;
-	if (k->unpushed) { /* no frame has seen the one before */
-		calibrated_free(k->unpushed);
-		free_planes(k->stream_planes);
-	} else {
-		k->superseded = k->stream_planes;
-	}
+	return calibrated_make(k->layout, layout_mask(&needs, &k->layout->shape), id, planes);
+}
+
+static void use(struct collector *k, struct calibrated *next)
+{
+	calibrated_free(k->unpushed); /* no frame has seen it */
 	k->unpushed = next;
-	k->planes = k->stream_planes = planes;
-	k->calibration_id = id;
+	k->planes = next->planes;
+	k->calibration_id = next->id;
 	if (k->begun)
 		list_planes(k);
 	push_waiting(k);
+}
+
+void calibrating_refit(struct collector *k)
+{
+	const struct planes *before = k->planes;
+	const struct planes *planes = calibrating_choose(k, &k->layout->shape);
+	struct calibrated *next;
+
+	if (planes == k->planes)
+		return;
+	next = plan_with(k, planes, calibrating_id(k, planes));
+	if (!next) {
+		log_line(LOG_ERROR, "calibration", "no memory to change it: it stays as it is");
+		return;
+	}
+	use(k, next);
+	k->least_id = k->calibration_id;
+	calibrating_tell_choice(k, before);
+}
+
+/* Put planes to use. They are the collector's from now on. */
+static int install(struct collector *k, struct planes *planes, uint32_t id)
+{
+	struct planes *old = k->stream_planes;
+	struct calibrated *next = plan_with(k, planes, planes->file_count ? id : 0);
+
+	if (!next)
+		return -ENOMEM;
+	if (k->unpushed && k->unpushed->planes == old) { /* no frame has seen them */
+		calibrated_free(k->unpushed);
+		k->unpushed = NULL;
+		free_planes(old);
+	} else if (k->superseded) { /* while none of the two were in use */
+		free_planes(old);
+	} else {
+		k->superseded = old;
+	}
+	k->stream_planes = planes;
+	k->installed_id = id;
+	use(k, next);
 	return 0;
 }
 
@@ -293,11 +363,12 @@ void calibrating_give_up(struct collector *k, const char *why)
 
 /* ---- making ---- */
 
-/* The geometry may have changed while it was being made. */
+/* The geometry may have changed while it was being made. Planes without a size are of images that
+ * reduce.normalise has no use for. */
 static bool fits_layout(const struct collector *k, const struct planes *p)
 {
-	return k->layout && p->width == k->layout->shape.width &&
-	       p->height == k->layout->shape.height;
+	return k->layout && (p->width == 0 || (p->width == k->layout->shape.width &&
+	                                       p->height == k->layout->shape.height));
 }
 
 /* Until the end of the run. */
@@ -338,7 +409,7 @@ static void finish_job(struct collector *k, struct calibration_job *job)
 		owned_image_done(&job->replaced[i]);
 	c->last_id = job->id;
 	if (waited_for)
-		k->least_id = job->id;
+		k->least_id = k->calibration_id;
 	log_line(LOG_INFO, "calibration", "%s calibration=%u path=%s", job->text, job->id,
 	         job->path);
 	end(k);
@@ -381,7 +452,7 @@ static void make(struct collector *k)
 		.wanted = c->wanted,
 		.exposure_s = k->detector ? k->detector->exposure_s : 0,
 		.saturation = saturation_of(k),
-		.id = (c->last_id > k->calibration_id ? c->last_id : k->calibration_id) + 1
+		.id = (c->last_id > k->installed_id ? c->last_id : k->installed_id) + 1
 	};
 	c->job.frames = c->frames;
 	if (!c->frames.first)
@@ -659,6 +730,7 @@ int calibrating_open(struct collector *k)
 {
 	kept_list_init(&k->calibrating.frames);
 	update_keeping(k);
+	report_state(k);
 	return 0;
 }
 

@@ -557,7 +557,7 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 	k->pipeline = p;
 	k->rules = rules;
 	k->planes = p->planes;
-	k->calibration_id = p->planes->file_count > 0;
+	k->calibration_id = k->installed_id = p->planes->file_count > 0;
 	k->held = calloc(p->receiver_count, sizeof *k->held);
 	k->asks = calloc(p->receiver_count, sizeof *k->asks);
 	k->raw_counts = calloc(p->config->histogram.raw.bins + 1, sizeof *k->raw_counts);

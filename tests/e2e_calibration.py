@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dark and flat from the stream: what they are made of, when they are used, what is refused."""
 import json
+import time
 import pathlib
 
 import numpy
@@ -284,7 +285,7 @@ def a_dark_and_a_flat_are_taken_by_command_between_series(bench):
         equal((result["failed"], result["role"], result["taken"]), (False, role, len(frames)), "result")
         equal(result["path"], str(bench.output / f"{role}-0001.tif"), "path")
     camera.send_all(sample)
-    until(lambda: (bench.output / "scan-0001" / "frames.csv").exists(), "the sample is complete")
+    bench.wait_for_end(3)
     scan = next(s for s in bench.all_series() if s.folder.name == "scan-0001").require_complete(20)
     gain = reference.gain(exact_mean(dark), exact_mean(flat))
     for number, pixels in scan.images().items():
@@ -401,3 +402,43 @@ def the_image_made_is_a_calibration_of_the_next_run(bench):
     for number, pixels in bench.series(bench.folder / "again").images().items():
         same_pixels(pixels, live[number], f"frame {number}")
         check(numpy.isnan(pixels[3, 4]), "the hot pixel is bad here too")
+
+
+@case
+def a_calibration_that_does_not_fit_is_set_aside_and_used_again_where_it_does(bench):
+    camera, daemon, monitor = running(bench, **{"series.frames": 5, "series.idle_end": "300ms"})
+    dark, flat, sample = frames_of(100, 6, 1), frames_of(3000, 6, 2), frames_of(1500, 5, 3)
+    for asked, (role, frames) in enumerate((("dark", dark), ("flat", flat)), 1):
+        monitor.command({"command": role, "frames": 6})
+        camera.send_all(frames)
+        check(finished(monitor, asked)["done"], role)
+    small, bytes_ = [f[:20].copy() for f in sample], [(f // 16).astype("uint8") for f in sample]
+    for count, frames in enumerate((sample, small, bytes_, sample), 1):
+        camera.send_all(frames)
+        until(lambda: (bench.output / f"scan-{count:04}" / "frames.csv").exists(), f"series {count}")
+        time.sleep(0.5)  # silence: another geometry is no stray frame
+    daemon.stop(None)
+    series = [s.require_complete(5) for s in bench.all_series() if s.manifest["kind"] == "sample"]
+    equal([set(s.column("calibration", str)) for s in series], [{"2"}, {""}, {""}, {"2"}], "calibrations")
+    same_pixels(series[1].images()[0], small[0].astype(F32), "counts of the small ones")
+    same_pixels(series[2].images()[4], bytes_[4].astype(F32), "counts of the bytes")
+    for number, pixels in series[0].images().items():
+        same_pixels(series[3].images()[number], pixels, f"frame {number} again")
+    contains(daemon.log, f"refused: {bench.output}/dark-0001.tif is 64 x 48 pixels",
+             f"refused: {bench.output}/dark-0001.tif was made of frames of uint16", "fits again")
+
+
+@case
+def a_dark_is_saved_where_nothing_is_normalised(bench):
+    camera, daemon, monitor = running(bench, **{"reduce.normalise": "none", "calibration.flat": None, "series.frames": 5})
+    dark = frames_of(100, 6, 1)
+    monitor.command({"command": "dark", "frames": 6})
+    camera.send_all(dark)
+    result = finished(monitor, 1)
+    equal((result["done"], result["id"]), (True, 0), result["text"])
+    same_pixels(image(bench, "dark-0001.tif"), exact_mean(dark), "dark")
+    camera.send_all(dark[:5])
+    bench.wait_for_end(2)
+    scan = next(s for s in bench.all_series() if s.folder.name == "scan-0001").require_complete(5)
+    same_pixels(scan.images()[2], dark[2].astype(F32), "counts")
+    daemon.stop(0)
