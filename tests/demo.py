@@ -357,9 +357,9 @@ def show_black_box(summary, kept, sent):
     for series in kept:
         numbers = [int(r["frame"]) for r in series.written]
         why = series.manifest["why"].rpartition(": ")
+        what = f"raw {span_of(numbers[0], numbers[-1])}" if numbers else "no frames"
         summary.tell("black box" if series is kept[0] else "", f"{series.folder}",
-                     f"{len(numbers)} raw frames, {span_of(numbers[0], numbers[-1])}, since" if numbers
-                     else "no frames, though", why[0] or why[2])
+                     f"{what}: {why[0] or why[2]}")
     if not kept:
         summary.tell("black box", "nothing happened that it is for")
     all_kept = {int(r["frame"]) for series in kept for r in series.written}
