@@ -425,23 +425,29 @@ bool calibrating_has_all(struct collector *k)
 	return !k->lineage.told && c->accepted >= c->wanted;
 }
 
+/* How the numbers of the next series are judged. */
+static struct series_rules next_rules(const struct collector *k)
+{
+	const struct calibrating *c = &k->calibrating;
+	struct series_rules r = k->rules;
+
+	if (c->state != CALIBRATION_COLLECTING || c->by_key || c->frames.frames > 0)
+		return r;
+	r.frames = c->wanted;
+	if (!r.first_assumed)
+		r.first_given = false;
+	if (c->has_next_first && !r.first_given) {
+		r.first_given = true;
+		r.first = c->next_first;
+	}
+	return r;
+}
+
 void calibrating_rules(struct collector *k)
 {
-	struct calibrating *c = &k->calibrating;
-	struct series_rules *r = &k->series.rules;
-
 	calibrating_poll(k, clock_monotonic_ns());
-	*r = k->rules;
-	if (c->state != CALIBRATION_COLLECTING || c->by_key || c->frames.frames > 0)
-		return;
-	r->frames = c->wanted;
-	if (!r->first_assumed)
-		r->first_given = false;
-	if (c->has_next_first && !r->first_given) {
-		r->first_given = true;
-		r->first = c->next_first;
-	}
-	c->has_next_first = false;
+	k->series.rules = next_rules(k);
+	k->calibrating.has_next_first = false;
 }
 
 void calibrating_purpose(struct collector *k)
@@ -552,17 +558,13 @@ static bool is_passed(const struct collector *k, uint64_t position)
 	       (position == first && s->newest - first >= RESTART_LEAST);
 }
 
-void calibrating_settle(struct collector *k, uint64_t number)
+/* After a dark or flat of a series of its own: whether the next series may begin with this. */
+static void settle_own(struct collector *k, uint64_t position)
 {
 	struct calibrating *c = &k->calibrating;
-	uint64_t position = number / k->series.rules.step;
 	uint64_t first = beginning(&k->series), end = first + k->series.frames;
-	bool runs_on = position >= end;
+	bool runs_on = position >= end && position - end <= k->series.rules.reorder;
 
-	if (is_passed(k, position))
-		closing_finish(k);
-	if (!c->after_own || k->series.state != SERIES_CLOSED)
-		return;
 	/* What follows a dark of the sequence is of the next step. After one that was asked for,
 	 * frames beyond the last are nobody's, until numbers begin anew. */
 	if (!c->by_sequence && position != first)
@@ -574,6 +576,20 @@ void calibrating_settle(struct collector *k, uint64_t number)
 		c->next_first = end * k->series.rules.step + k->series.residue;
 		c->has_next_first = true;
 	}
+}
+
+void calibrating_settle(struct collector *k, uint64_t number)
+{
+	uint64_t position = number / k->series.rules.step;
+
+	if (is_passed(k, position))
+		closing_finish(k);
+	if (k->series.state == SERIES_OPEN)
+		return;
+	calibrating_poll(k, clock_monotonic_ns());
+	if (k->calibrating.after_own && k->series.state == SERIES_CLOSED)
+		settle_own(k, position);
+	k->series.rules = next_rules(k);
 }
 
 /* ---- commands and time ---- */
@@ -659,6 +675,7 @@ int calibrating_open(struct collector *k)
 {
 	kept_list_init(&k->calibrating.frames);
 	update_keeping(k);
+	report_state(k);
 	return 0;
 }
 

@@ -180,6 +180,20 @@ def numbers_that_run_on_from_dark_to_sample_are_split_at_the_frame(bench):
 
 
 @case
+def numbers_may_begin_anew_or_jump_between_dark_flat_and_sample(bench):
+    dark, flat, sample = frames_of(100, 10, 1), frames_of(3000, 10, 2), frames_of(1500, 20, 3)
+    for name, first, numbers in (("anew", "auto", (0, 10, 0)), ("given", 100, (0, 0, 100)), ("jumps", "auto", (0, 1000, 5000))):
+        camera = bench.camera()
+        daemon = bench.daemon(camera.endpoint, settings(
+            bench, ["dark 10", "flat 10"], **{"series.first": first, "series.frames": 20, "sinks": [bench.sink(folder=name)]}))
+        for start, group in zip(numbers, (dark, flat, sample)):
+            camera.send_all(group, start)
+        daemon.wait()
+        for series in bench.all_series(bench.folder / name):
+            series.require_complete(20 if series.folder.name == "scan-0001" else 10)
+
+
+@case
 def lost_and_disordered_darks_are_made_of_those_that_came(bench):
     dark, flat, sample = frames_of(100, 20, 1), frames_of(3000, 20, 2), frames_of(1500, 5, 3)
     camera = bench.camera()
@@ -284,11 +298,24 @@ def a_dark_and_a_flat_are_taken_by_command_between_series(bench):
         equal((result["failed"], result["role"], result["taken"]), (False, role, len(frames)), "result")
         equal(result["path"], str(bench.output / f"{role}-0001.tif"), "path")
     camera.send_all(sample)
-    until(lambda: (bench.output / "scan-0001" / "frames.csv").exists(), "the sample is complete")
+    bench.wait_for_end(3)
     scan = next(s for s in bench.all_series() if s.folder.name == "scan-0001").require_complete(20)
     gain = reference.gain(exact_mean(dark), exact_mean(flat))
     for number, pixels in scan.images().items():
         same_pixels(pixels, reference.transmission(sample[number], exact_mean(dark), gain), f"frame {number}")
+    daemon.stop(0)
+
+
+@case
+def a_command_follows_a_sequence_whose_numbers_ran_on(bench):
+    dark, flat, sample = frames_of(100, 10, 1), frames_of(3000, 10, 2), frames_of(1500, 20, 3)
+    camera, daemon, monitor = running(bench, **{
+        "calibration.sequence": ["dark 10", "flat 10"], "series.first": "auto", "series.frames": 20})
+    camera.send_all([*dark, *flat, *sample])
+    bench.wait_for_end(3)
+    equal(monitor.command({"command": "dark", "frames": 10, "timeout_s": 3})[0], 200, "dark")
+    camera.send_all(dark)
+    equal(finished(monitor, 3)["text"][:17], "dark of 10 frames", "result")
     daemon.stop(0)
 
 
@@ -306,6 +333,7 @@ def a_calibration_changes_in_mid_series_between_two_frames(bench):
             camera.send(sent, sample[sent % 40])
             sent += 1
 
+    equal(monitor.status()["calibration"]["id"], 1, "calibration in use")
     send(50)
     until(lambda: monitor.status()["frames"]["received"] == 50, "frames before")
     equal(monitor.command({"command": "flat", "frames": 8})[0], 200, "the command is taken")
