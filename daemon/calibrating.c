@@ -98,9 +98,7 @@ static void update_keeping(struct collector *k)
 
 	if (p->blackbox.configured)
 		limit += c->blackbox.memory;
-	/* relaxed, both: a worker sees them within a hand. */
-	atomic_store_explicit(&k->pipeline->keeping.limit, limit, memory_order_relaxed);
-	atomic_store_explicit(&k->pipeline->keeping.on, on, memory_order_relaxed);
+	keeping_allow(&k->pipeline->keeping, on, limit);
 }
 
 /* ---- the calibration in use ---- */
@@ -217,7 +215,7 @@ static void begin(struct collector *k, enum calibration_role role, uint64_t want
 	c->combine = k->pipeline->config->calibration.combine;
 	c->wanted = wanted;
 	c->accepted = c->damaged = 0;
-	c->own_series = c->full = c->after_own = false;
+	c->own_series = c->full = c->unkept = c->after_own = false;
 	c->by_key = c->by_sequence = false;
 	c->timeout_ns = k->pipeline->config->calibration.timeout_ns;
 	c->progress_ns = clock_monotonic_ns();
@@ -258,7 +256,7 @@ static void begin_sequence(struct collector *k)
 /* One more of the sequence is over; frames that follow at once are of the next one. */
 static void after_step(struct collector *k)
 {
-	if (!k->calibrating.by_sequence)
+	if (!k->calibrating.by_sequence || !sequence_is_due(k))
 		return;
 	k->calibrating.next_in_sequence++;
 	begin_sequence(k);
@@ -347,13 +345,20 @@ static void finish_job(struct collector *k, struct calibration_job *job)
 	update_keeping(k);
 }
 
-/* Frames behind it are not placed before it is there. The disk and the receivers go on meanwhile as
- * far as there is room. */
+static bool is_aborted(const struct collector *k)
+{
+	return atomic_load_explicit(&k->pipeline->phase, memory_order_acquire) == PHASE_ABORT;
+}
+
+/* Frames behind it are not placed before it is there, unless the run is aborted: it is then left to
+ * calibrating_close(). The disk and the receivers go on meanwhile as far as there is room. */
 static void wait_for_job(struct collector *k)
 {
 	struct calibration_job *job;
 
 	while (!(job = calibrator_take(&k->pipeline->calibrator))) {
+		if (is_aborted(k))
+			return;
 		stage_turn(&k->stage);
 		bell_prepare(&k->pipeline->collect);
 		bell_sleep(&k->pipeline->collect, MAKING_POLL_MS);
@@ -406,6 +411,11 @@ static void make_of_what_came(struct collector *k)
 		     (unsigned long long)c->damaged);
 	else if (taken == 0)
 		fail(k, "no %s: no usable frame of it came", role_of(c));
+	else if (taken * 2 < wanted && c->full)
+		fail(k,
+		     "no %s: calibration.memory holds only %llu of %llu frames: set it higher, or "
+		     "take fewer",
+		     role_of(c), taken, wanted);
 	else if (taken * 2 < wanted)
 		fail(k, "no %s: only %llu of %llu frames came before the series ended", role_of(c),
 		     taken, wanted);
@@ -466,6 +476,33 @@ void calibrating_purpose(struct collector *k)
 	c->purpose = c->own_series ? purposes[c->role] : PURPOSE_SAMPLE;
 }
 
+/* No further frame has room. In a series of its own the rest of it is still to come. */
+static void become_full(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (!c->full)
+		log_line(LOG_WARNING, "calibration",
+		         "calibration.memory holds %llu frames: those beyond are not used for the "
+		         "%s",
+		         (unsigned long long)c->frames.frames, role_of(c));
+	c->full = true;
+	if (!c->own_series && !c->by_key)
+		make_of_what_came(k);
+}
+
+/* Reduced before it was wanted, or without room for what is kept. */
+static void tell_unkept(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (!c->unkept)
+		log_line(LOG_WARNING, "calibration",
+		         "frames whose pixels are not there any more are not used for the %s",
+		         role_of(c));
+	c->unkept = true;
+}
+
 static void take(struct collector *k, struct slot *s)
 {
 	struct calibrating *c = &k->calibrating;
@@ -478,14 +515,13 @@ static void take(struct collector *k, struct slot *s)
 		c->damaged++;
 		return;
 	}
-	f = c->frames.frames < most ? kept_share(&k->pipeline->keeping, s) : NULL;
+	if (c->frames.frames >= most) {
+		become_full(k);
+		return;
+	}
+	f = kept_share(&k->pipeline->keeping, s);
 	if (!f) {
-		if (!c->full && c->by_key)
-			log_line(LOG_WARNING, "calibration",
-			         "calibration.memory holds %llu frames: those beyond are not used "
-			         "for the %s",
-			         (unsigned long long)c->frames.frames, role_of(c));
-		c->full = true;
+		tell_unkept(k);
 		return;
 	}
 	kept_list_push(&c->frames, f);
@@ -533,6 +569,8 @@ void calibrating_series_ended(struct collector *k)
 	struct calibrating *c = &k->calibrating;
 	bool own = c->purpose != PURPOSE_SAMPLE;
 
+	if (is_aborted(k))
+		calibrating_give_up(k, "aborted");
 	if (c->state == CALIBRATION_COLLECTING && (c->own_series || c->frames.frames > 0))
 		make_of_what_came(k);
 	c->after_own = own;
@@ -601,6 +639,12 @@ static void obey(struct collector *k, const struct command *command)
 	switch (command->kind) {
 	case COMMAND_DARK:
 	case COMMAND_FLAT:
+		if (k->calibrating.state != CALIBRATION_IDLE) { /* begun since it was given */
+			log_line(LOG_WARNING, "calibration",
+			         "a command is not followed: a %s is being taken",
+			         role_of(&k->calibrating));
+			break;
+		}
 		begin(k,
 		      command->kind == COMMAND_FLAT ? CALIBRATE_FLAT
 		      : command->for_flat           ? CALIBRATE_FLAT_DARK
@@ -661,7 +705,8 @@ void calibrating_poll(struct collector *k, uint64_t now_ns)
 	}
 	if (commands_take(&k->pipeline->commands, &command)) {
 		obey(k, &command);
-		atomic_store(&k->pipeline->keeping.asked, false); /* `on` is set where it must */
+		/* seq_cst: after `on`, which is set where it must. */
+		atomic_fetch_sub(&k->pipeline->keeping.asked, 1);
 	}
 	begin_sequence(k);
 	watch_time(k, now_ns);
@@ -679,16 +724,31 @@ int calibrating_open(struct collector *k)
 	return 0;
 }
 
+void calibrating_finish(struct collector *k)
+{
+	k->calibrating.next_in_sequence = k->pipeline->config->calibration.sequence.count;
+	if (k->calibrating.state == CALIBRATION_MAKING)
+		wait_for_job(k);
+	calibrating_give_up(k, "the daemon ends");
+}
+
+/* What was being made when the run was aborted: it is done, or was not begun. */
+static void discard_job(struct collector *k)
+{
+	struct calibration_job *job = &k->calibrating.job;
+
+	kept_list_free(&k->pipeline->keeping, &job->frames);
+	free_planes(job->planes);
+	for (unsigned i = 0; i < 2; i++)
+		owned_image_done(&job->replaced[i]);
+}
+
 void calibrating_close(struct collector *k)
 {
 	struct calibrating *c = &k->calibrating;
 
-	if (c->state == CALIBRATION_MAKING) {
-		struct calibration_job *job = calibrator_take(&k->pipeline->calibrator);
-
-		if (job)
-			free_planes(job->planes);
-	}
+	if (c->state == CALIBRATION_MAKING)
+		discard_job(k);
 	kept_list_free(&k->pipeline->keeping, &c->frames);
 	calibrating_forget_generations(k);
 	for (unsigned i = 0; i < c->old_count; i++)

@@ -2,6 +2,7 @@
 """Dark and flat from the stream: what they are made of, when they are used, what is refused."""
 import json
 import pathlib
+import signal
 
 import numpy
 import tifffile
@@ -398,6 +399,41 @@ def what_cannot_be_is_refused_by_name(bench):
     contains(finished(monitor, 3)["text"], "only 2 of 5 frames")
     equal(monitor.status()["calibration"]["id"], 0, "calibration in use")
     daemon.stop(None)
+
+
+@case
+def frames_beyond_the_memory_are_not_used_and_it_is_told(bench):
+    camera, daemon, monitor = running(bench, **{"calibration.memory": "1MiB", "calibration.sequence": ["dark 300"]})
+    camera.send_all(frames_of(100, 300, 1))
+    equal(finished(monitor, 1)["failed"], False, "a dark of those that fit")
+    contains(daemon.log, "calibration.memory holds 170 frames")
+    daemon.stop(0)
+    camera, daemon, monitor = running(bench, **{"calibration.memory": "1MiB"})
+    equal(monitor.command({"command": "dark", "frames": 400})[0], 200, "nobody knows how large they are")
+    camera.send_all(frames_of(100, 400, 1))
+    contains(finished(monitor, 1)["text"], "calibration.memory holds only 170 of 400 frames")
+    daemon.stop(0)
+
+
+@case
+def a_dark_whose_frames_are_all_there_is_made_before_the_end(bench):
+    camera, daemon, monitor = running(bench)
+    equal(monitor.command({"command": "dark", "frames": 30, "combine": "median"})[0], 200, "dark")
+    camera.send_all(frames_of(100, 30, 1, shape=(300, 400)))
+    until(lambda: monitor.status()["frames"]["received"] == 30, "all frames")
+    daemon.stop(0)
+    contains(daemon.log, "calibration: dark of 30 frames")
+
+
+@case
+def an_abort_does_not_wait_for_what_is_being_made(bench):
+    camera, daemon, monitor = running(bench, **{"ingest.buffer": "256MiB"})
+    equal(monitor.command({"command": "dark", "frames": 20, "combine": "median"})[0], 200, "dark")
+    camera.send_all(frames_of(100, 20, 1, shape=(1200, 1200)))
+    until(lambda: monitor.status()["calibration"]["state"] != "collecting", "all frames")
+    daemon.send_signal(signal.SIGINT)
+    daemon.send_signal(signal.SIGTERM)
+    daemon.wait(None, 10)
 
 
 @case
