@@ -143,6 +143,33 @@ void calibrating_forget_generations(struct collector *k)
 	k->superseded = NULL;
 }
 
+const struct planes *calibrating_planes(const struct collector *k, uint32_t width, uint32_t height)
+{
+	const struct planes *p = k->stream_planes;
+
+	return p && (p->width == 0 || (p->width == width && p->height == height))
+	               ? p
+	               : k->pipeline->planes;
+}
+
+void calibrating_fit(struct collector *k, uint32_t width, uint32_t height)
+{
+	struct planes *p = k->stream_planes;
+
+	if (!p || calibrating_planes(k, width, height) == p)
+		return;
+	log_line(
+		LOG_WARNING, "calibration",
+		"frames are %u x %u pixels now: what was taken of %u x %u is set aside, take a new "
+		"one",
+		width, height, p->width, p->height);
+	k->superseded = p;
+	k->stream_planes = NULL;
+	k->planes = k->pipeline->planes;
+	k->calibration_id = k->least_id = k->planes->file_count > 0;
+	report_state(k);
+}
+
 static void list_file(struct calibrating *c, const struct sink_calibration *f, uint32_t id)
 {
 	unsigned i = c->listed_count;
@@ -179,8 +206,9 @@ void calibrating_settle_list(struct collector *k)
 }
 
 /* Put planes to use. They are the collector's from now on. */
-static int install(struct collector *k, struct planes *planes, uint32_t id)
+static int install(struct collector *k, struct planes *planes, uint32_t made_id)
 {
+	uint32_t id = planes->file_count > 0 ? made_id : 0; /* it is not applied: normalise none */
 	const struct layout_needs needs = { .config = k->pipeline->config,
 		                            .planes = planes,
 		                            .detector = k->detector };
@@ -291,11 +319,11 @@ void calibrating_give_up(struct collector *k, const char *why)
 
 /* ---- making ---- */
 
-/* The geometry may have changed while it was being made. */
+/* The geometry may have changed while it was being made. Without a size nothing is applied. */
 static bool fits_layout(const struct collector *k, const struct planes *p)
 {
-	return k->layout && p->width == k->layout->shape.width &&
-	       p->height == k->layout->shape.height;
+	return k->layout && (p->width == 0 || (p->width == k->layout->shape.width &&
+	                                       p->height == k->layout->shape.height));
 }
 
 /* Until the end of the run. */
@@ -336,9 +364,11 @@ static void finish_job(struct collector *k, struct calibration_job *job)
 		owned_image_done(&job->replaced[i]);
 	c->last_id = job->id;
 	if (waited_for)
-		k->least_id = job->id;
+		k->least_id = k->calibration_id;
 	log_line(LOG_INFO, "calibration", "%s calibration=%u path=%s", job->text, job->id,
 	         job->path);
+	if (k->planes->note[0])
+		log_line(LOG_WARNING, "calibration", "%s", k->planes->note);
 	end(k);
 	report_end(k, job, job->text);
 	after_step(k);

@@ -99,6 +99,14 @@ void calibrating_settle_list(struct collector *k);
 /* Every frame is home and the layout goes: so do calibrations that no frame has seen. */
 void calibrating_forget_generations(struct collector *k);
 
+/* The planes for frames of this size: those in use, or, when those were made of frames of another
+ * size, the configuration's, which may not fit either. */
+const struct planes *calibrating_planes(const struct collector *k, uint32_t width, uint32_t height);
+
+/* Frames have this size from now on: set aside what was made of others. Nothing may wait to be made
+ * current; calibrating_forget_generations() frees it, once no generation uses it. */
+void calibrating_fit(struct collector *k, uint32_t width, uint32_t height);
+
 /* Give up what is being taken. */
 void calibrating_give_up(struct collector *k, const char *why);
 

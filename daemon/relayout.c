@@ -89,6 +89,8 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 		layout_close(next);
 		return err;
 	}
+	calibrating_forget_generations(k);
+	calibrating_fit(k, next->shape.width, next->shape.height);
 	first = calibrated_make(next, layout_mask(&needs, &next->shape), k->calibration_id,
 	                        k->planes);
 	if (!first) {
@@ -99,8 +101,8 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 		layout_close(next);
 		return -ENOMEM;
 	}
-	calibrating_forget_generations(k);
 	generations_restart(&k->pipeline->generations, first);
+	calibrating_forget_generations(k);
 	/* relaxed: a figure for whoever asks for a dark. */
 	atomic_store_explicit(&k->pipeline->commands.frame_bytes, kept_bytes(next),
 	                      memory_order_relaxed);
@@ -296,6 +298,7 @@ void relayout_ask(struct collector *k, struct receiver *r, const struct entry *e
 	struct layout_needs needs = needs_of(k);
 	char why[320];
 
+	needs.planes = calibrating_planes(k, shape.width, shape.height);
 	if (k->laying_out) {
 		k->asks[r->index] = (struct ask){ .open = true,
 			                          .shape = shape,
@@ -394,6 +397,7 @@ void relayout_from_detector(struct collector *k)
 	shape = (struct frame_shape){ .width = d->width,
 		                      .height = d->height,
 		                      .type = d->type_known ? d->type : PIXEL_UINT32 };
+	needs.planes = calibrating_planes(k, shape.width, shape.height);
 	/* As for frames; beyond it sizes may overflow. */
 	if (!wire_bytes(shape.width, shape.height, shape.type, PACKING_NONE, &bytes) ||
 	    bytes > k->pipeline->config->ingest.frame_limit)

@@ -3,12 +3,14 @@
 import json
 import pathlib
 import signal
+import time
 
 import numpy
 import tifffile
 
 import e2e_reference as reference
 from e2e_case import case, check, contains, equal, same_pixels, until
+from e2e_detectors import v1_end, v1_header, v1_image
 from e2e_http import Monitor
 
 F32 = numpy.float32
@@ -433,7 +435,58 @@ def an_abort_does_not_wait_for_what_is_being_made(bench):
     until(lambda: monitor.status()["calibration"]["state"] != "collecting", "all frames")
     daemon.send_signal(signal.SIGINT)
     daemon.send_signal(signal.SIGTERM)
-    daemon.wait(None, 10)
+    check(daemon.wait(None, 10) in (0, 1), "it ends as it should")
+
+
+@case
+def frames_of_another_size_set_the_calibration_aside(bench):
+    camera, daemon, monitor = running(bench, **{"series.frames": 10, "series.idle_end": "200ms"})
+    for asked, shape in enumerate(((48, 64), (20, 30)), 1):
+        if asked == 2:
+            time.sleep(0.7)  # silence, after which a series of any size may begin
+            camera.send_all(frames_of(1500, 10, 3, shape=shape))
+            bench.wait_for_end(2)
+            equal(monitor.status()["calibration"]["id"], 0, "calibration in use")
+        monitor.command({"command": "dark", "frames": 10})
+        camera.send_all(frames_of(100, 10, asked, shape=shape))
+        equal(finished(monitor, asked)["failed"], False, f"dark {asked}")
+        bench.wait_for_end(2 * asked - 1)
+    camera.send_all(frames_of(1500, 10, 4, shape=shape))
+    bench.wait_for_end(4)
+    daemon.stop(0)
+    contains(daemon.log, "set aside")
+    scans = [s.require_complete(10) for s in bench.all_series() if "dark" not in s.folder.name]
+    equal([set(s.column("calibration", str)) for s in scans], [{""}, {"2"}], "calibrations")
+
+
+@case
+def plain_and_compressed_frames_make_one_dark(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        "monitor.http": "127.0.0.1:0", "ingest.protocol": "dectris-v1", "calibration.directory": str(bench.output),
+        "blackbox": {"before": "10s", "after": "100ms", "directory": str(bench.folder)}}, series=None)
+    monitor = Monitor(daemon)
+    frames = frames_of(100, 20, 1)
+    encodings = ["lz4<"] * 8 + ["<", "lz4<", "<"] + ["lz4<"] * 9
+
+    def send(numbers):
+        for number in numbers:
+            camera.send_parts(*v1_image(1, number, frames[number], encodings[number]))
+
+    camera.send_parts(*v1_header(1, 20, SHAPE))
+    send(range(8))
+    until(lambda: monitor.status()["frames"]["received"] == 8, "frames before")
+    equal(monitor.command({"command": "dark", "frames": 10})[0], 200, "dark")
+    until(lambda: monitor.status()["calibration"]["state"] == "collecting", "the command is followed")
+    send(range(8, 20))
+    equal(finished(monitor, 1)["failed"], False, "the dark")
+    same_pixels(image(bench, "dark-0001.tif"), exact_mean(frames[8:18]), "dark")
+    equal(monitor.command({"command": "keep"})[0], 200, "keep")
+    camera.send_parts(*v1_end(1))
+    bench.wait_for_end(1)
+    daemon.stop(0)
+    events = [s for s in bench.all_series(bench.folder) if s.manifest["kind"] == "blackbox"]
+    equal(sum(s.require_closed().totals["written"] for s in events), 20, "frames in the black box")
 
 
 @case
