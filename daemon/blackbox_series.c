@@ -288,6 +288,7 @@ void blackbox_series_put(struct blackbox_series *s, const struct kept *f)
 {
 	struct frame_shape shape = shape_of_frame(&f->frame);
 
+	shape.compressed = true; /* or not */
 	if (s->sinks && !shape_fits(&s->shape, &shape))
 		close_geometry(s);
 	if (!s->sinks && !open_geometry(s, &shape))

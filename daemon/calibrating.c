@@ -99,9 +99,7 @@ static void update_keeping(struct collector *k)
 
 	if (p->blackbox.configured)
 		limit += c->blackbox.memory;
-	/* relaxed, both: a worker sees them within a hand. */
-	atomic_store_explicit(&k->pipeline->keeping.limit, limit, memory_order_relaxed);
-	atomic_store_explicit(&k->pipeline->keeping.on, on, memory_order_relaxed);
+	keeping_allow(&k->pipeline->keeping, on, limit);
 }
 
 /* ---- the calibration in use ---- */
@@ -196,6 +194,7 @@ void calibrating_tell_choice(struct collector *k, const struct planes *before)
 {
 	struct calibrating *c = &k->calibrating;
 
+	report_state(k);
 	if (k->planes != &k->no_planes) {
 		if (before == &k->no_planes)
 			log_line(LOG_INFO, "calibration", "number %u fits again and is used",
@@ -287,7 +286,7 @@ static void begin(struct collector *k, enum calibration_role role, uint64_t want
 	c->combine = k->pipeline->config->calibration.combine;
 	c->wanted = wanted;
 	c->accepted = c->damaged = 0;
-	c->own_series = c->full = c->after_own = false;
+	c->own_series = c->full = c->unkept = c->after_own = false;
 	c->by_key = c->by_sequence = false;
 	c->timeout_ns = k->pipeline->config->calibration.timeout_ns;
 	c->progress_ns = clock_monotonic_ns();
@@ -328,7 +327,7 @@ static void begin_sequence(struct collector *k)
 /* One more of the sequence is over; frames that follow at once are of the next one. */
 static void after_step(struct collector *k)
 {
-	if (!k->calibrating.by_sequence)
+	if (!k->calibrating.by_sequence || !sequence_is_due(k))
 		return;
 	k->calibrating.next_in_sequence++;
 	begin_sequence(k);
@@ -412,19 +411,28 @@ static void finish_job(struct collector *k, struct calibration_job *job)
 		k->least_id = k->calibration_id;
 	log_line(LOG_INFO, "calibration", "%s calibration=%u path=%s", job->text, job->id,
 	         job->path);
+	if (k->planes->note[0])
+		log_line(LOG_WARNING, "calibration", "%s", k->planes->note);
 	end(k);
 	report_end(k, job, job->text);
 	after_step(k);
 	update_keeping(k);
 }
 
-/* Frames behind it are not placed before it is there. The disk and the receivers go on meanwhile as
- * far as there is room. */
+static bool is_aborted(const struct collector *k)
+{
+	return atomic_load_explicit(&k->pipeline->phase, memory_order_acquire) == PHASE_ABORT;
+}
+
+/* Frames behind it are not placed before it is there, unless the run is aborted: it is then left to
+ * calibrating_close(). The disk and the receivers go on meanwhile as far as there is room. */
 static void wait_for_job(struct collector *k)
 {
 	struct calibration_job *job;
 
 	while (!(job = calibrator_take(&k->pipeline->calibrator))) {
+		if (is_aborted(k))
+			return;
 		stage_turn(&k->stage);
 		bell_prepare(&k->pipeline->collect);
 		bell_sleep(&k->pipeline->collect, MAKING_POLL_MS);
@@ -477,6 +485,11 @@ static void make_of_what_came(struct collector *k)
 		     (unsigned long long)c->damaged);
 	else if (taken == 0)
 		fail(k, "no %s: no usable frame of it came", role_of(c));
+	else if (taken * 2 < wanted && c->full)
+		fail(k,
+		     "no %s: calibration.memory holds only %llu of %llu frames: set it higher, or "
+		     "take fewer",
+		     role_of(c), taken, wanted);
 	else if (taken * 2 < wanted)
 		fail(k, "no %s: only %llu of %llu frames came before the series ended", role_of(c),
 		     taken, wanted);
@@ -496,23 +509,29 @@ bool calibrating_has_all(struct collector *k)
 	return !k->lineage.told && c->accepted >= c->wanted;
 }
 
+/* How the numbers of the next series are judged. */
+static struct series_rules next_rules(const struct collector *k)
+{
+	const struct calibrating *c = &k->calibrating;
+	struct series_rules r = k->rules;
+
+	if (c->state != CALIBRATION_COLLECTING || c->by_key || c->frames.frames > 0)
+		return r;
+	r.frames = c->wanted;
+	if (!r.first_assumed)
+		r.first_given = false;
+	if (c->has_next_first && !r.first_given) {
+		r.first_given = true;
+		r.first = c->next_first;
+	}
+	return r;
+}
+
 void calibrating_rules(struct collector *k)
 {
-	struct calibrating *c = &k->calibrating;
-	struct series_rules *r = &k->series.rules;
-
 	calibrating_poll(k, clock_monotonic_ns());
-	*r = k->rules;
-	if (c->state != CALIBRATION_COLLECTING || c->by_key || c->frames.frames > 0)
-		return;
-	r->frames = c->wanted;
-	if (!r->first_assumed)
-		r->first_given = false;
-	if (c->has_next_first && !r->first_given) {
-		r->first_given = true;
-		r->first = c->next_first;
-	}
-	c->has_next_first = false;
+	k->series.rules = next_rules(k);
+	k->calibrating.has_next_first = false;
 }
 
 void calibrating_purpose(struct collector *k)
@@ -531,6 +550,33 @@ void calibrating_purpose(struct collector *k)
 	c->purpose = c->own_series ? purposes[c->role] : PURPOSE_SAMPLE;
 }
 
+/* No further frame has room. In a series of its own the rest of it is still to come. */
+static void become_full(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (!c->full)
+		log_line(LOG_WARNING, "calibration",
+		         "calibration.memory holds %llu frames: those beyond are not used for the "
+		         "%s",
+		         (unsigned long long)c->frames.frames, role_of(c));
+	c->full = true;
+	if (!c->own_series && !c->by_key)
+		make_of_what_came(k);
+}
+
+/* Reduced before it was wanted, or without room for what is kept. */
+static void tell_unkept(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (!c->unkept)
+		log_line(LOG_WARNING, "calibration",
+		         "frames whose pixels are not there any more are not used for the %s",
+		         role_of(c));
+	c->unkept = true;
+}
+
 static void take(struct collector *k, struct slot *s)
 {
 	struct calibrating *c = &k->calibrating;
@@ -543,14 +589,13 @@ static void take(struct collector *k, struct slot *s)
 		c->damaged++;
 		return;
 	}
-	f = c->frames.frames < most ? kept_share(&k->pipeline->keeping, s) : NULL;
+	if (c->frames.frames >= most) {
+		become_full(k);
+		return;
+	}
+	f = kept_share(&k->pipeline->keeping, s);
 	if (!f) {
-		if (!c->full && c->by_key)
-			log_line(LOG_WARNING, "calibration",
-			         "calibration.memory holds %llu frames: those beyond are not used "
-			         "for the %s",
-			         (unsigned long long)c->frames.frames, role_of(c));
-		c->full = true;
+		tell_unkept(k);
 		return;
 	}
 	kept_list_push(&c->frames, f);
@@ -598,6 +643,8 @@ void calibrating_series_ended(struct collector *k)
 	struct calibrating *c = &k->calibrating;
 	bool own = c->purpose != PURPOSE_SAMPLE;
 
+	if (is_aborted(k))
+		calibrating_give_up(k, "aborted");
 	if (c->state == CALIBRATION_COLLECTING && (c->own_series || c->frames.frames > 0))
 		make_of_what_came(k);
 	c->after_own = own;
@@ -623,17 +670,13 @@ static bool is_passed(const struct collector *k, uint64_t position)
 	       (position == first && s->newest - first >= RESTART_LEAST);
 }
 
-void calibrating_settle(struct collector *k, uint64_t number)
+/* After a dark or flat of a series of its own: whether the next series may begin with this. */
+static void settle_own(struct collector *k, uint64_t position)
 {
 	struct calibrating *c = &k->calibrating;
-	uint64_t position = number / k->series.rules.step;
 	uint64_t first = beginning(&k->series), end = first + k->series.frames;
-	bool runs_on = position >= end;
+	bool runs_on = position >= end && position - end <= k->series.rules.reorder;
 
-	if (is_passed(k, position))
-		closing_finish(k);
-	if (!c->after_own || k->series.state != SERIES_CLOSED)
-		return;
 	/* What follows a dark of the sequence is of the next step. After one that was asked for,
 	 * frames beyond the last are nobody's, until numbers begin anew. */
 	if (!c->by_sequence && position != first)
@@ -647,6 +690,20 @@ void calibrating_settle(struct collector *k, uint64_t number)
 	}
 }
 
+void calibrating_settle(struct collector *k, uint64_t number)
+{
+	uint64_t position = number / k->series.rules.step;
+
+	if (is_passed(k, position))
+		closing_finish(k);
+	if (k->series.state == SERIES_OPEN)
+		return;
+	calibrating_poll(k, clock_monotonic_ns());
+	if (k->calibrating.after_own && k->series.state == SERIES_CLOSED)
+		settle_own(k, position);
+	k->series.rules = next_rules(k);
+}
+
 /* ---- commands and time ---- */
 
 static void obey(struct collector *k, const struct command *command)
@@ -656,6 +713,12 @@ static void obey(struct collector *k, const struct command *command)
 	switch (command->kind) {
 	case COMMAND_DARK:
 	case COMMAND_FLAT:
+		if (k->calibrating.state != CALIBRATION_IDLE) { /* begun since it was given */
+			log_line(LOG_WARNING, "calibration",
+			         "a command is not followed: a %s is being taken",
+			         role_of(&k->calibrating));
+			break;
+		}
 		begin(k,
 		      command->kind == COMMAND_FLAT ? CALIBRATE_FLAT
 		      : command->for_flat           ? CALIBRATE_FLAT_DARK
@@ -716,7 +779,8 @@ void calibrating_poll(struct collector *k, uint64_t now_ns)
 	}
 	if (commands_take(&k->pipeline->commands, &command)) {
 		obey(k, &command);
-		atomic_store(&k->pipeline->keeping.asked, false); /* `on` is set where it must */
+		/* seq_cst: after `on`, which is set where it must. */
+		atomic_fetch_sub(&k->pipeline->keeping.asked, 1);
 	}
 	begin_sequence(k);
 	watch_time(k, now_ns);
@@ -734,16 +798,31 @@ int calibrating_open(struct collector *k)
 	return 0;
 }
 
+void calibrating_finish(struct collector *k)
+{
+	k->calibrating.next_in_sequence = k->pipeline->config->calibration.sequence.count;
+	if (k->calibrating.state == CALIBRATION_MAKING)
+		wait_for_job(k);
+	calibrating_give_up(k, "the daemon ends");
+}
+
+/* What was being made when the run was aborted: it is done, or was not begun. */
+static void discard_job(struct collector *k)
+{
+	struct calibration_job *job = &k->calibrating.job;
+
+	kept_list_free(&k->pipeline->keeping, &job->frames);
+	free_planes(job->planes);
+	for (unsigned i = 0; i < 2; i++)
+		owned_image_done(&job->replaced[i]);
+}
+
 void calibrating_close(struct collector *k)
 {
 	struct calibrating *c = &k->calibrating;
 
-	if (c->state == CALIBRATION_MAKING) {
-		struct calibration_job *job = calibrator_take(&k->pipeline->calibrator);
-
-		if (job)
-			free_planes(job->planes);
-	}
+	if (c->state == CALIBRATION_MAKING)
+		discard_job(k);
 	kept_list_free(&k->pipeline->keeping, &c->frames);
 	calibrating_forget_generations(k);
 	for (unsigned i = 0; i < c->old_count; i++)

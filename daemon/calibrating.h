@@ -41,7 +41,8 @@ struct calibrating {
 	uint64_t wanted;   /* frames; 0: until frames of another kind come */
 	uint64_t accepted; /* of the series of its own, with pixels */
 	bool own_series;   /* the running series is its own */
-	bool full;         /* there was no memory for one of its frames */
+	bool unkept;       /* one of its frames had no payload any more */
+	bool full;         /* calibration.memory holds no more of its frames */
 	struct kept_list frames;
 	uint64_t damaged;     /* frames that the sender calls so */
 	uint64_t progress_ns; /* CLOCK_MONOTONIC: of its last frame */
@@ -117,5 +118,9 @@ void calibrating_forget_generations(struct collector *k);
 
 /* Give up what is being taken. */
 void calibrating_give_up(struct collector *k, const char *why);
+
+/* The last frame was placed: wait for what is being made, unless the run is aborted, and give up
+ * what is being taken. */
+void calibrating_finish(struct collector *k);
 
 #endif

@@ -35,6 +35,16 @@ static bool own_lease(struct slot *s)
 	return true;
 }
 
+void keeping_allow(struct keeping *k, bool on, uint64_t limit)
+{
+	/* relaxed, all: only we write them, a worker sees them within a hand, and what does not
+	 * change stays in its cache. */
+	if (atomic_load_explicit(&k->limit, memory_order_relaxed) != limit)
+		atomic_store_explicit(&k->limit, limit, memory_order_relaxed);
+	if (atomic_load_explicit(&k->on, memory_order_relaxed) != on)
+		atomic_store_explicit(&k->on, on, memory_order_relaxed);
+}
+
 bool keeping_leave(struct keeping *k, struct slot *s)
 {
 	/* relaxed: one frame more or less is kept; `asked` was set before its frames were sent. */

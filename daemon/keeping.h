@@ -18,11 +18,14 @@
  * it go. */
 
 struct keeping {
-	_Atomic bool asked;           /* whoever commands: a dark or flat is about to be taken */
+	_Atomic uint32_t asked;       /* commands given and not yet followed: a dark may begin */
 	_Alignas(64) _Atomic bool on; /* collector: workers leave payloads with their slots */
 	_Atomic uint64_t limit;       /* collector: bytes */
 	_Alignas(64) _Atomic uint64_t bytes; /* of all payloads that are kept now */
 };
+
+/* Say whether workers leave payloads, and how many bytes of them may be kept. Collector. */
+void keeping_allow(struct keeping *k, bool on, uint64_t limit);
 
 /* Leave the payload of a reduced slot with it. False: it is not to be kept, or there is no room for
  * it; free it. The worker that reduced it. */
