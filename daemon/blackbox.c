@@ -19,15 +19,17 @@ bool blackbox_wanted(const struct config *c)
 	return c->blackbox.before_ns > 0;
 }
 
-/* ---- life ---- */
-
-static bool asks_for(const struct config_list *l, const char *word)
+bool blackbox_is_kept_on(const struct config *c, const char *occasion)
 {
+	const struct config_list *l = &c->blackbox.on;
+
 	for (unsigned i = 0; i < l->count; i++)
-		if (strcmp(l->at[i], word) == 0)
+		if (strcmp(l->at[i], occasion) == 0)
 			return true;
 	return false;
 }
+
+/* ---- life ---- */
 
 int blackbox_open(struct blackbox *b, struct pipeline *p, char why[400], int *ret_status)
 {
@@ -166,7 +168,7 @@ bool blackbox_trigger(struct blackbox *b, const char *kind, const char *why, uin
 	const struct config_blackbox *c = &b->pipeline->config->blackbox;
 	struct kept *f;
 
-	if (!b->configured || !asks_for(&c->on, kind))
+	if (!b->configured || !blackbox_is_kept_on(b->pipeline->config, kind))
 		return false;
 	if (b->until_ns) {
 		uint64_t until_ns = now_ns + c->after_ns;
@@ -232,13 +234,15 @@ static enum next next_of(struct blackbox *b, struct kept **ret_frame)
 static void tell_result(struct blackbox *b, const struct blackbox_series *s)
 {
 	pthread_mutex_lock(&b->lock);
-	b->event = false;
+	b->event = b->report.writing = false;
 	b->report.written += s->series_count;
 	snprintf(b->report.path, sizeof b->report.path, "%s", s->path);
 	snprintf(b->report.text, sizeof b->report.text, "%s", s->error[0] ? s->error : b->why);
 	pthread_mutex_unlock(&b->lock);
 	if (s->error[0])
 		log_line(LOG_ERROR, "blackbox", "%s", s->error);
+	else if (!s->path[0])
+		log_line(LOG_WARNING, "blackbox", "nothing was kept: no frame came");
 	else
 		log_line(LOG_INFO, "blackbox", "kept frames=%llu path=%s",
 		         (unsigned long long)s->frames, s->path);
@@ -246,13 +250,10 @@ static void tell_result(struct blackbox *b, const struct blackbox_series *s)
 
 static void wait_for_work(struct blackbox *b)
 {
-	struct kept *f = NULL;
-
 	bell_prepare(&b->bell);
 	pthread_mutex_lock(&b->lock);
 	bool idle = !(b->event && (b->queue.first || b->over)) && !b->stop;
 	pthread_mutex_unlock(&b->lock);
-	(void)f;
 	if (idle)
 		bell_sleep(&b->bell, WRITER_POLL_MS);
 	bell_leave(&b->bell);

@@ -47,6 +47,9 @@ struct blackbox {
 /* Whether the configuration asks for one. */
 bool blackbox_wanted(const struct config *c);
 
+/* Whether it is written on that occasion: "alarm", "loss" or "command". */
+bool blackbox_is_kept_on(const struct config *c, const char *occasion);
+
 /* 0, or negative errno with `why` and the exit status: the directory cannot be written. */
 int blackbox_open(struct blackbox *b, struct pipeline *p, char why[400], int *ret_status);
 

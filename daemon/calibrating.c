@@ -309,6 +309,17 @@ static const char *role_of(const struct calibrating *c)
 	return calibration_role_name(c->role);
 }
 
+static void announce(const struct collector *k)
+{
+	const struct calibrating *c = &k->calibrating;
+
+	if (c->wanted == 1)
+		log_line(LOG_INFO, "calibration", "the next frame is for the %s", role_of(c));
+	else
+		log_line(LOG_INFO, "calibration", "the next %llu frames are for the %s",
+		         (unsigned long long)c->wanted, role_of(c));
+}
+
 /* The step of the sequence that is due. The text was checked with the configuration. */
 static void begin_sequence(struct collector *k)
 {
@@ -320,8 +331,7 @@ static void begin_sequence(struct collector *k)
 		return;
 	begin(k, step.role, step.frames);
 	k->calibrating.by_sequence = true;
-	log_line(LOG_INFO, "calibration", "the next %u frames are for the %s", step.frames,
-	         calibration_role_name(step.role));
+	announce(k);
 }
 
 /* One more of the sequence is over; frames that follow at once are of the next one. */
@@ -342,7 +352,7 @@ __attribute__((format(printf, 2, 3))) static void fail(struct collector *k, cons
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	log_line(LOG_ERROR, "calibration", "%s; %s", text,
+	log_line(LOG_ERROR, "calibration", "%s (%s)", text,
 	         k->calibration_id ? "the calibration before stays in use"
 	                           : "frames stay without calibration");
 	if (!c->by_key && c->by_sequence)
@@ -585,6 +595,7 @@ static void take(struct collector *k, struct slot *s)
 		atomic_load_explicit(&k->pipeline->commands.frame_bytes, memory_order_relaxed);
 	struct kept *f;
 
+	s->frame.flags |= c->role == CALIBRATE_FLAT ? FRAME_FLAT : FRAME_DARK; /* used or not */
 	if (s->frame.flags & FRAME_INCOMPLETE) {
 		c->damaged++;
 		return;
@@ -599,7 +610,6 @@ static void take(struct collector *k, struct slot *s)
 		return;
 	}
 	kept_list_push(&c->frames, f);
-	s->frame.flags |= c->role == CALIBRATE_FLAT ? FRAME_FLAT : FRAME_DARK;
 	c->progress_ns = clock_monotonic_ns();
 	atomic_store_explicit(&k->pipeline->commands.taken, c->frames.frames,
 	                      memory_order_relaxed); /* a figure */
@@ -706,37 +716,43 @@ void calibrating_settle(struct collector *k, uint64_t number)
 
 /* ---- commands and time ---- */
 
-static void obey(struct collector *k, const struct command *command)
+static void obey_take(struct collector *k, const struct command *command)
 {
 	struct calibrating *c = &k->calibrating;
+	enum calibration_role role = command->kind == COMMAND_FLAT ? CALIBRATE_FLAT
+	                             : command->for_flat           ? CALIBRATE_FLAT_DARK
+	                                                           : CALIBRATE_DARK;
 
+	if (c->state != CALIBRATION_IDLE) { /* the sequence or a key was faster */
+		report_state(k);
+		log_line(LOG_WARNING, "calibration",
+		         "a %s is being taken: the command for a %s came too late", role_of(c),
+		         calibration_role_name(role));
+		return;
+	}
+	begin(k, role, command->frames);
+	if (command->combine_given)
+		c->combine = command->combine;
+	if (command->timeout_ns)
+		c->timeout_ns = command->timeout_ns;
+	if (k->series.state == SERIES_CLOSED)
+		series_settle(&k->series);
+	announce(k);
+}
+
+static void obey(struct collector *k, const struct command *command)
+{
 	switch (command->kind) {
 	case COMMAND_DARK:
 	case COMMAND_FLAT:
-		if (k->calibrating.state != CALIBRATION_IDLE) { /* begun since it was given */
-			log_line(LOG_WARNING, "calibration",
-			         "a command is not followed: a %s is being taken",
-			         role_of(&k->calibrating));
-			break;
-		}
-		begin(k,
-		      command->kind == COMMAND_FLAT ? CALIBRATE_FLAT
-		      : command->for_flat           ? CALIBRATE_FLAT_DARK
-		                                    : CALIBRATE_DARK,
-		      command->frames);
-		if (command->combine_given)
-			c->combine = command->combine;
-		if (command->timeout_ns)
-			c->timeout_ns = command->timeout_ns;
-		if (k->series.state == SERIES_CLOSED)
-			series_settle(&k->series);
-		log_line(LOG_INFO, "calibration", "the next %llu frames are for the %s",
-		         (unsigned long long)command->frames, role_of(c));
+		obey_take(k, command);
 		break;
 	case COMMAND_KEEP:
 		if (!blackbox_trigger(&k->pipeline->blackbox, "command", "asked for by command",
 		                      clock_real_ns()))
-			log_line(LOG_WARNING, "blackbox", "it is being written already");
+			log_line(LOG_WARNING, "blackbox",
+			         "the event before is still being written: this one is not "
+			         "kept");
 		break;
 	case COMMAND_CANCEL:
 		calibrating_give_up(k, "cancelled");

@@ -335,7 +335,8 @@ static int print_left_out(char *text, size_t room, const struct calibration_made
 static void describe(struct calibration_job *j, const struct calibration_made *m, bool no_flat)
 {
 	size_t room = sizeof j->text;
-	int n = snprintf(j->text, room, "%s of %u frames", calibration_role_name(j->role), m->used);
+	int n = snprintf(j->text, room, "%s of %u frame%s", calibration_role_name(j->role), m->used,
+	                 m->used == 1 ? "" : "s");
 
 	n += print_left_out(j->text + n, room - (size_t)n, m);
 	n += snprintf(j->text + n, room - (size_t)n, ": level %.6g counts, noise %.3g", m->level,

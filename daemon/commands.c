@@ -30,20 +30,18 @@ static int check_frames(struct pipeline *p, const struct command *c, char why[40
 	uint64_t bytes = frame_bytes(p), memory = p->config->calibration.memory;
 	uint64_t most = bytes ? memory / bytes : COMBINE_FRAMES_MAX;
 
-	if (most > COMBINE_FRAMES_MAX)
-		most = COMBINE_FRAMES_MAX;
 	if (c->frames == 0)
 		return refuse(why, -EINVAL, "0 frames make no %s: ask for at least 1",
 		              c->kind == COMMAND_DARK ? "dark" : "flat");
-	if (c->frames > most && bytes)
+	if (c->frames > COMBINE_FRAMES_MAX)
+		return refuse(why, -EFBIG, "%llu frames are too many: at most %u are combined",
+		              (unsigned long long)c->frames, COMBINE_FRAMES_MAX);
+	if (c->frames > most)
 		return refuse(why, -EFBIG,
 		              "%llu frames of %llu bytes do not fit calibration.memory (%llu "
 		              "bytes): at most %llu do",
 		              (unsigned long long)c->frames, (unsigned long long)bytes,
 		              (unsigned long long)memory, (unsigned long long)most);
-	if (c->frames > most)
-		return refuse(why, -EFBIG, "%llu frames are too many: at most %llu are combined",
-		              (unsigned long long)c->frames, (unsigned long long)most);
 	return 0;
 }
 
@@ -62,6 +60,10 @@ static int check(struct pipeline *p, const struct command *c, char why[400])
 			return refuse(why, -ENOTSUP,
 			              "there is no black box: set blackbox.before to as many "
 			              "seconds as it shall hold");
+		if (!blackbox_is_kept_on(p->config, "command"))
+			return refuse(why, -ENOTSUP,
+			              "the black box is not written by command: add command to "
+			              "blackbox.on");
 		return 0;
 	default:
 		return 0;
@@ -79,16 +81,25 @@ void commands_close(struct commands *c)
 	pthread_mutex_destroy(&c->lock);
 }
 
+static bool calibrates(const struct command *c)
+{
+	return c->kind == COMMAND_DARK || c->kind == COMMAND_FLAT;
+}
+
 /* Under the lock. */
 static int give(struct commands *q, const struct command *c, char why[400])
 {
-	bool calibrates = c->kind == COMMAND_DARK || c->kind == COMMAND_FLAT;
-
 	if (q->waiting)
 		return refuse(why, -EBUSY, "another command is being taken: try again");
-	if (calibrates && q->report.state != CALIBRATION_IDLE)
+	if (calibrates(c) && q->report.state != CALIBRATION_IDLE)
 		return refuse(why, -EBUSY,
 		              "a %s is being taken: wait for it, or give it up with cancel",
+		              q->report.role);
+	if (c->kind == COMMAND_CANCEL && q->report.state == CALIBRATION_IDLE)
+		return refuse(why, -EBUSY, "no dark or flat is being taken");
+	if (c->kind == COMMAND_CANCEL && q->report.state == CALIBRATION_MAKING)
+		return refuse(why, -EBUSY,
+		              "the frames of the %s are all there, it is being made: wait for it",
 		              q->report.role);
 	q->command = *c;
 	q->waiting = true;
@@ -123,6 +134,8 @@ bool commands_take(struct commands *q, struct command *ret)
 	pthread_mutex_lock(&q->lock);
 	*ret = q->command;
 	q->waiting = false;
+	if (calibrates(ret)) /* no other one from now on */
+		q->report.state = CALIBRATION_COLLECTING;
 	atomic_store(&q->pending, false);
 	pthread_mutex_unlock(&q->lock);
 	return true;

@@ -400,6 +400,24 @@ static void print_calibration(const json_t *c)
 	}
 }
 
+static void print_blackbox(const json_t *b)
+{
+	const char *path = text_of(b, "path");
+
+	if (!json_is_true(json_object_get(b, "configured")))
+		return;
+	printf("black box    %s, holds %" PRIu64 " frames of %.1f s\n",
+	       json_is_true(json_object_get(b, "writing")) ? "being written" : "ready",
+	       count_of(b, "frames"), number_of(b, "seconds"));
+	if (!path[0])
+		return;
+	printf("             last: ");
+	put(stdout, path);
+	printf(": ");
+	put(stdout, text_of(b, "text"));
+	printf("\n");
+}
+
 static void print_alarms(const json_t *alarms)
 {
 	size_t i;
@@ -428,6 +446,7 @@ static void print_status(const json_t *s)
 	print_machine(s);
 	print_quality(json_object_get(s, "quality"));
 	print_calibration(json_object_get(s, "calibration"));
+	print_blackbox(json_object_get(s, "blackbox"));
 	print_alarms(json_object_get(s, "alarms"));
 }
 
@@ -618,7 +637,7 @@ int openbeam_order(int argc, char **argv)
 	if (status == 0 && r.as_json)
 		print_json(answer);
 	else if (status == 0)
-		puts(keep ? "the black box is being written; `openbeam status --json` has its path"
+		puts(keep ? "the black box is being written; `openbeam status` will have its path"
 		          : "cancelled");
 	json_decref(answer);
 	return status;

@@ -254,11 +254,17 @@ static int make_planes(struct planes *p, const struct config *c)
 	return check_planes(p, c, pixels);
 }
 
+static bool comes_with_stream(const struct config *c)
+{
+	return c->calibration.sequence.count > 0 || (c->ingest.role_key && c->ingest.role_key[0]);
+}
+
 static void note_what_is_not_done(struct planes *p, const struct config *c, bool dark, bool flat)
 {
 	bool stored = stores_calibration(c);
 
-	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !dark && !flat)
+	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !dark && !flat &&
+	    !comes_with_stream(c))
 		note(p, "no calibration is configured: frames keep their counts, as with "
 		        "reduce.normalise none");
 	if (c->reduce.normalise == NORMALISE_NONE && (dark || flat))

@@ -7,6 +7,7 @@ import numpy
 
 import e2e_reference as reference
 from e2e_case import case, check, contains, equal, until
+from e2e_daemon import Series
 from e2e_http import Monitor
 
 SHAPE = (40, 56)
@@ -31,7 +32,9 @@ def stream(camera, first, count, rate, dtype="uint16", skip=()):
 
 
 def events(bench):
-    return [s for s in bench.all_series(bench.folder / "box") if s.state != "running"]
+    """The series of those that are over."""
+    manifests = sorted((bench.folder / "box").glob("*/manifest.json"))
+    return [Series(m.parent) for m in manifests if '"running"' not in m.read_text()]
 
 
 def raw_images(series, dtype="uint16"):
@@ -109,4 +112,27 @@ def a_daemon_without_one_says_so(bench):
     status, answer = Monitor(daemon).command({"command": "keep"})
     equal((status, answer["ok"]), (501, False), "keep")
     contains(answer["error"], "blackbox.before")
+    daemon.stop(0)
+
+
+@case
+def a_command_that_cannot_be_obeyed_is_refused_and_an_empty_box_told(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {**LISTENS, **box(bench, on=["alarm"])}, series=None)
+    status, answer = Monitor(daemon).command({"command": "keep"})
+    equal((status, answer["ok"]), (501, False), "keep")
+    contains(answer["error"], "blackbox.on")
+    daemon.stop(0)
+    daemon = bench.daemon(camera.endpoint, {**LISTENS, **box(bench, after="100ms")}, series=None)
+    monitor = Monitor(daemon)
+    equal(monitor.command({"command": "keep"})[0], 200, "keep")
+    until(lambda: "nothing was kept: no frame came" in daemon.log, "an event without frames is told")
+    camera.send(0, picture(0))
+    until(lambda: monitor.status()["blackbox"]["frames"], "a frame is held")
+    equal(monitor.command({"command": "keep"})[0], 200, "keep")
+    event = until(lambda: events(bench), "the event is written")[0]
+    until(lambda: monitor.status()["blackbox"]["path"], "it has a path")
+    status, said, _ = bench.run("openbeam", "status", "--url", monitor.url)
+    equal(status, 0, "status")
+    contains(said, "black box    ready", f"last: {event.folder}: asked for by command")
     daemon.stop(0)

@@ -81,6 +81,7 @@ def darks_and_flats_of_the_sequence_normalise_the_sample_that_follows(bench):
     sample = frames_of(1500, 30, 3)
     daemon, series = measure(bench, dark, flat, sample)
     equal(sorted(series), ["scan-0001", "scan-dark-0001", "scan-flat-0001"], "series")
+    check("no calibration is configured" not in daemon.log, "a sequence is a calibration")
     same_pixels(image(bench, "dark-0001.tif"), exact_mean(dark), "dark")
     same_pixels(image(bench, "flat-0001.tif"), exact_mean(flat), "flat")
     same_pixels(image(bench, "dark-0001-variance.tif"), exact_variance(dark), "its variance")
@@ -274,6 +275,40 @@ def a_key_in_the_header_tells_dark_flat_and_sample_apart(bench):
     equal([int(rows[n]["calibration"]) for n in (16, 27, 36, 47)], [2, 2, 3, 3], "calibration")
 
 
+@case
+def what_is_beyond_the_memory_is_told_and_still_a_dark(bench):
+    camera = bench.camera()
+    dark, flat, sample = frames_of(100, 200, 1), frames_of(3000, 20, 2), frames_of(1500, 5, 3)
+    daemon = bench.daemon(camera.endpoint, {
+        "calibration.from_key": "image_key", "calibration.directory": str(bench.output),
+        "calibration.memory": "1MiB", "reduce.normalise": "transmission", "series.frames": 225})
+    number = 0
+    for group, key in ((dark, 2), (flat, 1), (sample, 0)):
+        for pixels in group:
+            camera.send(number, pixels, image_key=key)
+            number += 1
+    daemon.wait()
+    flags = [r["flags"] for r in bench.series().require_complete(225).rows]
+    equal(flags, ["dark"] * 200 + ["flat"] * 20 + [""] * 5, "flags")
+    contains(daemon.log, "calibration.memory holds 170 frames")
+
+
+@case
+def a_sequence_that_the_memory_cannot_hold_says_so(bench):
+    for folder, count, status, text in (("a", 400, 1, "calibration.memory holds only 170 of 400 frames"),
+                                        ("b", 200, 0, "calibration.memory holds 170 frames")):
+        camera = bench.camera()
+        daemon = bench.daemon(camera.endpoint, settings(bench, [f"dark {count}"], **{
+            "calibration.memory": "1MiB", "reduce.normalise": "dark", "series.frames": 3,
+            "sinks": [bench.sink(folder=folder)]}))
+        for number, pixels in numbered(frames_of(100, count, 1), frames_of(1500, 3, 3)):
+            camera.send(number, pixels)
+        daemon.wait(status)
+        contains(daemon.log, text)
+        dark, = (s for s in bench.all_series(bench.folder / folder) if "dark" in s.folder.name)
+        equal({r["flags"] for r in dark.rows}, {"dark"}, "flags")
+
+
 def running(bench, **more):
     """A daemon that streams and listens: (camera, daemon, monitor)."""
     camera = bench.camera()
@@ -384,11 +419,14 @@ def a_dark_for_the_flats_is_taken_from_them_alone(bench):
 def what_cannot_be_is_refused_by_name(bench):
     camera, daemon, monitor = running(bench, **{"calibration.memory": "1MiB", "series.idle_end": "300ms"})
     equal(monitor.command({"command": "dark", "frames": 0})[0], 400, "no frames")
+    status, answer = monitor.command({"command": "cancel"})
+    equal((status, answer["error"]), (409, "no dark or flat is being taken"), "nothing to cancel")
     camera.send_all(frames_of(100, 3, 1))
     bench.wait_for_end(1)
     status, answer = monitor.command({"command": "dark", "frames": 171})
     equal(status, 413, "more frames than memory")
     contains(answer["error"], "at most 170", "calibration.memory")
+    contains(monitor.command({"command": "dark", "frames": 70000})[1]["error"], "at most 65535 are combined")
     equal(monitor.command({"command": "dark", "frames": 170, "timeout_s": 1})[0], 200, "so many fit")
     equal(monitor.command({"command": "flat", "frames": 2})[0], 409, "while a dark is being taken")
     failed = finished(monitor, 1)
