@@ -342,8 +342,8 @@ static void describe(struct calibration_job *j, const struct calibration_made *m
 	n += snprintf(j->text + n, room - (size_t)n, ": level %.6g counts, noise %.3g", m->level,
 	              m->noise);
 	if (j->role == CALIBRATE_FLAT)
-		n += snprintf(j->text + n, room - (size_t)n, ", %llu dead pixels",
-		              (unsigned long long)m->dead);
+		n += snprintf(j->text + n, room - (size_t)n, ", %llu dead pixel%s",
+		              (unsigned long long)m->dead, m->dead == 1 ? "" : "s");
 	else
 		n += snprintf(j->text + n, room - (size_t)n, ", %llu hot and %llu noisy pixels",
 		              (unsigned long long)m->hot, (unsigned long long)m->noisy);
