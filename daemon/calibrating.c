@@ -690,9 +690,8 @@ static void obey(struct collector *k, const struct command *command)
 		         (unsigned long long)command->frames, role_of(c));
 		break;
 	case COMMAND_KEEP:
-		if (!blackbox_trigger(&k->pipeline->blackbox, "command", "asked for by command",
-		                      clock_real_ns()))
-			log_line(LOG_WARNING, "blackbox", "it is being written already");
+		blackbox_trigger(&k->pipeline->blackbox, "command", "asked for by command",
+		                 clock_real_ns());
 		break;
 	case COMMAND_CANCEL:
 		calibrating_give_up(k, "cancelled");

@@ -62,6 +62,10 @@ static int check(struct pipeline *p, const struct command *c, char why[400])
 			return refuse(why, -ENOTSUP,
 			              "there is no black box: set blackbox.before to as many "
 			              "seconds as it shall hold");
+		if (!blackbox_asks(p->config, "command"))
+			return refuse(why, -ENOTSUP,
+			              "the black box is not written on command: add command to "
+			              "blackbox.on");
 		return 0;
 	default:
 		return 0;
