@@ -748,11 +748,8 @@ static void obey(struct collector *k, const struct command *command)
 		obey_take(k, command);
 		break;
 	case COMMAND_KEEP:
-		if (!blackbox_trigger(&k->pipeline->blackbox, "command", "asked for by command",
-		                      clock_real_ns()))
-			log_line(LOG_WARNING, "blackbox",
-			         "the event before is still being written: this one is not "
-			         "kept");
+		blackbox_trigger(&k->pipeline->blackbox, "command", "asked for by command",
+		                 clock_real_ns());
 		break;
 	case COMMAND_CANCEL:
 		calibrating_give_up(k, "cancelled");

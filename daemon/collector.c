@@ -476,6 +476,7 @@ static void finish_run(struct collector *k)
 {
 	closing_finish(k);
 	calibrating_finish(k);
+	blackbox_finish(&k->pipeline->blackbox);
 	tell_leftovers(k);
 	figures_publish(k);
 	/* seq_cst: ordered before the look whether workers sleep; acquired in worker_run(). */

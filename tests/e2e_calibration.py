@@ -529,6 +529,21 @@ def plain_and_compressed_frames_make_one_dark(bench):
 
 
 @case
+def without_a_calibration_frames_keep_their_counts_and_it_is_told(bench):
+    for mode in ("attenuation", "dark", "transmission"):
+        camera = bench.camera()
+        daemon = bench.daemon(camera.endpoint, {
+            "calibration.dark": "", "calibration.flat": "", "reduce.normalise": mode, "series.frames": 3,
+            "sinks": [bench.sink(folder=mode)]})
+        sample = frames_of(1500, 3, 3)
+        camera.send_all(sample)
+        daemon.wait()
+        contains(daemon.log, "frames keep their counts")
+        for number, pixels in bench.series(bench.folder / mode).images().items():
+            same_pixels(pixels, sample[number].astype(F32), f"frame {number} with {mode}")
+
+
+@case
 def a_full_disk_costs_the_calibration_and_nothing_else(bench):
     camera, daemon, monitor = running(bench, **{"calibration.directory": str(bench.folder / "gone"), "series.frames": 4})
     monitor.command({"command": "dark", "frames": 5})
