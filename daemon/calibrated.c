@@ -43,8 +43,8 @@ struct calibrated *calibrated_make(const struct layout *l, const uint8_t *mask, 
 	c->plan = l->plan;
 	c->plan.offset = l->subtracts ? planes->offset : NULL;
 	c->plan.gain = planes->gain;
-	if (!planes_have_flat(planes)) /* the dose is in counts, of which nobody knows how many */
-		c->plan.least_dose = 0;
+	if (!planes_have_flat(planes)) /* the dose is in counts, which stay as they are */
+		c->plan.dose = DOSE_RECORD;
 	if (make_gain(c, l, mask) < 0) {
 		free(c);
 		return NULL;

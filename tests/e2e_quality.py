@@ -169,3 +169,15 @@ def a_region_that_leaves_the_frame_is_refused_by_name(bench):
     from e2e_case import until
     until(lambda: "wide" in daemon.log, "the region is named")
     daemon.stop(None)
+
+
+@case
+def a_dose_divides_nothing_before_there_is_a_flat(bench):
+    images = sample(4)
+    series = bench.measure(images, {
+        "reduce.normalise": "transmission", "calibration.flat": "", "regions": [
+            {"name": "open", "x": 2, "y": 3, "width": 20, "height": 11}],
+        "beam": {"regions": ["open"], "use": "apply"}}).require_complete(4)
+    equal({r["flags"] for r in series.rows}, {""}, "flags")
+    for number, pixels in series.images().items():
+        same_pixels(pixels, images[number].astype("float32"), f"counts of frame {number}")
