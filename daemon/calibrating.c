@@ -200,8 +200,10 @@ static int install(struct collector *k, struct planes *planes, uint32_t id)
 	k->unpushed = next;
 	k->planes = k->stream_planes = planes;
 	k->calibration_id = id;
-	if (k->begun)
+	if (k->begun) {
 		list_planes(k);
+		sinks_calibrated(k->sinks, k->calibrating.listed, k->calibrating.listed_count);
+	}
 	push_waiting(k);
 	return 0;
 }
