@@ -406,13 +406,20 @@ static void check_beam(struct loading *l)
 {
 	static const char *const use[] = { "beam.use", "beam.regions", NULL };
 	static const char *const limits[] = { "beam.dip", "beam.dump", NULL };
+	static const char *const divided[] = { "beam.use", "reduce.normalise", NULL };
 	const struct config_beam *b = &l->config.beam;
+	enum normalise n = l->config.reduce.normalise;
 
 	check_beam_regions(l);
 	if (all_accepted(l, of_none, use) && b->use == BEAM_APPLY && b->regions.count == 0)
 		blame(l, of_none, use,
 		      "apply divides by the mean of the open beam; name its regions in "
 		      "beam.regions, or set beam.use to record");
+	if (all_accepted(l, of_none, divided) && b->use == BEAM_APPLY && n < NORMALISE_TRANSMISSION)
+		blame(l, of_none, divided,
+		      "apply divides the transmission, and reduce.normalise is %s; set that to "
+		      "transmission or attenuation, or beam.use to record",
+		      n == NORMALISE_DARK ? "dark" : "none");
 	if (all_accepted(l, of_none, limits) && b->dip > 0 && b->dump >= b->dip)
 		blame(l, of_none, limits, "dip %g must be above dump %g", b->dip, b->dump);
 }

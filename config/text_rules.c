@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP_DIGITS 6 /* 999999 frames, at most */
+#define STEP_DIGITS     5
+#define STEP_FRAMES_MAX 65535 /* as many as are combined */
 
 static const char letters_and_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 					 "0123456789";
@@ -79,15 +80,17 @@ const char *calibration_role_name(enum calibration_role role)
 	return role_names[role];
 }
 
-/* The number of frames behind the word: spaces, then 1 to 999999. 0: it is none. */
+/* The number of frames behind the word: spaces, then 1 to 65535. 0: it is none. */
 static uint32_t step_frames(const char *text)
 {
 	size_t spaces = strspn(text, " ");
 	size_t digits = strspn(text + spaces, "0123456789");
+	unsigned long frames;
 
 	if (spaces == 0 || digits == 0 || digits > STEP_DIGITS || text[spaces + digits] != '\0')
 		return 0;
-	return (uint32_t)strtoul(text + spaces, NULL, 10);
+	frames = strtoul(text + spaces, NULL, 10);
+	return frames <= STEP_FRAMES_MAX ? (uint32_t)frames : 0;
 }
 
 bool config_step_read(const char *text, struct config_step *ret)
@@ -153,7 +156,7 @@ const struct option_rule rule_host = {
 };
 
 const struct option_rule rule_step = {
-	"\"dark N\", \"flat N\" and \"flat_dark N\", N frames being 1 to 999999",
+	"\"dark N\", \"flat N\" and \"flat_dark N\", N frames being 1 to 65535",
 	fits_step,
 };
 

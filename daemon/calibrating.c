@@ -229,8 +229,10 @@ static void use(struct collector *k, struct calibrated *next)
 	k->unpushed = next;
 	k->planes = next->planes;
 	k->calibration_id = next->id;
-	if (k->begun)
+	if (k->begun) {
 		list_planes(k);
+		sinks_calibrated(k->sinks, k->calibrating.listed, k->calibrating.listed_count);
+	}
 	push_waiting(k);
 }
 

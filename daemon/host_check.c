@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 struct check {
 	const struct config *config;
@@ -85,7 +86,8 @@ static void check_memory(struct check *k)
 
 	if (there != 0 && ceiling > there)
 		find(k, "warning", "memory",
-		     "the ceiling is %llu bytes but only %llu are available: lower ingest.buffer",
+		     "the ceiling is %llu bytes but only %llu are available: lower ingest.buffer, "
+		     "calibration.memory or blackbox.memory",
 		     (unsigned long long)ceiling, (unsigned long long)there);
 	else
 		find(k, "ok", "memory", "ceiling %llu bytes of %llu available",
@@ -191,6 +193,31 @@ static void check_space(struct check *k)
 	}
 }
 
+/* The directory that a key names for files, where any are made. */
+static void check_directory(struct check *k, const char *area, const char *key, const char *given)
+{
+	const char *path = pipeline_directory(k->config, given);
+	char why[400];
+	int err = access(path, W_OK | X_OK) == 0 ? 0 : -errno;
+
+	snprintf(why, sizeof why, "%s: cannot write to %.200s: %s; make it or name another", key,
+	         path, strerror(-err));
+	if (err < 0)
+		fail(k, collector_status_of(err), area, why);
+	else
+		find(k, "ok", area, "files go to %s", path);
+}
+
+static void check_directories(struct check *k)
+{
+	const struct config_calibration *c = &k->config->calibration;
+
+	if (c->directory[0] || c->sequence.count > 0 || k->config->ingest.role_key[0])
+		check_directory(k, "calibration", "calibration.directory", c->directory);
+	if (blackbox_wanted(k->config))
+		check_directory(k, "blackbox", "blackbox.directory", k->config->blackbox.directory);
+}
+
 static void check_sinks(struct check *k)
 {
 	struct sink_callbacks callbacks = { k, ignore_released, ignore_settled, ignore_durable,
@@ -277,6 +304,7 @@ int host_check(const struct config *c, FILE *out)
 	check_memlock(&k);
 	check_endpoints(&k);
 	check_sinks(&k);
+	check_directories(&k);
 	planes_close(&k.planes);
 	return k.status;
 }

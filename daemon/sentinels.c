@@ -134,7 +134,7 @@ double sentinels_usual_dose(const struct sentinels *s)
 static uint32_t beam_flags(const struct sentinels *s, const struct quality_frame *f, double share)
 {
 	const struct config_beam *b = &s->config->beam;
-	bool divided = b->use != BEAM_APPLY || f->reduction->dose_applied;
+	bool divided = b->use != BEAM_APPLY || !f->has_flat || f->reduction->dose_applied;
 
 	if (share < b->dump || !divided)
 		return FRAME_BEAM_DIP | FRAME_NO_BEAM;

@@ -14,6 +14,7 @@ struct master_source {
 	bool source; /* product: source */
 	uint32_t average;
 	const struct config_reduce *reduce;
+	bool dose_applied; /* beam.use is apply */
 	const char *name, *version, *ingest_name;
 	const struct nexus_map *maps; /* [map_count] */
 	unsigned map_count;

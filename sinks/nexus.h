@@ -88,6 +88,7 @@ struct nexus_master {
 	bool source;     /* product `source`: pixels as unpacked, of the region */
 	bool normalised; /* pixels went through a reduce.normalise other than none */
 	const struct config_reduce *reduce;
+	bool dose_applied; /* frames were divided by their dose */
 
 	const struct nexus_row *rows; /* ascending by number [row_count] */
 	size_t row_count;

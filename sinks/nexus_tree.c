@@ -129,7 +129,7 @@ void nexus_write_tomo(struct hdf5 *h, hid_t entry, const struct nexus_stack *s,
 struct work {
 	enum normalise normalise;
 	uint32_t bin, average;
-	bool window;
+	bool window, dose_applied;
 };
 
 static struct work work_of(const struct nexus_master *m)
@@ -139,6 +139,7 @@ static struct work work_of(const struct nexus_master *m)
 
 	return (struct work){
 		.normalise = m->normalised ? c->normalise : NORMALISE_NONE,
+		.dose_applied = m->normalised && m->dose_applied,
 		.bin = unpacked ? 1 : c->bin,
 		.average = unpacked ? 1 : c->average,
 		.window = !unpacked && m->shape->type != PRODUCT_FLOAT32,
@@ -166,6 +167,8 @@ static char *describe(const struct nexus_master *m, const struct work *w)
 	if (w->average > 1)
 		fprintf(f, "; mean of %" PRIu32 " frames", w->average);
 	fputs(normalised[w->normalise], f);
+	if (w->dose_applied)
+		fputs("; of a transmission divided by the frame's dose", f);
 	if (w->bin > 1)
 		fprintf(f, "; mean of the good pixels of %" PRIu32 " x %" PRIu32, w->bin, w->bin);
 	if (w->window)
@@ -205,6 +208,7 @@ void nexus_write_process(struct hdf5 *h, hid_t entry, const struct nexus_master 
 	hdf5_text(h, process, "product", m->source ? "source" : "reduced");
 	hdf5_text(h, process, "normalised", m->normalised ? "yes" : "no");
 	hdf5_text(h, process, "normalise", config_choice("reduce.normalise", w.normalise));
+	hdf5_text(h, process, "dose_applied", w.dose_applied ? "yes" : "no");
 	if (!nexus_is_unpacked(m))
 		hdf5_text(h, process, "bad_pixels",
 		          config_choice("reduce.bad_pixels", c->bad_pixels));

@@ -16,7 +16,8 @@
 /* What the manifest says the series was made with, as far as the master needs it. */
 static bool load_config(const json_t *manifest, struct config *ret)
 {
-	static const char *const sections[] = { "calibration", "reduce", "rotation" };
+	static const char *const sections[] = { "calibration", "reduce", "rotation", "regions",
+		                                "beam" };
 	json_t *all = json_object_get(manifest, "configuration"), *some = json_object();
 	char *text, *problems = NULL;
 	int err = -1;
@@ -132,6 +133,7 @@ static int write_it(struct recover *r, struct recover_lane *l, const json_t *man
 		.source = h->source,
 		.average = h->average ? h->average : 1,
 		.reduce = &c->reduce,
+		.dose_applied = c->beam.use == BEAM_APPLY,
 		.name = name ? name : h->folder,
 		.version = r->options->version,
 		.ingest_name =

@@ -231,6 +231,11 @@ struct sink_start {
  * failure frames may be put all the same: they are settled as dropped (write, no_space). */
 int sinks_begin(struct sinks *s, const struct sink_start *start);
 
+/* Calibrations came into use since the series began: the manifest that a crash would leave names
+ * all of them, ids ascending, borrowed until sinks_end() [count]. Waits until it is on the disk; an
+ * error is said. Nothing without a running series. */
+void sinks_calibrated(struct sinks *s, const struct sink_calibration *calibrations, unsigned count);
+
 /* Folder of the running or last series, "" before the first; its number. */
 const char *sinks_series_path(const struct sinks *s);
 uint32_t sinks_series_number(const struct sinks *s);

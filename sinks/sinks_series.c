@@ -215,9 +215,27 @@ static void say_without_angles(struct sinks *s)
 	}
 }
 
+static int write_running(struct sinks *s)
+{
+	struct manifest manifest = sinks_manifest(s);
+	int err = sinks_write_manifest(s, &manifest);
+
+	if (err)
+		sinks_say_failed(s, "manifest.json", err);
+	return err;
+}
+
+void sinks_calibrated(struct sinks *s, const struct sink_calibration *calibrations, unsigned count)
+{
+	if (!s->running)
+		return;
+	s->calibrations = calibrations;
+	s->calibration_count = count;
+	(void)write_running(s);
+}
+
 int sinks_begin(struct sinks *s, const struct sink_start *start)
 {
-	struct manifest manifest;
 	int err, first = 0;
 
 	assert(s->laid_out && !s->running);
@@ -241,9 +259,6 @@ int sinks_begin(struct sinks *s, const struct sink_start *start)
 	}
 	s->running = true;
 	open_checkpoint(s, start);
-	manifest = sinks_manifest(s);
-	err = sinks_write_manifest(s, &manifest);
-	if (err)
-		sinks_say_failed(s, "manifest.json", err);
+	err = write_running(s);
 	return first ? first : err;
 }

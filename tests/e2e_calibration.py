@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dark and flat from the stream: what they are made of, when they are used, what is refused."""
 import json
-import time
 import pathlib
 import signal
 import time
 
+import h5py
 import numpy
 import tifffile
 
@@ -612,3 +612,26 @@ def a_dark_is_saved_where_nothing_is_normalised(bench):
     scan = next(s for s in bench.all_series() if s.folder.name == "scan-0001").require_complete(5)
     same_pixels(scan.images()[2], dark[2].astype(F32), "counts")
     daemon.stop(0)
+
+
+@case
+def a_crash_leaves_the_calibrations_that_came_into_use(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        "calibration.from_key": "image_key", "calibration.directory": str(bench.output),
+        "reduce.normalise": "transmission", "sinks": [bench.sink("hdf5")]}, series=None)
+    groups = ((frames_of(100, 8, 1), 2), (frames_of(3000, 8, 2), 1), (frames_of(1500, 80, 3), 0))
+    for number, (pixels, key) in enumerate((p, key) for group, key in groups for p in group):
+        camera.send(number, pixels, image_key=key)
+    until(lambda: "flat of" in daemon.log, "the flat is in use")
+    folder = bench.output / "s-0001"
+    until(lambda: (folder / "journal.bin").stat().st_size > 90 * 256, "frames are durable")
+    daemon.close()
+    equal(bench.run("openbeam", "recover", folder)[0], 0, "recover")
+    series, = bench.all_series()
+    listed = [(c["role"], c["id"]) for c in series.manifest["calibration"]]
+    equal(listed, [("dark", 1), ("dark", 2), ("flat", 2)], "calibrations of the series")
+    equal({r["calibration"] for r in series.rows[16:]}, {"2"}, "calibration of the sample")
+    with h5py.File(folder / "s-0001.h5") as master:
+        stored = master["/entry1/openbeam/calibration"]
+        same_pixels(stored["flat"][()], image(bench, "flat-0001.tif"), "flat in the master")

@@ -2,6 +2,7 @@
 """Regions, dose and percentiles of every frame, against numpy."""
 import math
 
+import h5py
 import numpy
 
 import e2e_reference as reference
@@ -169,3 +170,36 @@ def a_region_that_leaves_the_frame_is_refused_by_name(bench):
     from e2e_case import until
     until(lambda: "wide" in daemon.log, "the region is named")
     daemon.stop(None)
+
+
+@case
+def a_dose_divides_nothing_before_there_is_a_flat(bench):
+    images = sample(4)
+    series = bench.measure(images, {
+        "reduce.normalise": "transmission", "calibration.flat": "", "regions": [
+            {"name": "open", "x": 2, "y": 3, "width": 20, "height": 11}],
+        "beam": {"regions": ["open"], "use": "apply"}}).require_complete(4)
+    equal({r["flags"] for r in series.rows}, {""}, "flags")
+    for number, pixels in series.images().items():
+        same_pixels(pixels, images[number].astype("float32"), f"counts of frame {number}")
+
+
+@case
+def a_master_says_that_frames_were_divided_by_their_dose(bench):
+    odd = "1.x-_9"
+    settings, dark, flat = calibrated(bench, **{"beam": {"regions": ["open", odd], "use": "apply", "dump": 0.01}})
+    settings["regions"] = [{**r, "name": odd} if r["name"] == "right" else r for r in REGIONS]
+    images = sample(3)
+    bench.measure_into("h5", images, settings, "hdf5")
+    series = bench.series(bench.folder / "h5")
+    t = transmissions(images, dark, flat)
+    with h5py.File(next(series.folder.glob("s-????.h5"))) as master:
+        process = master["/entry1/process"]
+        equal(process["dose_applied"].asstr()[()], "yes", "dose_applied")
+        contains(process["description"].asstr()[()], "(I - D) / (F - D)", "divided by the frame's dose")
+        for number in range(3):
+            dose = doses(t[number])
+            near(master["/entry1/tomo_entry/control/data"][number], dose, f"dose of {number}", relative=1e-6)
+            near(master[f"/entry1/openbeam/regions/{odd}/mean"][number],
+                 numpy.nanmean(cut(t[number], "right").astype(float)) / dose, f"mean of {number}", relative=1e-6)
+    equal(bench.run("openbeam", "audit", series.folder)[0], 0, "audit")

@@ -243,6 +243,11 @@ def check_tells_about_configuration_and_host(bench):
     equal(status, 0, f"status; {said}")
     check(out or said, "it tells what it found")
     equal(list(bench.output.iterdir()), [], "it leaves nothing behind")
+    for key, more in (("calibration.directory", ()), ("blackbox.directory", ("blackbox.before=1s",))):
+        wanted = [word for value in (f"{key}={bench.folder}/gone", *more) for word in ("--set", value)]
+        status, out, _ = bench.run("openbeamd", "-c", path, "--check", *wanted)
+        equal(status, 73, f"a {key} that is not there")
+        contains(out, f"error {key.split('.')[0]}: {key}: cannot write to {bench.folder}/gone")
 
 
 @case

@@ -276,6 +276,10 @@ static const struct refusal {
 	{ "beam: {regions: [a, b c]}\n",
 	  { "1:21: beam.regions: 'b c' does not fit", "a list of names of regions" } },
 	{ "beam: {use: apply}\n", { "1:13: beam.use: apply divides by the mean of the open" } },
+	{ "regions: [{name: open, width: 4, height: 4}]\n"
+	  "beam: {regions: [open], use: apply}\n"
+	  "reduce: {normalise: none}\n",
+	  { "2:30: beam.use: apply divides the transmission, and reduce.normalise is none" } },
 	{ "beam: {dip: 0.1}\n", { "1:13: beam.dip: dip 0.1 must be above dump 0.1" } },
 	{ "beam: {dump: 0.95}\n", { "1:14: beam.dump: dip 0.9 must be above dump 0.95" } },
 	{ "beam: {dip: 1.1}\n",
@@ -284,7 +288,7 @@ static const struct refusal {
 	/* calibration from the stream, sentinels, the black box */
 	{ "calibration: {sequence: [dark 0]}\n",
 	  { "1:26: calibration.sequence: 'dark 0' does not fit", "\"flat_dark N\"",
-	    "1 to 999999" } },
+	    "1 to 65535" } },
 	{ "calibration: {sequence: [dark 5, flat]}\n", { "1:34: calibration.sequence: 'flat'" } },
 	{ "calibration: {sequence: [darks 5]}\n", { "'darks 5' does not fit" } },
 	{ "calibration: {sequence: [dark 5 6]}\n", { "'dark 5 6' does not fit" } },
@@ -541,13 +545,14 @@ Test(config, reads_the_entries_of_a_sequence)
 	cr_expect_eq(step.frames, 50);
 	cr_expect(config_step_read("flat_dark   7", &step));
 	cr_expect_eq(step.role, CALIBRATE_FLAT_DARK);
-	cr_expect(config_step_read("flat 999999", &step));
+	cr_expect(config_step_read("flat 65535", &step));
 	cr_expect_eq(step.role, CALIBRATE_FLAT);
-	cr_expect_eq(step.frames, 999999);
+	cr_expect_eq(step.frames, 65535);
+	cr_expect_not(config_step_read("flat 65536", &step));
 	cr_expect_not(config_step_read("", &step));
 	cr_expect_not(config_step_read("flat ", &step));
 	cr_expect_not(config_step_read("flat 1 ", &step));
-	cr_expect_eq(step.frames, 999999);
+	cr_expect_eq(step.frames, 65535);
 	cr_expect_str_eq(calibration_role_name(CALIBRATE_FLAT_DARK), "flat_dark");
 }
 
