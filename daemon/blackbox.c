@@ -275,13 +275,11 @@ static void tell_result(struct blackbox *b, const struct blackbox_series *s)
 	snprintf(b->report.path, sizeof b->report.path, "%s", s->path);
 	snprintf(b->report.text, sizeof b->report.text, "%s", s->error[0] ? s->error : b->why);
 	pthread_mutex_unlock(&b->lock);
-	if (s->error[0])
-		log_line(LOG_ERROR, "blackbox", "%s", s->error);
-	else if (!s->path[0])
+	if (s->path[0])
+		log_line(s->error[0] ? LOG_WARNING : LOG_INFO, "blackbox",
+		         "kept frames=%llu path=%s", (unsigned long long)s->frames, s->path);
+	else if (!s->error[0])
 		log_line(LOG_WARNING, "blackbox", "nothing was kept: no frame came");
-	else
-		log_line(LOG_INFO, "blackbox", "kept frames=%llu path=%s",
-		         (unsigned long long)s->frames, s->path);
 }
 
 static void wait_for_work(struct blackbox *b)

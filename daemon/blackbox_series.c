@@ -26,6 +26,7 @@ __attribute__((format(printf, 2, 3))) static void complain(struct blackbox_serie
 	va_start(arguments, format);
 	vsnprintf(s->error, sizeof s->error, format, arguments);
 	va_end(arguments);
+	log_line(LOG_ERROR, "blackbox", "%s", s->error);
 }
 
 /* ---- what the sinks say ---- */
@@ -62,10 +63,10 @@ static void say(void *user, enum sink_say level, const char *text)
 {
 	struct blackbox_series *s = user;
 
-	if (level != SINK_INFO)
-		log_line(level == SINK_ERROR ? LOG_ERROR : LOG_WARNING, "blackbox", "%s", text);
-	if (level == SINK_ERROR)
+	if (level == SINK_ERROR && !s->error[0])
 		complain(s, "%s", text);
+	else if (level != SINK_INFO)
+		log_line(level == SINK_ERROR ? LOG_ERROR : LOG_WARNING, "blackbox", "%s", text);
 }
 
 /* ---- one series ---- */
@@ -115,6 +116,7 @@ static void end_series(struct blackbox_series *s)
 	};
 	if (!sinks_end(s->sinks, &summary) && reason)
 		complain(s, "the black box's series is incomplete: %s", reason);
+	s->frames += s->totals.written;
 	s->series_count++;
 }
 
@@ -292,7 +294,6 @@ static void write_frame(struct blackbox_series *s, const struct kept *f)
 	s->totals.flagged += (f->frame.flags & FRAME_INCOMPLETE) != 0;
 	count(s, slot);
 	sinks_put(s->sinks, &out);
-	s->frames++;
 }
 
 /* Whether the frame can follow those of the running series. */

@@ -29,7 +29,7 @@ struct blackbox_series {
 	struct histogram_tails raw_tails, normalised_tails;
 
 	/* Of all series of the event. */
-	uint64_t frames;
+	uint64_t frames; /* written, in those that are over */
 	unsigned series_count;
 	char path[4096];
 	char error[400]; /* the first */

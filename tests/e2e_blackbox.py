@@ -194,3 +194,24 @@ def memory_that_it_lets_go_of_is_not_held_against_the_peers(bench):
     check(monitor.status()["blackbox"]["frames"] < 20, "the others are let go of")
     daemon.stop(0)
     check("ceiling:" not in daemon.log, "no socket is closed")
+
+
+@case
+def what_could_not_be_written_is_told_once_and_not_counted_as_kept(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        **LISTENS, **box(bench, before="10s", after="100ms"), "sinks": [bench.sink("null")],
+        "ingest.frame.width": SHAPE[1], "ingest.frame.height": SHAPE[0], "ingest.frame.type": "uint16"},
+        series=None, wrapper=("prlimit", "--fsize=122880"))
+    monitor = Monitor(daemon)
+    camera.send_all([picture(number) for number in range(60)])
+    until(lambda: monitor.status()["blackbox"]["frames"] == 60, "frames are held")
+    equal(monitor.command({"command": "keep"})[0], 200, "keep")
+    event = until(lambda: events(bench), "the event is over")[0].require_closed()
+    written = event.totals["written"]
+    check(written < 60, f"not all fit: {written}")
+    until(lambda: f"warning blackbox: kept frames={written} path={event.folder}" in daemon.log, "it is told")
+    errors = [line for line in daemon.log.splitlines() if line.startswith("error blackbox")]
+    equal(len(errors), len(set(errors)), f"lines that are the same: {errors}")
+    check(errors, "why is told")
+    daemon.stop(0)
