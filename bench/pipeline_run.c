@@ -322,6 +322,7 @@ int pipeline_run(const struct pipeline_setup *s, uint64_t frames, struct pipelin
 		                     .height = s->images->height,
 		                     .offset = s->images->offset,
 		                     .gain = s->images->gain };
+	r->planes.images.of[PLANES_FLAT].pixels = s->images->gain; /* T is 1 in the open beam */
 	if (scratch_folder_open(&r->scratch, s->directory)) {
 		snprintf(why, WHY_BYTES, "cannot make a folder in %.300s: give another --directory",
 		         s->directory);
