@@ -505,6 +505,26 @@ def without_a_calibration_frames_keep_their_counts_and_it_is_told(bench):
 
 
 @case
+def an_endpoint_that_sends_nothing_holds_no_calibration_back(bench):
+    camera, silent = bench.camera(), bench.camera()
+    daemon = bench.daemon([camera.endpoint, silent.endpoint], {
+        "monitor.http": "127.0.0.1:0", "reduce.normalise": "dark", "calibration.dark": "",
+        "calibration.directory": str(bench.output)}, series=None)
+    monitor = Monitor(daemon)
+    frames = frames_of(100, 40, 1)
+    camera.send_all(frames[:4])
+    until(lambda: monitor.status()["frames"]["received"] == 4, "frames before")
+    for taken in range(1, 11):
+        equal(monitor.command({"command": "dark", "frames": 2})[0], 200, "dark")
+        camera.send_all(frames[2 + 2 * taken:4 + 2 * taken], 2 + 2 * taken)
+        equal(finished(monitor, taken)["id"], taken, "calibration in use")
+    camera.send_all(frames[24:], 24)
+    until(lambda: monitor.status()["frames"]["received"] == 40, "all frames")
+    daemon.stop(0)
+    equal(bench.series().require_complete(40).column("calibration", str)[24:], ["10"] * 16, "calibration of the last")
+
+
+@case
 def a_full_disk_costs_the_calibration_and_nothing_else(bench):
     camera, daemon, monitor = running(bench, **{"calibration.directory": str(bench.folder / "gone"), "series.frames": 4})
     monitor.command({"command": "dark", "frames": 5})
