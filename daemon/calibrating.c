@@ -365,7 +365,7 @@ static void finish_job(struct collector *k, struct calibration_job *job)
 	c->last_id = job->id;
 	if (waited_for)
 		k->least_id = k->calibration_id;
-	log_line(LOG_INFO, "calibration", "%s calibration=%u path=%s", job->text, job->id,
+	log_line(LOG_INFO, "calibration", "%s calibration=%u path=%s", job->text, k->calibration_id,
 	         job->path);
 	if (k->planes->note[0])
 		log_line(LOG_WARNING, "calibration", "%s", k->planes->note);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 struct check {
 	const struct config *config;
@@ -85,11 +86,29 @@ static void check_memory(struct check *k)
 
 	if (there != 0 && ceiling > there)
 		find(k, "warning", "memory",
-		     "the ceiling is %llu bytes but only %llu are available: lower ingest.buffer",
-		     (unsigned long long)ceiling, (unsigned long long)there);
+		     "the ceiling is %llu bytes but only %llu are available: lower ingest.buffer%s",
+		     (unsigned long long)ceiling, (unsigned long long)there,
+		     blackbox_wanted(k->config) ? ", calibration.memory or blackbox.memory"
+		                                : " or calibration.memory");
 	else
 		find(k, "ok", "memory", "ceiling %llu bytes of %llu available",
 		     (unsigned long long)ceiling, (unsigned long long)there);
+}
+
+/* Whether calibration.memory holds the frames of each step of the sequence. */
+static void check_sequence(struct check *k, const struct layout *l)
+{
+	const struct config_calibration *c = &k->config->calibration;
+	uint64_t bytes = layout_kept_bytes(l);
+	struct config_step step;
+
+	for (unsigned i = 0; i < c->sequence.count; i++)
+		if (config_step_read(c->sequence.at[i], &step) && step.frames > c->memory / bytes)
+			find(k, "warning", "memory",
+			     "calibration.memory of %llu bytes holds %llu frames, \"%s\" takes "
+			     "more: set it to %llu",
+			     (unsigned long long)c->memory, (unsigned long long)(c->memory / bytes),
+			     c->sequence.at[i], (unsigned long long)(step.frames * bytes));
 }
 
 static void check_layout(struct check *k)
@@ -108,12 +127,13 @@ static void check_layout(struct check *k)
 		     "shared out at the first frame: ingest.frame does not say its size");
 		return;
 	}
-	if (layout_plan(&l, &needs, &shape, why) < 0)
+	if (layout_plan(&l, &needs, &shape, why) < 0) {
 		fail(k, 78, "buffer", why);
-	else
-		find(k, "ok", "buffer",
-		     "%u slots, %u frames of each endpoint in reduction, queues of %d",
-		     l.budget.slots, l.budget.payloads, l.budget.queue_messages);
+		return;
+	}
+	find(k, "ok", "buffer", "%u slots, %u frames of each endpoint in reduction, queues of %d",
+	     l.budget.slots, l.budget.payloads, l.budget.queue_messages);
+	check_sequence(k, &l);
 }
 
 static void check_cores(struct check *k)
@@ -189,6 +209,31 @@ static void check_space(struct check *k)
 		find(k, "ok", "disk", "%s has %.1f GB free", directory,
 		     (double)fs.f_bavail * (double)fs.f_frsize / 1e9);
 	}
+}
+
+static void check_directory(struct check *k, const char *key, const char *given)
+{
+	const char *directory = pipeline_directory(k->config, given);
+	char why[320];
+
+	if (access(directory, W_OK | X_OK) == 0) {
+		find(k, "ok", "disk", "%s: %s", key, directory);
+		return;
+	}
+	snprintf(why, sizeof why, "%s: cannot write to %.200s: %s; make it or name another", key,
+	         directory, strerror(errno));
+	fail(k, errno == EACCES ? 77 : 73, "disk", why);
+}
+
+/* Where darks, flats and the black box go. */
+static void check_kept(struct check *k)
+{
+	const struct config *c = k->config;
+
+	if (c->calibration.sequence.count > 0 || c->ingest.role_key[0])
+		check_directory(k, "calibration.directory", c->calibration.directory);
+	if (blackbox_wanted(c))
+		check_directory(k, "blackbox.directory", c->blackbox.directory);
 }
 
 static void check_sinks(struct check *k)
@@ -277,6 +322,7 @@ int host_check(const struct config *c, FILE *out)
 	check_memlock(&k);
 	check_endpoints(&k);
 	check_sinks(&k);
+	check_kept(&k);
 	planes_close(&k.planes);
 	return k.status;
 }

@@ -525,6 +525,24 @@ def an_endpoint_that_sends_nothing_holds_no_calibration_back(bench):
 
 
 @case
+def the_check_looks_where_calibrations_and_the_black_box_go(bench):
+    def check_of(**wanted):
+        daemon = bench.daemon("ipc:///tmp/nobody", settings(bench, ["dark 9", "flat 200"], **{
+            "ingest.frame": {"width": 64, "height": 48, "type": "uint16"}, "calibration.memory": "1MiB", **wanted}),
+            series=None, arguments=["--check"])
+        return daemon.wait(None), daemon.log
+
+    status, said = check_of()
+    equal(status, 0, said)
+    contains(said, "calibration.memory of 1048576 bytes holds 170 frames, \"flat 200\" takes more: set it to 1228800",
+             f"calibration.directory: {bench.output}")
+    for key in ("calibration", "blackbox"):
+        status, said = check_of(**{f"{key}.directory": str(bench.folder / "gone"), "blackbox.before": "1s"})
+        equal(status, 73, said)
+        contains(said, f"{key}.directory: cannot write to {bench.folder}/gone")
+
+
+@case
 def a_full_disk_costs_the_calibration_and_nothing_else(bench):
     camera, daemon, monitor = running(bench, **{"calibration.directory": str(bench.folder / "gone"), "series.frames": 4})
     monitor.command({"command": "dark", "frames": 5})
