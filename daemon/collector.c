@@ -409,6 +409,7 @@ static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched
 
 	log_limit_flush(&k->rejections, now_ns, LOG_WARNING, "series");
 	log_limit_flush(&k->damaged, now_ns, LOG_WARNING, "series");
+	log_limit_flush(&k->calibrating.kept_old, now_ns, LOG_WARNING, "calibration");
 	if (!receivers_quiet(k)) {
 		k->last_entry_ns = watched_ns;
 		return;
