@@ -367,6 +367,8 @@ unsigned collector_take(struct collector *k)
 
 		sequence_recycle(&next.receiver->ring);
 		bell_ring(&next.receiver->bell);
+		if (commands_wait(&k->pipeline->commands)) /* the entry may have come after it */
+			calibrating_poll(k, clock_monotonic_ns());
 		collect_entry(k, next.receiver, &e);
 		relieve(k, next.receiver->index);
 		taken++;

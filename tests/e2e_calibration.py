@@ -542,6 +542,23 @@ def the_check_looks_where_calibrations_and_the_black_box_go(bench):
         contains(said, f"{key}.directory: cannot write to {bench.folder}/gone")
 
 
+@case(quick=True)
+def frames_that_are_sent_after_the_answer_are_taken(bench):
+    camera, daemon, monitor = running(bench, sinks=[bench.sink("hdf5")])  # whose files take time to begin
+    dark, flat = frames_of(100, 5, 1), frames_of(3000, 5, 2)
+    camera.send_all(frames_of(1500, 10, 3))
+    bench.wait_for_series(1)
+    for asked, (role, frames) in enumerate((("dark", dark), ("flat", flat), ("dark", dark)), 1):
+        equal(monitor.command({"command": role, "frames": 5})[0], 200, role)
+        camera.send_all(frames, 5 + 5 * asked)
+        equal(finished(monitor, asked)["failed"], False, role)
+    camera.send_all(frames_of(1500, 10, 4), 25)
+    until(lambda: monitor.status()["frames"]["received"] == 35, "all frames")
+    daemon.stop(0)
+    series = bench.series().require_complete(35)
+    equal([r["flags"] for r in series.rows], [""] * 10 + ["dark"] * 5 + ["flat"] * 5 + ["dark"] * 5 + [""] * 10, "flags")
+
+
 @case
 def a_full_disk_costs_the_calibration_and_nothing_else(bench):
     camera, daemon, monitor = running(bench, **{"calibration.directory": str(bench.folder / "gone"), "series.frames": 4})
