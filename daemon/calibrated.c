@@ -72,7 +72,12 @@ int generations_open(struct generations *g, unsigned receivers)
 {
 	*g = (struct generations){ .receivers = receivers };
 	g->published = calloc((size_t)GENERATIONS_LIVE * receivers, sizeof *g->published);
-	return g->published ? 0 : -ENOMEM;
+	g->stamping = aligned_alloc(64, receivers * sizeof *g->stamping);
+	if (!g->published || !g->stamping)
+		return -ENOMEM;
+	for (unsigned i = 0; i < receivers; i++)
+		atomic_init(&g->stamping[i].on, false);
+	return 0;
 }
 
 static void free_one(struct generations *g, uint32_t generation)
@@ -90,6 +95,7 @@ void generations_close(struct generations *g)
 	for (unsigned i = 0; i < GENERATIONS_LIVE; i++)
 		free_one(g, i);
 	free(g->published);
+	free(g->stamping);
 	*g = (struct generations){ 0 };
 }
 
@@ -101,9 +107,22 @@ void generations_restart(struct generations *g, struct calibrated *first)
 	for (unsigned i = 0; i < GENERATIONS_LIVE; i++)
 		free_one(g, i);
 	g->oldest = next;
-	/* release, both: pair with generations_current() and generations_at(). */
+	/* release, both: pair with generations_stamp() and generations_at(). */
 	atomic_store_explicit(&g->at[next % GENERATIONS_LIVE], first, memory_order_release);
 	atomic_store_explicit(&g->current, next, memory_order_release);
+}
+
+/* What the ring has published of a generation that is not current any more, and of those before. */
+static uint64_t *published_of(const struct generations *g, uint32_t generation, unsigned receiver)
+{
+	return &g->published[generation % GENERATIONS_LIVE * g->receivers + receiver];
+}
+
+/* seq_cst, both: whoever stamps later sees what is current, and whoever has stamped has published;
+ * in this order. */
+static uint64_t look(const struct generations *g, unsigned receiver, const struct sequence *ring)
+{
+	return atomic_load(&g->stamping[receiver].on) ? UINT64_MAX : atomic_load(&ring->published);
 }
 
 bool generations_push(struct generations *g, struct calibrated *next, struct planes *old_planes,
@@ -116,13 +135,11 @@ bool generations_push(struct generations *g, struct calibrated *next, struct pla
 		return false;
 	atomic_load_explicit(&g->at[now % GENERATIONS_LIVE], memory_order_relaxed)->owned =
 		old_planes;
-	/* release, both: pair with generations_current() and generations_at(). */
+	/* release pairs with generations_at(). */
 	atomic_store_explicit(&g->at[(now + 1) % GENERATIONS_LIVE], next, memory_order_release);
-	atomic_store(&g->current, now + 1); /* seq_cst: before the looks at the rings below */
-	/* A receiver may have read the old one and not yet published that entry: one more. */
+	atomic_store(&g->current, now + 1); /* seq_cst: before the looks */
 	for (unsigned r = 0; r < g->receivers; r++)
-		g->published[now % GENERATIONS_LIVE * g->receivers + r] =
-			atomic_load(&rings[r]->published) + 1;
+		*published_of(g, now, r) = look(g, r, rings[r]);
 	return true;
 }
 
@@ -130,10 +147,15 @@ bool generations_push(struct generations *g, struct calibrated *next, struct pla
 static bool is_over(const struct generations *g, uint32_t generation,
                     const struct sequence *const *rings)
 {
-	for (unsigned r = 0; r < g->receivers; r++)
+	for (unsigned r = 0; r < g->receivers; r++) {
+		uint64_t *published = published_of(g, generation, r);
+
+		if (*published == UINT64_MAX)
+			*published = look(g, r, rings[r]);
 		if (atomic_load_explicit(&rings[r]->collected, memory_order_relaxed) < /* ours */
-		    g->published[generation % GENERATIONS_LIVE * g->receivers + r])
+		    *published)
 			return false;
+	}
 	return true;
 }
 

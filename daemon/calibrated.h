@@ -41,8 +41,14 @@ struct generations {
 	_Alignas(64) _Atomic uint32_t current;
 	struct calibrated *_Atomic at[GENERATIONS_LIVE]; /* by generation */
 
-	/* Collector: the oldest that is not free, and what each ring had published when the one
-	 * behind it became current [GENERATIONS_LIVE][receivers]. */
+	/* Receivers, each its own [receivers]: an entry may bear what was current a moment ago, and
+	 * is not published yet. */
+	struct stamping {
+		_Alignas(64) _Atomic bool on;
+	} * stamping;
+
+	/* Collector: the oldest that is not free, and what each ring has published of it and those
+	 * before, UINT64_MAX while that is not known [GENERATIONS_LIVE][receivers]. */
 	uint32_t oldest;
 	uint64_t *published;
 	unsigned receivers;
@@ -65,12 +71,26 @@ bool generations_push(struct generations *g, struct calibrated *next, struct pla
 /* Free what no frame in flight can bear. True when only the current one is left. Collector. */
 bool generations_retire(struct generations *g, const struct sequence *const *rings);
 
-/* The generation to stamp a frame with. Receivers. */
+/* The current one. Collector. */
 static inline uint32_t generations_current(const struct generations *g)
 {
-	/* seq_cst (an acquire) pairs with generations_push(): publishes what `at` leads to; ordered
-	 * after the publication of the entry before, which it counts. */
+	return atomic_load_explicit(&g->current, memory_order_relaxed); /* only we write it */
+}
+
+/* The generation to stamp a frame with, which is then published; generations_stamped() follows.
+ * Receivers. */
+static inline uint32_t generations_stamp(struct generations *g, unsigned receiver)
+{
+	/* seq_cst, both: either the collector sees that we stamp, or we see what it made current.
+	 */
+	atomic_store(&g->stamping[receiver].on, true);
 	return atomic_load(&g->current);
+}
+
+static inline void generations_stamped(struct generations *g, unsigned receiver)
+{
+	/* release pairs with the look in calibrated.c: the entry was published before. */
+	atomic_store_explicit(&g->stamping[receiver].on, false, memory_order_release);
 }
 
 /* What a frame's stamp means. The worker that claimed it, or the collector. */

@@ -148,8 +148,12 @@ static void list_file(struct calibrating *c, const struct sink_calibration *f, u
 {
 	unsigned i = c->listed_count;
 
-	if (i == CALIBRATIONS_LISTED)
+	if (i == CALIBRATIONS_LISTED) {
+		log_line(LOG_WARNING, "calibration",
+		         "the manifest lists the first %u images of the series alone, without %s",
+		         CALIBRATIONS_LISTED, f->path);
 		return;
+	}
 	snprintf(c->paths[i], sizeof c->paths[i], "%s", f->path);
 	c->listed[i] = *f;
 	c->listed[i].path = c->paths[i];
@@ -421,7 +425,7 @@ static void finish_job(struct collector *k, struct calibration_job *job)
 	c->last_id = job->id;
 	if (waited_for)
 		k->least_id = k->calibration_id;
-	log_line(LOG_INFO, "calibration", "%s calibration=%u path=%s", job->text, job->id,
+	log_line(LOG_INFO, "calibration", "%s calibration=%u path=%s", job->text, k->calibration_id,
 	         job->path);
 	if (k->planes->note[0])
 		log_line(LOG_WARNING, "calibration", "%s", k->planes->note);
@@ -637,14 +641,30 @@ static void follow_key(struct collector *k, const struct slot *s)
 	}
 }
 
+/* The frame was reduced before its calibration was there. */
+static void renew(struct collector *k, struct slot *s)
+{
+	char text[160];
+
+	if (s->left || k->pipeline->receivers[s->home].feed) {
+		worker_reduce_again(k->layout, collector_calibrated(k), s);
+		return;
+	}
+	snprintf(text, sizeof text,
+	         "frame %llu keeps the calibration before: its pixels are not there any more",
+	         (unsigned long long)s->frame.number);
+	if (log_limit_take(&k->calibrating.kept_old, clock_monotonic_ns(), text))
+		log_line(LOG_WARNING, "calibration", "%s", text);
+}
+
 void calibrating_place(struct collector *k, struct slot *s)
 {
 	struct calibrating *c = &k->calibrating;
 
 	if (k->pipeline->config->ingest.role_key[0])
 		follow_key(k, s);
-	if (s->calibration < k->least_id && (s->left || k->pipeline->receivers[s->home].feed))
-		worker_reduce_again(k->layout, collector_calibrated(k), s);
+	if (s->calibration < k->least_id)
+		renew(k, s);
 	if (c->state == CALIBRATION_COLLECTING &&
 	    (!c->by_key || s->frame.role == ROLE_DARK || s->frame.role == ROLE_FLAT))
 		take(k, s);
@@ -768,17 +788,17 @@ static void watch_time(struct collector *k, uint64_t now_ns)
 	if (c->state != CALIBRATION_COLLECTING || c->by_sequence || c->by_key ||
 	    now_ns < c->progress_ns + c->timeout_ns)
 		return;
-	if (c->frames.frames == 0)
+	if (c->frames.frames == 0 && c->damaged == 0 && !c->unkept)
 		fail(k,
 		     "no %s: no frame came within %.3g s; is the detector sending, and to where "
 		     "ingest.endpoints says?",
 		     role_of(c), (double)c->timeout_ns / 1e9);
-	else if (c->frames.frames * 2 < c->wanted)
+	else if (c->frames.frames > 0 && c->frames.frames * 2 < c->wanted)
 		fail(k, "no %s: only %llu of %llu frames came, and none for %.3g s", role_of(c),
 		     (unsigned long long)c->frames.frames, (unsigned long long)c->wanted,
 		     (double)c->timeout_ns / 1e9);
 	else
-		make(k);
+		make_of_what_came(k);
 }
 
 void calibrating_poll(struct collector *k, uint64_t now_ns)

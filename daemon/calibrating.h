@@ -5,6 +5,7 @@
 #include "daemon/calibrator.h"
 #include "daemon/commands.h"
 #include "daemon/slot_layout.h"
+#include "daemon/log.h"
 #include "sinks/sinks.h"
 
 #include <stdint.h>
@@ -61,8 +62,9 @@ struct calibrating {
 
 	/* Of the running series: what its frames were normalised with. */
 	struct sink_calibration listed[CALIBRATIONS_LISTED];
-	char paths[CALIBRATIONS_LISTED][512];
+	char paths[CALIBRATIONS_LISTED][4352];
 	unsigned listed_count;
+	struct log_limit kept_old; /* frames that could not be reduced again */
 };
 
 /* 0 or -ENOMEM. The sequence of the configuration is then due. */

@@ -367,6 +367,8 @@ unsigned collector_take(struct collector *k)
 
 		sequence_recycle(&next.receiver->ring);
 		bell_ring(&next.receiver->bell);
+		if (commands_wait(&k->pipeline->commands)) /* the entry may have come after it */
+			calibrating_poll(k, clock_monotonic_ns());
 		collect_entry(k, next.receiver, &e);
 		relieve(k, next.receiver->index);
 		taken++;
@@ -409,6 +411,7 @@ static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched
 
 	log_limit_flush(&k->rejections, now_ns, LOG_WARNING, "series");
 	log_limit_flush(&k->damaged, now_ns, LOG_WARNING, "series");
+	log_limit_flush(&k->calibrating.kept_old, now_ns, LOG_WARNING, "calibration");
 	if (!receivers_quiet(k)) {
 		k->last_entry_ns = watched_ns;
 		return;

@@ -128,8 +128,7 @@ int command_give(struct pipeline *p, const struct command *c, char why[400])
 
 bool commands_take(struct commands *q, struct command *ret)
 {
-	/* relaxed: looked at every turn. */
-	if (!atomic_load_explicit(&q->pending, memory_order_relaxed))
+	if (!commands_wait(q))
 		return false;
 	pthread_mutex_lock(&q->lock);
 	*ret = q->command;

@@ -72,6 +72,13 @@ struct commands {
 int commands_open(struct commands *c);
 void commands_close(struct commands *c);
 
+/* Whether there is one. Collector. */
+static inline bool commands_wait(const struct commands *q)
+{
+	/* relaxed: whoever sent a frame after the answer has passed this on with the frame. */
+	return atomic_load_explicit(&q->pending, memory_order_relaxed);
+}
+
 /* The next command. Collector. */
 bool commands_take(struct commands *q, struct command *ret);
 

@@ -86,12 +86,29 @@ static void check_memory(struct check *k)
 
 	if (there != 0 && ceiling > there)
 		find(k, "warning", "memory",
-		     "the ceiling is %llu bytes but only %llu are available: lower ingest.buffer, "
-		     "calibration.memory or blackbox.memory",
-		     (unsigned long long)ceiling, (unsigned long long)there);
+		     "the ceiling is %llu bytes but only %llu are available: lower ingest.buffer%s",
+		     (unsigned long long)ceiling, (unsigned long long)there,
+		     blackbox_wanted(k->config) ? ", calibration.memory or blackbox.memory"
+		                                : " or calibration.memory");
 	else
 		find(k, "ok", "memory", "ceiling %llu bytes of %llu available",
 		     (unsigned long long)ceiling, (unsigned long long)there);
+}
+
+/* Whether calibration.memory holds the frames of each step of the sequence. */
+static void check_sequence(struct check *k, const struct layout *l)
+{
+	const struct config_calibration *c = &k->config->calibration;
+	uint64_t bytes = layout_kept_bytes(l);
+	struct config_step step;
+
+	for (unsigned i = 0; i < c->sequence.count; i++)
+		if (config_step_read(c->sequence.at[i], &step) && step.frames > c->memory / bytes)
+			find(k, "warning", "memory",
+			     "calibration.memory of %llu bytes holds %llu frames, \"%s\" takes "
+			     "more: set it to %llu",
+			     (unsigned long long)c->memory, (unsigned long long)(c->memory / bytes),
+			     c->sequence.at[i], (unsigned long long)(step.frames * bytes));
 }
 
 static void check_layout(struct check *k)
@@ -110,12 +127,13 @@ static void check_layout(struct check *k)
 		     "shared out at the first frame: ingest.frame does not say its size");
 		return;
 	}
-	if (layout_plan(&l, &needs, &shape, why) < 0)
+	if (layout_plan(&l, &needs, &shape, why) < 0) {
 		fail(k, 78, "buffer", why);
-	else
-		find(k, "ok", "buffer",
-		     "%u slots, %u frames of each endpoint in reduction, queues of %d",
-		     l.budget.slots, l.budget.payloads, l.budget.queue_messages);
+		return;
+	}
+	find(k, "ok", "buffer", "%u slots, %u frames of each endpoint in reduction, queues of %d",
+	     l.budget.slots, l.budget.payloads, l.budget.queue_messages);
+	check_sequence(k, &l);
 }
 
 static void check_cores(struct check *k)

@@ -163,10 +163,11 @@ static void publish_frame(struct receiver *r, struct slot *s, const struct bundl
 	hold_bundle(s, b, frame);
 	s->frame = *frame;
 	s->why = NULL;
-	s->generation = generations_current(&r->pipeline->generations);
 	r->payloads_taken++;
 	r->was_full = false;
+	s->generation = generations_stamp(&r->pipeline->generations, r->index);
 	receiver_publish(r, &content);
+	generations_stamped(&r->pipeline->generations, r->index);
 }
 
 void receiver_give_up_lease(struct receiver *r, struct shm_lease *lease)

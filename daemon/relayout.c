@@ -53,15 +53,6 @@ static void hand_out_slots(struct collector *k, struct layout *l)
 	}
 }
 
-/* Of a kept frame, as it came or unpacked. */
-static uint64_t kept_bytes(const struct layout *l)
-{
-	uint64_t pixels = (uint64_t)l->shape.width * l->shape.height;
-	uint64_t unpacked = pixels * product_bytes(product_of_layout(l->plan.layout));
-
-	return unpacked > l->budget.frame_bytes ? unpacked : l->budget.frame_bytes;
-}
-
 /* Replace the layout by a planned one. Every slot is home, nobody looks at the old one. */
 static int replace(struct collector *k, struct layout *next, char why[320])
 {
@@ -109,7 +100,7 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 	if (id < k->least_id) /* there is nothing newer to reduce frames with again */
 		k->least_id = id;
 	/* relaxed: a figure for whoever asks for a dark. */
-	atomic_store_explicit(&k->pipeline->commands.frame_bytes, kept_bytes(next),
+	atomic_store_explicit(&k->pipeline->commands.frame_bytes, layout_kept_bytes(next),
 	                      memory_order_relaxed);
 	hand_out_slots(k, next);
 	k->layout = next;

@@ -422,6 +422,14 @@ void layout_limit_slots(struct layout *l, unsigned slots)
 	l->slots_per_receiver = l->slot_count = l->budget.slots = slots;
 }
 
+uint64_t layout_kept_bytes(const struct layout *l)
+{
+	uint64_t pixels = (uint64_t)l->shape.width * l->shape.height;
+	uint64_t unpacked = pixels * product_bytes(product_of_layout(l->plan.layout));
+
+	return unpacked > l->budget.frame_bytes ? unpacked : l->budget.frame_bytes;
+}
+
 /* ---- the memory ---- */
 
 /* Parts of messages that a frame may be in. */

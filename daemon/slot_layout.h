@@ -101,6 +101,9 @@ bool layout_known_shape(const struct config *config, const struct planes *planes
 int layout_plan(struct layout *l, const struct layout_needs *needs, const struct frame_shape *shape,
                 char why[320]);
 
+/* What a frame takes that is kept for a dark or flat, as it came or unpacked. Of a planned one. */
+uint64_t layout_kept_bytes(const struct layout *l);
+
 /* Be content with fewer slots than the buffer has room for. Between layout_plan() and
  * layout_open(). */
 void layout_limit_slots(struct layout *l, unsigned slots);

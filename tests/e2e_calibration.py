@@ -544,6 +544,61 @@ def without_a_calibration_frames_keep_their_counts_and_it_is_told(bench):
 
 
 @case
+def an_endpoint_that_sends_nothing_holds_no_calibration_back(bench):
+    camera, silent = bench.camera(), bench.camera()
+    daemon = bench.daemon([camera.endpoint, silent.endpoint], {
+        "monitor.http": "127.0.0.1:0", "reduce.normalise": "dark", "calibration.dark": "",
+        "calibration.directory": str(bench.output)}, series=None)
+    monitor = Monitor(daemon)
+    frames = frames_of(100, 40, 1)
+    camera.send_all(frames[:4])
+    until(lambda: monitor.status()["frames"]["received"] == 4, "frames before")
+    for taken in range(1, 11):
+        equal(monitor.command({"command": "dark", "frames": 2})[0], 200, "dark")
+        camera.send_all(frames[2 + 2 * taken:4 + 2 * taken], 2 + 2 * taken)
+        equal(finished(monitor, taken)["id"], taken, "calibration in use")
+    camera.send_all(frames[24:], 24)
+    until(lambda: monitor.status()["frames"]["received"] == 40, "all frames")
+    daemon.stop(0)
+    equal(bench.series().require_complete(40).column("calibration", str)[24:], ["10"] * 16, "calibration of the last")
+
+
+@case
+def the_check_looks_where_calibrations_and_the_black_box_go(bench):
+    def check_of(**wanted):
+        daemon = bench.daemon("ipc:///tmp/nobody", settings(bench, ["dark 9", "flat 200"], **{
+            "ingest.frame": {"width": 64, "height": 48, "type": "uint16"}, "calibration.memory": "1MiB", **wanted}),
+            series=None, arguments=["--check"])
+        return daemon.wait(None), daemon.log
+
+    status, said = check_of()
+    equal(status, 0, said)
+    contains(said, "calibration.memory of 1048576 bytes holds 170 frames, \"flat 200\" takes more: set it to 1228800",
+             f"calibration.directory: {bench.output}")
+    for key in ("calibration", "blackbox"):
+        status, said = check_of(**{f"{key}.directory": str(bench.folder / "gone"), "blackbox.before": "1s"})
+        equal(status, 73, said)
+        contains(said, f"{key}.directory: cannot write to {bench.folder}/gone")
+
+
+@case(quick=True)
+def frames_that_are_sent_after_the_answer_are_taken(bench):
+    camera, daemon, monitor = running(bench, sinks=[bench.sink("hdf5")])  # whose files take time to begin
+    dark, flat = frames_of(100, 5, 1), frames_of(3000, 5, 2)
+    camera.send_all(frames_of(1500, 10, 3))
+    bench.wait_for_series(1)
+    for asked, (role, frames) in enumerate((("dark", dark), ("flat", flat), ("dark", dark)), 1):
+        equal(monitor.command({"command": role, "frames": 5})[0], 200, role)
+        camera.send_all(frames, 5 + 5 * asked)
+        equal(finished(monitor, asked)["failed"], False, role)
+    camera.send_all(frames_of(1500, 10, 4), 25)
+    until(lambda: monitor.status()["frames"]["received"] == 35, "all frames")
+    daemon.stop(0)
+    series = bench.series().require_complete(35)
+    equal([r["flags"] for r in series.rows], [""] * 10 + ["dark"] * 5 + ["flat"] * 5 + ["dark"] * 5 + [""] * 10, "flags")
+
+
+@case
 def a_full_disk_costs_the_calibration_and_nothing_else(bench):
     camera, daemon, monitor = running(bench, **{"calibration.directory": str(bench.folder / "gone"), "series.frames": 4})
     monitor.command({"command": "dark", "frames": 5})

@@ -47,6 +47,7 @@ static struct calibrated *make(uint32_t generation)
 static void *receive(void *argument)
 {
 	struct sequence *ring = argument;
+	unsigned index = (unsigned)(ring - rings);
 
 	while (!atomic_load(&over)) {
 		struct entry *e = sequence_next(ring);
@@ -55,8 +56,9 @@ static void *receive(void *argument)
 			idle_spin(100);
 			continue;
 		}
-		*e = (struct entry){ .announced = generations_current(&generations) };
+		*e = (struct entry){ .announced = generations_stamp(&generations, index) };
 		sequence_publish(ring);
+		generations_stamped(&generations, index);
 	}
 	atomic_fetch_sub(&receiving, 1);
 	return NULL;
