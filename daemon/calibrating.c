@@ -180,6 +180,14 @@ void calibrating_settle_list(struct collector *k)
 			c->listed[i].pixels = NULL;
 }
 
+void calibrating_warn_of_beam(const struct calibrated *c)
+{
+	if (!calibrated_sees_beam(c))
+		log_line(LOG_WARNING, "calibration",
+		         "every pixel of beam.regions is bad: there is no dose; place them "
+		         "elsewhere, or look at the mask and the flat");
+}
+
 /* Put planes to use. They are the collector's from now on. */
 static int install(struct collector *k, struct planes *planes, uint32_t id)
 {
@@ -197,6 +205,7 @@ static int install(struct collector *k, struct planes *planes, uint32_t id)
 	} else {
 		k->superseded = k->stream_planes;
 	}
+	calibrating_warn_of_beam(next);
 	k->unpushed = next;
 	k->planes = k->stream_planes = planes;
 	k->calibration_id = id;

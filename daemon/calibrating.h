@@ -2,6 +2,7 @@
 #ifndef DAEMON_CALIBRATING_H
 #define DAEMON_CALIBRATING_H
 
+#include "daemon/calibrated.h"
 #include "daemon/calibrator.h"
 #include "daemon/commands.h"
 #include "sinks/sinks.h"
@@ -94,6 +95,9 @@ void calibrating_settle(struct collector *k, uint64_t number);
 
 /* The series' list is handed over: images that are gone have no pixels there. */
 void calibrating_settle_list(struct collector *k);
+
+/* Say so where a calibration that comes into use leaves the open beam without a good pixel. */
+void calibrating_warn_of_beam(const struct calibrated *c);
 
 /* Every frame is home and the layout goes: so do calibrations that no frame has seen. */
 void calibrating_forget_generations(struct collector *k);

@@ -91,6 +91,7 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 		return -ENOMEM;
 	}
 	calibrating_forget_generations(k);
+	calibrating_warn_of_beam(first);
 	generations_restart(&k->pipeline->generations, first);
 	/* relaxed: a figure for whoever asks for a dark. */
 	atomic_store_explicit(&k->pipeline->commands.frame_bytes,
