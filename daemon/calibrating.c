@@ -533,6 +533,19 @@ static void follow_key(struct collector *k, const struct slot *s)
 	}
 }
 
+/* Whether the frame is one of those that are waited for. */
+static bool is_wanted(const struct collector *k, const struct slot *s)
+{
+	const struct calibrating *c = &k->calibrating;
+
+	if (c->state != CALIBRATION_COLLECTING)
+		return false;
+	if (c->by_key)
+		return s->frame.role == ROLE_DARK || s->frame.role == ROLE_FLAT;
+	/* A series that its sender announced is of one step, however many frames it has. */
+	return c->own_series || !c->by_sequence || !k->lineage.told;
+}
+
 void calibrating_place(struct collector *k, struct slot *s)
 {
 	struct calibrating *c = &k->calibrating;
@@ -541,8 +554,9 @@ void calibrating_place(struct collector *k, struct slot *s)
 		follow_key(k, s);
 	if (s->calibration < k->least_id && (s->left || k->pipeline->receivers[s->home].feed))
 		worker_reduce_again(k->layout, collector_calibrated(k), s);
-	if (c->state == CALIBRATION_COLLECTING &&
-	    (!c->by_key || s->frame.role == ROLE_DARK || s->frame.role == ROLE_FLAT))
+	if (c->purpose != PURPOSE_SAMPLE)
+		s->frame.flags |= c->purpose == PURPOSE_FLAT ? FRAME_FLAT : FRAME_DARK;
+	if (is_wanted(k, s))
 		take(k, s);
 }
 

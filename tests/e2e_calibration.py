@@ -463,3 +463,22 @@ def a_crash_leaves_the_calibrations_that_came_into_use(bench):
     with h5py.File(folder / "s-0001.h5") as master:
         stored = master["/entry1/openbeam/calibration"]
         same_pixels(stored["flat"][()], image(bench, "flat-0001.tif"), "flat in the master")
+
+
+@case
+def an_announced_series_is_of_one_step_however_long(bench):
+    endpoint = f"ipc://{bench.folder}/d"
+    daemon = bench.daemon(endpoint, settings(bench, ["dark 10", "flat 10"], **{
+        "ingest.protocol": "dectris-v1", "series.first": None, "calibration.found": "report"}))
+    for series, pattern in enumerate(("dark", "flat", "phantom"), 1):
+        status, _, said = bench.run("openbeam-send", "--to", endpoint, "--protocol", "dectris-v1", "--size", "64x48",
+                                    "--frames", 20, "--series", series, "--pattern", pattern)
+        equal(status, 0, said)
+    daemon.wait()
+    by_name = {s.folder.name: s.require_complete(20) for s in bench.all_series()}
+    equal(sorted(by_name), ["scan-0001", "scan-dark-0001", "scan-flat-0001"], "series")
+    for kind in ("dark", "flat"):
+        equal({r["flags"] for r in by_name[f"scan-{kind}-0001"].rows}, {kind}, "flags")
+        about = sidecar(bench.output / f"{kind}-0001.tif")
+        equal((about["first"], about["last"]), (0, 9), f"frames of the {kind}")
+    equal(set(by_name["scan-0001"].column("calibration", int)), {2}, "calibration of the sample")
