@@ -145,17 +145,32 @@ void calibrating_forget_generations(struct collector *k)
 	k->superseded = NULL;
 }
 
+/* Of a copy, since a path may end with its image before the series does. */
 static void list_file(struct calibrating *c, const struct sink_calibration *f, uint32_t id)
 {
-	unsigned i = c->listed_count;
+	struct sink_calibration *grown = realloc(c->listed, (c->listed_count + 1) * sizeof *grown);
+	char *path = strdup(f->path);
 
-	if (i == CALIBRATIONS_LISTED)
+	if (grown)
+		c->listed = grown;
+	if (!grown || !path) {
+		free(path);
+		log_line(LOG_WARNING, "calibration", "no memory to list %s in the manifest",
+		         f->path);
 		return;
-	snprintf(c->paths[i], sizeof c->paths[i], "%s", f->path);
-	c->listed[i] = *f;
-	c->listed[i].path = c->paths[i];
-	c->listed[i].id = id;
-	c->listed_count++;
+	}
+	grown[c->listed_count] = *f;
+	grown[c->listed_count].path = path;
+	grown[c->listed_count++].id = id;
+}
+
+static void forget_list(struct calibrating *c)
+{
+	for (unsigned i = 0; i < c->listed_count; i++)
+		free((char *)(uintptr_t)c->listed[i].path);
+	free(c->listed);
+	c->listed = NULL;
+	c->listed_count = 0;
 }
 
 static void list_planes(struct collector *k)
@@ -166,7 +181,7 @@ static void list_planes(struct collector *k)
 
 void calibrating_list(struct collector *k)
 {
-	k->calibrating.listed_count = 0;
+	forget_list(&k->calibrating);
 	list_planes(k);
 }
 
@@ -723,6 +738,7 @@ void calibrating_close(struct collector *k)
 			free_planes(job->planes);
 	}
 	kept_list_free(&k->pipeline->keeping, &c->frames);
+	forget_list(c);
 	calibrating_forget_generations(k);
 	for (unsigned i = 0; i < c->old_count; i++)
 		owned_image_done(&c->old_images[i]);

@@ -31,8 +31,6 @@ enum purpose { PURPOSE_SAMPLE, PURPOSE_DARK, PURPOSE_FLAT, PURPOSE_FLAT_DARK };
 /* "sample", "dark", ... */
 const char *purpose_name(enum purpose p);
 
-#define CALIBRATIONS_LISTED 64 /* entries of a series' manifest */
-
 struct calibrating {
 	enum calibration_state state;
 	enum calibration_role role;
@@ -57,8 +55,7 @@ struct calibrating {
 	enum purpose purpose; /* of the running series */
 
 	/* Of the running series: what its frames were normalised with. */
-	struct sink_calibration listed[CALIBRATIONS_LISTED];
-	char paths[CALIBRATIONS_LISTED][512];
+	struct sink_calibration *listed; /* their paths are owned, too [listed_count] */
 	unsigned listed_count;
 };
 

@@ -320,7 +320,7 @@ def a_dark_and_a_flat_are_taken_by_command_between_series(bench):
         equal((result["failed"], result["role"], result["taken"]), (False, role, len(frames)), "result")
         equal(result["path"], str(bench.output / f"{role}-0001.tif"), "path")
     camera.send_all(sample)
-    until(lambda: (bench.output / "scan-0001" / "frames.csv").exists(), "the sample is complete")
+    bench.wait_for_end(3)
     scan = next(s for s in bench.all_series() if s.folder.name == "scan-0001").require_complete(20)
     gain = reference.gain(exact_mean(dark), exact_mean(flat))
     for number, pixels in scan.images().items():
@@ -482,3 +482,26 @@ def an_announced_series_is_of_one_step_however_long(bench):
         about = sidecar(bench.output / f"{kind}-0001.tif")
         equal((about["first"], about["last"]), (0, 9), f"frames of the {kind}")
     equal(set(by_name["scan-0001"].column("calibration", int)), {2}, "calibration of the sample")
+
+
+@case
+def a_scan_with_many_flats_lists_all_of_them(bench):
+    camera = bench.camera()
+    rounds, shape = 70, (8, 16)
+    daemon = bench.daemon(camera.endpoint, {
+        "calibration.from_key": "image_key", "calibration.directory": str(bench.output),
+        "reduce.normalise": "transmission", "series.frames": 2 + 3 * rounds, "sinks": [bench.sink("hdf5")]})
+    dark, sample = frames_of(100, 2, 1, shape=shape), frames_of(1500, 1, 2, shape=shape)[0]
+    groups = [(dark, 2)]
+    for i in range(rounds):
+        groups += [(frames_of(3000 + i, 2, i, shape=shape), 1), ([sample], 0)]
+    for number, (pixels, key) in enumerate((p, key) for group, key in groups for p in group):
+        camera.send(number, pixels, image_key=key)
+    daemon.wait()
+    series = bench.series().require_complete(2 + 3 * rounds)
+    used = [(c["role"], c["id"]) for c in series.manifest["calibration"]]
+    equal(used, [("dark", 1)] + [(role, 2 + i) for i in range(rounds) for role in ("dark", "flat")], "calibrations")
+    equal(bench.run("openbeam", "audit", series.folder)[0], 0, "audit")
+    with h5py.File(next(series.folder.glob("s-????.h5"))) as master:
+        last = image(bench, f"flat-{rounds:04}.tif")
+        same_pixels(master["/entry1/openbeam/calibration/flat"][()], last, "flat in the master")
