@@ -447,14 +447,14 @@ def a_crash_leaves_the_calibrations_that_came_into_use(bench):
     camera = bench.camera()
     daemon = bench.daemon(camera.endpoint, {
         "calibration.from_key": "image_key", "calibration.directory": str(bench.output),
-        "reduce.normalise": "transmission", "sinks": [bench.sink("hdf5")]}, series=None)
+        "reduce.normalise": "transmission", "sinks": [bench.sink("hdf5")], "monitor.http": "127.0.0.1:0"}, series=None)
+    monitor = Monitor(daemon)
     groups = ((frames_of(100, 8, 1), 2), (frames_of(3000, 8, 2), 1), (frames_of(1500, 80, 3), 0))
     for number, (pixels, key) in enumerate((p, key) for group, key in groups for p in group):
         camera.send(number, pixels, image_key=key)
-    until(lambda: "flat of" in daemon.log, "the flat is in use")
-    folder = bench.output / "s-0001"
-    until(lambda: (folder / "journal.bin").stat().st_size > 90 * 256, "frames are durable")
+    until(lambda: monitor.status()["frames"]["durable"] == 96, "frames are durable")
     daemon.close()
+    folder = bench.output / "s-0001"
     equal(bench.run("openbeam", "recover", folder)[0], 0, "recover")
     series, = bench.all_series()
     listed = [(c["role"], c["id"]) for c in series.manifest["calibration"]]
