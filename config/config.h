@@ -253,6 +253,12 @@ int config_load(struct config *ret, const char *path, const char *const *sets, u
 int config_parse(struct config *ret, const char *text, size_t length, const char *name,
                  const char *const *sets, unsigned set_count, char **ret_problems);
 
+/* Read back what config_json() wrote, `length` bytes of it: the same values. What a text of another
+ * version lacks has its default; what it has and this one does not know is a problem. Otherwise as
+ * config_parse(). */
+int config_parse_json(struct config *ret, const char *json, size_t length, const char *name,
+                      char **ret_problems);
+
 /* Free what the configuration owns. Accepts a zeroed one. */
 void config_done(struct config *c);
 

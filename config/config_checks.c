@@ -128,8 +128,8 @@ static void check_normalise(struct loading *l)
 	/* Without calibration the default leaves counts as they are: a daemon runs as installed.
 	 * Whoever asks for transmission must say where its flat comes from, or write that there is
 	 * none: then a command may take it. */
-	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !gets_flat(c) &&
-	    (c->calibration.dark[0] || (is_given(l, "reduce.normalise") && !flat)))
+	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !flat &&
+	    (c->calibration.dark[0] || is_given(l, "reduce.normalise")))
 		blame(l, of_none, keys,
 		      "transmission%s needs calibration.flat; give one, " FROM_STREAM
 		      ", or set reduce.normalise to dark or none",

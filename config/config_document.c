@@ -62,7 +62,7 @@ static void apply_element(struct tree *t, const struct scope *scope, const struc
 		refuse_shape(t, scope, o, node, &place);
 		return;
 	}
-	scalar = tree_scalar(node);
+	scalar = tree_scalar(t, node);
 	note(t, scope, given, &place, value_read_element(o, scope->base, i, &scalar, why), why);
 }
 
@@ -85,7 +85,7 @@ static void apply_list(struct tree *t, const struct scope *scope, const struct o
 static void apply_single(struct tree *t, const struct scope *scope, const struct option *o,
                          struct given *given, const yaml_node_t *node)
 {
-	struct scalar scalar = tree_scalar(node);
+	struct scalar scalar = tree_scalar(t, node);
 	char why[VALUE_WHY];
 	int err = value_check_count(o, 1, why);
 
@@ -112,7 +112,7 @@ static void apply_option(struct tree *t, const struct scope *scope, const struct
 	} else if (value_is_list(o)) {
 		apply_single(t, scope, o, given, node);
 	} else {
-		scalar = tree_scalar(node);
+		scalar = tree_scalar(t, node);
 		note(t, scope, given, &given->place, value_read(o, scope->base, &scalar, why), why);
 	}
 }
@@ -390,7 +390,7 @@ void document_defaults(struct loading *l)
 
 bool document_file(struct loading *l, const char *name, const char *text, size_t length)
 {
-	struct tree t = { .loading = l, .name = name };
+	struct tree t = { .loading = l, .name = name, .seconds = l->seconds };
 	struct scope scope = root_scope(l);
 	struct place place;
 	const yaml_node_t *root;

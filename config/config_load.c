@@ -106,8 +106,9 @@ static void apply(struct loading *l, const char *text, size_t length, const char
 		checks_run(l);
 }
 
-int config_parse(struct config *ret, const char *text, size_t length, const char *name,
-                 const char *const *sets, unsigned set_count, char **ret_problems)
+/* What both texts have in common. */
+static int parse(struct config *ret, const char *text, size_t length, const char *name,
+                 const char *const *sets, unsigned set_count, bool seconds, char **ret_problems)
 {
 	struct loading *l = calloc(1, sizeof *l);
 
@@ -118,8 +119,21 @@ int config_parse(struct config *ret, const char *text, size_t length, const char
 		free(l);
 		return -ENOMEM;
 	}
+	l->seconds = seconds;
 	apply(l, text, length, name, sets, set_count);
 	return finish(l, ret, ret_problems);
+}
+
+int config_parse(struct config *ret, const char *text, size_t length, const char *name,
+                 const char *const *sets, unsigned set_count, char **ret_problems)
+{
+	return parse(ret, text, length, name, sets, set_count, false, ret_problems);
+}
+
+int config_parse_json(struct config *ret, const char *json, size_t length, const char *name,
+                      char **ret_problems)
+{
+	return parse(ret, json, length, name, NULL, 0, true, ret_problems);
 }
 
 int config_load(struct config *ret, const char *path, const char *const *sets, unsigned set_count,

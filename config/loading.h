@@ -19,6 +19,7 @@ struct loading {
 	struct given given[OPTION_MAX]; /* by row of options[] */
 	struct given element_given[LIST_COUNT][OPTION_ELEMENTS][OPTION_MAX]; /* of lists */
 	struct place element_place[LIST_COUNT][OPTION_ELEMENTS];             /* where they begin */
+	bool seconds;   /* in a file times are numbers of seconds, as config_json() writes them */
 	bool no_memory; /* something could not be kept; nothing else counts then */
 };
 

@@ -612,9 +612,12 @@ const struct option options[] = {
 	  MEMBER(calibration.noisy),
 	  .least = 0,
 	  .most = 1e6,
-	  .unit = "deviations",
+	  .unit = "times",
 	  .fallback = "10.0",
-	  .help = "Likewise noisy, by its variance in the dark. 0: none is." },
+	  .help = "Likewise noisy, when its standard deviation over the frames of the dark is so "
+	          "many "
+	          "times the median of all pixels', which counts as one count at least. 0: none "
+	          "is." },
 	{ .path = "calibration.timeout",
 	  .kind = OPTION_TIME,
 	  MEMBER(calibration.timeout_ns),

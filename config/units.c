@@ -176,6 +176,21 @@ enum units_read units_real(const char *text, double *ret)
 	return UNITS_OK;
 }
 
+enum units_read units_seconds(const char *text, int64_t *ret)
+{
+	double seconds;
+	enum units_read read = units_real(text, &seconds);
+
+	if (read != UNITS_OK)
+		return read;
+	if (seconds < 0)
+		return UNITS_MALFORMED;
+	if (seconds > (double)INT64_MAX / 2e9)
+		return UNITS_HUGE;
+	*ret = llround(seconds * 1e9);
+	return UNITS_OK;
+}
+
 static void print_quantity(int64_t n, const struct unit *units, const char *smallest,
                            char ret[UNITS_TEXT])
 {

@@ -29,6 +29,9 @@ enum units_read units_size(const char *text, int64_t *ret);
 /* "2s", "1.5 ms", "0": nanoseconds. Accepted units are units_of_time. */
 enum units_read units_time(const char *text, int64_t *ret);
 
+/* "2.5", "1e-3", as config_json() has times: seconds in nanoseconds, rounded. At least 0. */
+enum units_read units_seconds(const char *text, int64_t *ret);
+
 /* Decimal with optional point and exponent, finite. */
 enum units_read units_real(const char *text, double *ret);
 

@@ -198,6 +198,11 @@ static int check_number(const struct option *o, const struct scalar *s, char why
 	return 0;
 }
 
+static enum units_read read_time(const struct scalar *s, int64_t *ret)
+{
+	return s->seconds ? units_seconds(s->text, ret) : units_time(s->text, ret);
+}
+
 static int read_integer(const struct option *o, const struct scalar *s, char why[VALUE_WHY],
                         int64_t *ret)
 {
@@ -209,7 +214,7 @@ static int read_integer(const struct option *o, const struct scalar *s, char why
 	if (err)
 		return err;
 	read = o->kind == OPTION_SIZE   ? units_size(s->text, &value)
-	       : o->kind == OPTION_TIME ? units_time(s->text, &value)
+	       : o->kind == OPTION_TIME ? read_time(s, &value)
 	                                : units_integer(s->text, &value);
 	if (read != UNITS_OK)
 		return refuse_number(o, s->text, read, why);

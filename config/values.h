@@ -15,6 +15,7 @@ struct scalar {
 	const char *text; /* ends with a zero byte, and may hold others */
 	size_t length;    /* bytes */
 	bool quoted;
+	bool seconds; /* a time is a number of seconds, without a unit */
 };
 
 /* Whether values of this kind are written as a list. */

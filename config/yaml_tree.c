@@ -186,11 +186,12 @@ const yaml_node_t *tree_node(struct tree *t, int id, struct place *ret_place)
 	return node;
 }
 
-struct scalar tree_scalar(const yaml_node_t *node)
+struct scalar tree_scalar(const struct tree *t, const yaml_node_t *node)
 {
 	return (struct scalar){ .text = (const char *)node->data.scalar.value,
 		                .length = node->data.scalar.length,
-		                .quoted = node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE };
+		                .quoted = node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE,
+		                .seconds = t->seconds };
 }
 
 bool tree_is_nothing(const yaml_node_t *node)

@@ -18,6 +18,7 @@ struct tree {
 	struct loading *loading; /* takes problems and lack of memory */
 	const char *name;        /* see struct place */
 	bool is_set;
+	bool seconds; /* see struct scalar */
 	yaml_document_t document;
 };
 
@@ -36,7 +37,7 @@ void tree_close(struct tree *t);
 const yaml_node_t *tree_node(struct tree *t, int id, struct place *ret_place);
 
 /* Borrowed from a scalar node. */
-struct scalar tree_scalar(const yaml_node_t *node);
+struct scalar tree_scalar(const struct tree *t, const yaml_node_t *node);
 
 /* Whether it is what stands behind a `key:` that has nothing behind it. */
 bool tree_is_nothing(const yaml_node_t *node);

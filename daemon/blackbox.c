@@ -13,6 +13,7 @@
 
 #define PROLONGED_MOST 10 /* times blackbox.after */
 #define WRITER_POLL_MS 100
+#define LATE_NS        1000000000u /* frames of an event that are not placed yet */
 
 bool blackbox_wanted(const struct config *c)
 {
@@ -88,17 +89,13 @@ void blackbox_stop(struct blackbox *b)
 	bell_ring(&b->bell);
 }
 
-/* ---- the collector's side ---- */
-
-/* Where a frame was that could not be kept. */
-static struct kept *placeholder(const struct slot *s)
+bool blackbox_ended(struct blackbox *b)
 {
-	struct kept *f = calloc(1, sizeof *f);
-
-	if (f)
-		f->frame = s->frame;
-	return f;
+	/* relaxed: whoever asks joins it before it believes anything. */
+	return !b->stage.started || atomic_load_explicit(&b->stage.ended, memory_order_relaxed);
 }
+
+/* ---- the collector's side ---- */
 
 static void enqueue(struct blackbox *b, struct kept *f)
 {
@@ -116,14 +113,14 @@ static uint64_t queued_bytes(struct blackbox *b)
 	return bytes;
 }
 
-/* Let go of what is older than blackbox.before, or does not fit. */
-static void forget_old(struct blackbox *b)
+/* Let go of what is older than blackbox.before, or does not fit beside what is queued. */
+static void forget_old(struct blackbox *b, uint64_t queued)
 {
 	const struct config_blackbox *c = &b->pipeline->config->blackbox;
 
 	while (b->recent.first &&
 	       (b->newest_ns - b->recent.first->frame.received_ns > c->before_ns ||
-	        b->recent.bytes > c->memory))
+	        b->recent.bytes + queued > c->memory))
 		kept_free(&b->pipeline->keeping, kept_list_pop(&b->recent));
 }
 
@@ -141,18 +138,19 @@ static void show(struct blackbox *b)
 
 void blackbox_place(struct blackbox *b, const struct slot *s, uint64_t series)
 {
-	uint64_t most = b->pipeline->config->blackbox.memory;
 	bool of_event = b->until_ns && s->frame.received_ns <= b->until_ns;
 	struct kept *f = NULL;
+	uint64_t queued;
 
 	if (!b->configured)
 		return;
+	queued = queued_bytes(b);
 	if (s->frame.received_ns > b->newest_ns)
 		b->newest_ns = s->frame.received_ns;
-	if (!of_event || queued_bytes(b) + s->left_bytes <= most)
+	if (!of_event || queued + s->left_bytes <= b->pipeline->config->blackbox.memory)
 		f = kept_share(&b->pipeline->keeping, s);
-	if (!f && of_event)
-		f = placeholder(s);
+	if (!f) /* so that it is not taken for one that never came */
+		f = kept_note(&b->pipeline->keeping, s);
 	if (!f)
 		return;
 	f->series = series;
@@ -160,31 +158,31 @@ void blackbox_place(struct blackbox *b, const struct slot *s, uint64_t series)
 		enqueue(b, f);
 	else
 		kept_list_push(&b->recent, f);
-	forget_old(b);
+	forget_old(b, queued);
 }
 
-bool blackbox_trigger(struct blackbox *b, const char *kind, const char *why, uint64_t now_ns)
+/* Under the lock: what is held is of the event, which begins unless one is open. */
+static void hand_over(struct blackbox *b, const char *why)
 {
-	const struct config_blackbox *c = &b->pipeline->config->blackbox;
 	struct kept *f;
 
-	if (!b->configured || !blackbox_is_kept_on(b->pipeline->config, kind))
-		return false;
-	if (b->until_ns) {
-		uint64_t until_ns = now_ns + c->after_ns;
-
-		b->until_ns = until_ns < b->most_ns ? until_ns : b->most_ns;
-		return true;
-	}
-	pthread_mutex_lock(&b->lock);
-	bool busy = b->event; /* the one before is still on its way to the disk */
-	if (!busy) {
-		b->event = true;
-		b->over = false;
+	if (!b->event)
 		snprintf(b->why, sizeof b->why, "%s", why);
-		while ((f = kept_list_pop(&b->recent)))
-			kept_list_push(&b->queue, f);
-	}
+	b->event = true;
+	b->over = false;
+	while ((f = kept_list_pop(&b->recent)))
+		kept_list_push(&b->queue, f);
+}
+
+/* False while the one before is still on its way to the disk. */
+static bool begin_event(struct blackbox *b, const char *why, uint64_t now_ns)
+{
+	const struct config_blackbox *c = &b->pipeline->config->blackbox;
+
+	pthread_mutex_lock(&b->lock);
+	bool busy = b->event;
+	if (!busy)
+		hand_over(b, why);
 	pthread_mutex_unlock(&b->lock);
 	if (busy)
 		return false;
@@ -196,18 +194,56 @@ bool blackbox_trigger(struct blackbox *b, const char *kind, const char *why, uin
 	return true;
 }
 
+bool blackbox_trigger(struct blackbox *b, const char *kind, const char *why, uint64_t now_ns)
+{
+	uint64_t until_ns;
+
+	if (!b->configured || !blackbox_is_kept_on(b->pipeline->config, kind))
+		return false;
+	until_ns = now_ns + b->pipeline->config->blackbox.after_ns;
+	if (b->until_ns) {
+		b->until_ns = until_ns < b->most_ns ? until_ns : b->most_ns;
+		return true;
+	}
+	if (b->again || begin_event(b, why, now_ns))
+		return true;
+	b->again = true;
+	snprintf(b->again_why, sizeof b->again_why, "%s", why);
+	return true;
+}
+
+/* Frames that came in its time may wait for their place; not for long when no others follow. */
+static bool is_over(const struct blackbox *b, uint64_t now_ns)
+{
+	return b->until_ns && now_ns > b->until_ns &&
+	       (b->newest_ns > b->until_ns || now_ns - b->until_ns > LATE_NS);
+}
+
 void blackbox_tick(struct blackbox *b, uint64_t now_ns)
 {
 	if (!b->configured)
 		return;
-	if (b->until_ns && now_ns > b->until_ns) {
+	if (is_over(b, now_ns)) {
 		b->until_ns = 0;
 		pthread_mutex_lock(&b->lock);
 		b->over = true;
 		pthread_mutex_unlock(&b->lock);
 		bell_ring(&b->bell);
 	}
+	if (b->again && begin_event(b, b->again_why, now_ns))
+		b->again = false;
 	show(b);
+}
+
+void blackbox_finish(struct blackbox *b)
+{
+	if (!b->stage.started)
+		return;
+	pthread_mutex_lock(&b->lock);
+	if (b->again)
+		hand_over(b, b->again_why);
+	pthread_mutex_unlock(&b->lock);
+	blackbox_stop(b);
 }
 
 /* ---- the thread ---- */
@@ -234,7 +270,7 @@ static enum next next_of(struct blackbox *b, struct kept **ret_frame)
 static void tell_result(struct blackbox *b, const struct blackbox_series *s)
 {
 	pthread_mutex_lock(&b->lock);
-	b->event = b->report.writing = false;
+	b->event = b->report.writing = b->queue.first != NULL; /* of blackbox_finish() */
 	b->report.written += s->series_count;
 	snprintf(b->report.path, sizeof b->report.path, "%s", s->path);
 	snprintf(b->report.text, sizeof b->report.text, "%s", s->error[0] ? s->error : b->why);

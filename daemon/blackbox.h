@@ -34,6 +34,8 @@ struct blackbox {
 		until_ns; /* CLOCK_REALTIME: frames up to then are of the event; 0: there is none */
 	uint64_t most_ns; /* it is not prolonged beyond */
 	uint64_t newest_ns;
+	bool again; /* something happened while the event before is on its way to the disk: */
+	char again_why[240];
 
 	struct bell bell; /* rung by the collector and by completions */
 
@@ -60,16 +62,23 @@ void blackbox_close(struct blackbox *b);
 void *blackbox_run(void *argument);
 void blackbox_stop(struct blackbox *b);
 
+/* Whether the thread has ended, or was never started. */
+bool blackbox_ended(struct blackbox *b);
+
 /* ---- collector ---- */
 
 /* A frame was placed: hold it, or add it to the event. */
 void blackbox_place(struct blackbox *b, const struct slot *s, uint64_t series);
 
 /* Something happened: `kind` is "alarm", "loss" or "command", `why` one sentence. False when it is
- * not configured to be kept, or there is nothing. An event that is open is prolonged. */
+ * not configured to be kept. An event that is open is prolonged; one that is still being written
+ * is followed by another. */
 bool blackbox_trigger(struct blackbox *b, const char *kind, const char *why, uint64_t now_ns);
 
 /* End an event that is over; now_ns: CLOCK_REALTIME. */
 void blackbox_tick(struct blackbox *b, uint64_t now_ns);
+
+/* The last frame was placed: write what is to be written, and blackbox_stop(). */
+void blackbox_finish(struct blackbox *b);
 
 #endif

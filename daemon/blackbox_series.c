@@ -7,7 +7,6 @@
 #include "kernels/cpu.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,19 +210,34 @@ static bool open_geometry(struct blackbox_series *s, const struct frame_shape *s
 
 /* ---- frames ---- */
 
+static bool is_aborted(const struct blackbox_series *s)
+{
+	/* relaxed: a moment later will do. */
+	return atomic_load_explicit(&s->pipeline->phase, memory_order_relaxed) == PHASE_ABORT;
+}
+
+static struct slot *find_spare(struct blackbox_series *s)
+{
+	sinks_poll(s->sinks, clock_monotonic_ns());
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (s->spare[i]) {
+			s->spare[i] = false;
+			return &s->unpacker.layout.slots[i];
+		}
+	return NULL;
+}
+
+/* Waits for the disk; NULL when the run is aborted. */
 static struct slot *spare_slot(struct blackbox_series *s)
 {
-	struct pollfd wait = { .fd = s->wake_fd, .events = POLLIN };
+	struct bell *bell = &s->pipeline->blackbox.bell;
+	struct slot *found;
 
-	for (;;) {
-		for (unsigned i = 0; i < SLOTS; i++)
-			if (s->spare[i]) {
-				s->spare[i] = false;
-				return &s->unpacker.layout.slots[i];
-			}
-		sinks_poll(s->sinks, clock_monotonic_ns());
-		poll(&wait, 1, WAIT_MS);
+	while (!(found = find_spare(s)) && !is_aborted(s)) {
+		bell_sleep(bell, WAIT_MS);
+		bell_leave(bell);
 	}
+	return found;
 }
 
 static void lose(struct blackbox_series *s, const struct kept *f, enum dropped reason)
@@ -261,8 +275,12 @@ static void count(struct blackbox_series *s, const struct slot *slot)
 
 static void write_frame(struct blackbox_series *s, const struct kept *f)
 {
-	struct slot *slot = spare_slot(s);
+	struct slot *slot = is_aborted(s) ? NULL : spare_slot(s);
 
+	if (!slot) {
+		lose(s, f, DROPPED_ABORTED);
+		return;
+	}
 	if (!unpacker_run(&s->unpacker, f, slot)) {
 		s->spare[slot - s->unpacker.layout.slots] = true;
 		lose(s, f, DROPPED_DECODE);
@@ -289,6 +307,7 @@ void blackbox_series_put(struct blackbox_series *s, const struct kept *f)
 {
 	struct frame_shape shape = shape_of_frame(&f->frame);
 
+	shape.compressed = true; /* or not */
 	if (s->sinks && !shape_fits(&s->shape, &shape))
 		close_geometry(s);
 	if (!s->sinks && !open_geometry(s, &shape))
@@ -299,7 +318,7 @@ void blackbox_series_put(struct blackbox_series *s, const struct kept *f)
 	} else {
 		note_gap(s, f->frame.number);
 	}
-	if (f->raw)
+	if (kept_whole(f))
 		write_frame(s, f);
 	else
 		lose(s, f, DROPPED_OVERLOAD);

@@ -43,8 +43,10 @@ struct calibrated *calibrated_make(const struct layout *l, const uint8_t *mask, 
 	c->plan = l->plan;
 	c->plan.offset = l->subtracts ? planes->offset : NULL;
 	c->plan.gain = planes->gain;
-	if (!planes_have_flat(planes)) /* the dose is in counts, which stay as they are */
+	if (!planes_have_flat(planes)) { /* counts stay as they are, and their dose is one */
 		c->plan.dose = DOSE_RECORD;
+		c->plan.attenuation = false;
+	}
 	if (make_gain(c, l, mask) < 0) {
 		free(c);
 		return NULL;

@@ -71,8 +71,9 @@ bool generations_retire(struct generations *g, const struct sequence *const *rin
 /* The generation to stamp a frame with. Receivers. */
 static inline uint32_t generations_current(const struct generations *g)
 {
-	/* acquire pairs with generations_push(): publishes what `at` leads to. */
-	return atomic_load_explicit(&g->current, memory_order_acquire);
+	/* seq_cst (an acquire) pairs with generations_push(): publishes what `at` leads to; ordered
+	 * after the publication of the entry before, which it counts. */
+	return atomic_load(&g->current);
 }
 
 /* What a frame's stamp means. The worker that claimed it, or the collector. */

@@ -2,6 +2,7 @@
 #include "daemon/calibrating.h"
 #include "daemon/closing.h"
 #include "daemon/collector.h"
+#include "daemon/fitting.h"
 #include "daemon/lineage.h"
 #include "daemon/pipeline.h"
 #include "daemon/worker.h"
@@ -98,9 +99,7 @@ static void update_keeping(struct collector *k)
 
 	if (p->blackbox.configured)
 		limit += c->blackbox.memory;
-	/* relaxed, both: a worker sees them within a hand. */
-	atomic_store_explicit(&k->pipeline->keeping.limit, limit, memory_order_relaxed);
-	atomic_store_explicit(&k->pipeline->keeping.on, on, memory_order_relaxed);
+	keeping_allow(&k->pipeline->keeping, on, limit);
 }
 
 /* ---- the calibration in use ---- */
@@ -145,12 +144,27 @@ void calibrating_forget_generations(struct collector *k)
 	k->superseded = NULL;
 }
 
+/* One that comes into use again is there. */
+static bool is_listed(struct calibrating *c, const struct sink_calibration *f, uint32_t id)
+{
+	for (unsigned i = 0; i < c->listed_count; i++)
+		if (c->listed[i].id == id && strcmp(c->listed[i].role, f->role) == 0) {
+			c->listed[i].pixels = f->pixels;
+			return true;
+		}
+	return false;
+}
+
 /* Of a copy, since a path may end with its image before the series does. */
 static void list_file(struct calibrating *c, const struct sink_calibration *f, uint32_t id)
 {
-	struct sink_calibration *grown = realloc(c->listed, (c->listed_count + 1) * sizeof *grown);
-	char *path = strdup(f->path);
+	struct sink_calibration *grown;
+	char *path;
 
+	if (is_listed(c, f, id))
+		return;
+	grown = realloc(c->listed, (c->listed_count + 1) * sizeof *grown);
+	path = strdup(f->path);
 	if (grown)
 		c->listed = grown;
 	if (!grown || !path) {
@@ -203,32 +217,102 @@ void calibrating_warn_of_beam(const struct calibrated *c)
 		         "elsewhere, or look at the mask and the flat");
 }
 
-/* Put planes to use. They are the collector's from now on. */
-static int install(struct collector *k, struct planes *planes, uint32_t id)
+const struct planes *calibrating_choose(struct collector *k, const struct frame_shape *shape)
+{
+	const struct planes *p = k->stream_planes ? k->stream_planes : k->pipeline->planes;
+	bool other_size = p->width && (p->width != shape->width || p->height != shape->height);
+
+	if (p->file_count == 0 || (other_size && !k->stream_planes) ||
+	    !calibration_misfits(p, shape, k->detector, k->calibrating.misfit))
+		return p;
+	return &k->no_planes;
+}
+
+void calibrating_tell_choice(struct collector *k, const struct planes *before)
+{
+	struct calibrating *c = &k->calibrating;
+
+	report_state(k);
+	if (k->planes != &k->no_planes) {
+		if (before == &k->no_planes)
+			log_line(LOG_INFO, "calibration", "number %u fits again and is used",
+			         k->calibration_id);
+		c->told[0] = '\0';
+		return;
+	}
+	if (strcmp(c->told, c->misfit) != 0)
+		log_line(LOG_ERROR, "calibration",
+		         "refused: %s; frames stay without calibration: take a new one", c->misfit);
+	memcpy(c->told, c->misfit, sizeof c->told);
+}
+
+uint32_t calibrating_id(const struct collector *k, const struct planes *planes)
+{
+	return planes->file_count ? k->installed_id : 0;
+}
+
+/* The plan with these planes; NULL without memory. */
+static struct calibrated *plan_with(struct collector *k, const struct planes *planes, uint32_t id)
 {
 	const struct layout_needs needs = { .config = k->pipeline->config,
 		                            .planes = planes,
 		                            .detector = k->detector };
-	struct calibrated *next =
-		calibrated_make(k->layout, layout_mask(&needs, &k->layout->shape), id, planes);
 
-	if (!next)
-		return -ENOMEM;
-	if (k->unpushed) { /* no frame has seen the one before */
-		calibrated_free(k->unpushed);
-		free_planes(k->stream_planes);
-	} else {
-		k->superseded = k->stream_planes;
-	}
+	return calibrated_make(k->layout, layout_mask(&needs, &k->layout->shape), id, planes);
+}
+
+static void use(struct collector *k, struct calibrated *next)
+{
 	calibrating_warn_of_beam(next);
+	calibrated_free(k->unpushed); /* no frame has seen it */
 	k->unpushed = next;
-	k->planes = k->stream_planes = planes;
-	k->calibration_id = id;
+	k->planes = next->planes;
+	k->calibration_id = next->id;
 	if (k->begun) {
 		list_planes(k);
 		sinks_calibrated(k->sinks, k->calibrating.listed, k->calibrating.listed_count);
 	}
 	push_waiting(k);
+}
+
+void calibrating_refit(struct collector *k)
+{
+	const struct planes *before = k->planes;
+	const struct planes *planes = calibrating_choose(k, &k->layout->shape);
+	struct calibrated *next;
+
+	if (planes == k->planes)
+		return;
+	next = plan_with(k, planes, calibrating_id(k, planes));
+	if (!next) {
+		log_line(LOG_ERROR, "calibration", "no memory to change it: it stays as it is");
+		return;
+	}
+	use(k, next);
+	k->least_id = k->calibration_id;
+	calibrating_tell_choice(k, before);
+}
+
+/* Put planes to use. They are the collector's from now on. */
+static int install(struct collector *k, struct planes *planes, uint32_t id)
+{
+	struct planes *old = k->stream_planes;
+	struct calibrated *next = plan_with(k, planes, planes->file_count ? id : 0);
+
+	if (!next)
+		return -ENOMEM;
+	if (k->unpushed && k->unpushed->planes == old) { /* no frame has seen them */
+		calibrated_free(k->unpushed);
+		k->unpushed = NULL;
+		free_planes(old);
+	} else if (k->superseded) { /* while none of the two were in use */
+		free_planes(old);
+	} else {
+		k->superseded = old;
+	}
+	k->stream_planes = planes;
+	k->installed_id = id;
+	use(k, next);
 	return 0;
 }
 
@@ -243,7 +327,7 @@ static void begin(struct collector *k, enum calibration_role role, uint64_t want
 	c->combine = k->pipeline->config->calibration.combine;
 	c->wanted = wanted;
 	c->accepted = c->damaged = 0;
-	c->own_series = c->full = c->after_own = false;
+	c->own_series = c->full = c->unkept = c->after_own = false;
 	c->by_key = c->by_sequence = false;
 	c->timeout_ns = k->pipeline->config->calibration.timeout_ns;
 	c->progress_ns = clock_monotonic_ns();
@@ -294,7 +378,7 @@ static void begin_sequence(struct collector *k)
 /* One more of the sequence is over; frames that follow at once are of the next one. */
 static void after_step(struct collector *k)
 {
-	if (!k->calibrating.by_sequence)
+	if (!k->calibrating.by_sequence || !sequence_is_due(k))
 		return;
 	k->calibrating.next_in_sequence++;
 	begin_sequence(k);
@@ -329,11 +413,12 @@ void calibrating_give_up(struct collector *k, const char *why)
 
 /* ---- making ---- */
 
-/* The geometry may have changed while it was being made. */
+/* The geometry may have changed while it was being made. Planes without a size are of images that
+ * reduce.normalise has no use for. */
 static bool fits_layout(const struct collector *k, const struct planes *p)
 {
-	return k->layout && p->width == k->layout->shape.width &&
-	       p->height == k->layout->shape.height;
+	return k->layout && (p->width == 0 || (p->width == k->layout->shape.width &&
+	                                       p->height == k->layout->shape.height));
 }
 
 /* Until the end of the run. */
@@ -374,22 +459,31 @@ static void finish_job(struct collector *k, struct calibration_job *job)
 		owned_image_done(&job->replaced[i]);
 	c->last_id = job->id;
 	if (waited_for)
-		k->least_id = job->id;
+		k->least_id = k->calibration_id;
 	log_line(LOG_INFO, "calibration", "%s calibration=%u path=%s", job->text, job->id,
 	         job->path);
+	if (k->planes->note[0])
+		log_line(LOG_WARNING, "calibration", "%s", k->planes->note);
 	end(k);
 	report_end(k, job, job->text);
 	after_step(k);
 	update_keeping(k);
 }
 
-/* Frames behind it are not placed before it is there. The disk and the receivers go on meanwhile as
- * far as there is room. */
+static bool is_aborted(const struct collector *k)
+{
+	return atomic_load_explicit(&k->pipeline->phase, memory_order_acquire) == PHASE_ABORT;
+}
+
+/* Frames behind it are not placed before it is there, unless the run is aborted: it is then left to
+ * calibrating_close(). The disk and the receivers go on meanwhile as far as there is room. */
 static void wait_for_job(struct collector *k)
 {
 	struct calibration_job *job;
 
 	while (!(job = calibrator_take(&k->pipeline->calibrator))) {
+		if (is_aborted(k))
+			return;
 		stage_turn(&k->stage);
 		bell_prepare(&k->pipeline->collect);
 		bell_sleep(&k->pipeline->collect, MAKING_POLL_MS);
@@ -417,7 +511,7 @@ static void make(struct collector *k)
 		.wanted = c->wanted,
 		.exposure_s = k->detector ? k->detector->exposure_s : 0,
 		.saturation = saturation_of(k),
-		.id = (c->last_id > k->calibration_id ? c->last_id : k->calibration_id) + 1
+		.id = (c->last_id > k->installed_id ? c->last_id : k->installed_id) + 1
 	};
 	c->job.frames = c->frames;
 	if (!c->frames.first)
@@ -443,8 +537,10 @@ static void make_of_what_came(struct collector *k)
 	else if (taken == 0)
 		fail(k, "no %s: no usable frame of it came", role_of(c));
 	else if (taken * 2 < wanted && c->full)
-		fail(k, "no %s: calibration.memory holds only %llu of its %llu frames", role_of(c),
-		     taken, wanted);
+		fail(k,
+		     "no %s: calibration.memory holds only %llu of %llu frames: set it higher, or "
+		     "take fewer",
+		     role_of(c), taken, wanted);
 	else if (taken * 2 < wanted)
 		fail(k, "no %s: only %llu of %llu frames came before the series ended", role_of(c),
 		     taken, wanted);
@@ -464,23 +560,29 @@ bool calibrating_has_all(struct collector *k)
 	return !k->lineage.told && c->accepted >= c->wanted;
 }
 
+/* How the numbers of the next series are judged. */
+static struct series_rules next_rules(const struct collector *k)
+{
+	const struct calibrating *c = &k->calibrating;
+	struct series_rules r = k->rules;
+
+	if (c->state != CALIBRATION_COLLECTING || c->by_key || c->frames.frames > 0)
+		return r;
+	r.frames = c->wanted;
+	if (!r.first_assumed)
+		r.first_given = false;
+	if (c->has_next_first && !r.first_given) {
+		r.first_given = true;
+		r.first = c->next_first;
+	}
+	return r;
+}
+
 void calibrating_rules(struct collector *k)
 {
-	struct calibrating *c = &k->calibrating;
-	struct series_rules *r = &k->series.rules;
-
 	calibrating_poll(k, clock_monotonic_ns());
-	*r = k->rules;
-	if (c->state != CALIBRATION_COLLECTING || c->by_key || c->frames.frames > 0)
-		return;
-	r->frames = c->wanted;
-	if (!r->first_assumed)
-		r->first_given = false;
-	if (c->has_next_first && !r->first_given) {
-		r->first_given = true;
-		r->first = c->next_first;
-	}
-	c->has_next_first = false;
+	k->series.rules = next_rules(k);
+	k->calibrating.has_next_first = false;
 }
 
 void calibrating_purpose(struct collector *k)
@@ -499,6 +601,33 @@ void calibrating_purpose(struct collector *k)
 	c->purpose = c->own_series ? purposes[c->role] : PURPOSE_SAMPLE;
 }
 
+/* No further frame has room. In a series of its own the rest of it is still to come. */
+static void become_full(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (!c->full)
+		log_line(LOG_WARNING, "calibration",
+		         "calibration.memory holds %llu frames: those beyond are not used for the "
+		         "%s",
+		         (unsigned long long)c->frames.frames, role_of(c));
+	c->full = true;
+	if (!c->own_series && !c->by_key)
+		make_of_what_came(k);
+}
+
+/* Reduced before it was wanted, or without room for what is kept. */
+static void tell_unkept(struct collector *k)
+{
+	struct calibrating *c = &k->calibrating;
+
+	if (!c->unkept)
+		log_line(LOG_WARNING, "calibration",
+		         "frames whose pixels are not there any more are not used for the %s",
+		         role_of(c));
+	c->unkept = true;
+}
+
 static void take(struct collector *k, struct slot *s)
 {
 	struct calibrating *c = &k->calibrating;
@@ -512,14 +641,13 @@ static void take(struct collector *k, struct slot *s)
 		c->damaged++;
 		return;
 	}
-	f = c->frames.frames < most ? kept_share(&k->pipeline->keeping, s) : NULL;
+	if (c->frames.frames >= most) {
+		become_full(k);
+		return;
+	}
+	f = kept_share(&k->pipeline->keeping, s);
 	if (!f) {
-		if (!c->full)
-			log_line(LOG_WARNING, "calibration",
-			         "calibration.memory holds %llu frames: those beyond are not used "
-			         "for the %s",
-			         (unsigned long long)c->frames.frames, role_of(c));
-		c->full = true;
+		tell_unkept(k);
 		return;
 	}
 	kept_list_push(&c->frames, f);
@@ -580,6 +708,8 @@ void calibrating_series_ended(struct collector *k)
 	struct calibrating *c = &k->calibrating;
 	bool own = c->purpose != PURPOSE_SAMPLE;
 
+	if (is_aborted(k))
+		calibrating_give_up(k, "aborted");
 	if (c->state == CALIBRATION_COLLECTING && (c->own_series || c->frames.frames > 0))
 		make_of_what_came(k);
 	c->after_own = own;
@@ -605,17 +735,13 @@ static bool is_passed(const struct collector *k, uint64_t position)
 	       (position == first && s->newest - first >= RESTART_LEAST);
 }
 
-void calibrating_settle(struct collector *k, uint64_t number)
+/* After a dark or flat of a series of its own: whether the next series may begin with this. */
+static void settle_own(struct collector *k, uint64_t position)
 {
 	struct calibrating *c = &k->calibrating;
-	uint64_t position = number / k->series.rules.step;
 	uint64_t first = beginning(&k->series), end = first + k->series.frames;
-	bool runs_on = position >= end;
+	bool runs_on = position >= end && position - end <= k->series.rules.reorder;
 
-	if (is_passed(k, position))
-		closing_finish(k);
-	if (!c->after_own || k->series.state != SERIES_CLOSED)
-		return;
 	/* What follows a dark of the sequence is of the next step. After one that was asked for,
 	 * frames beyond the last are nobody's, until numbers begin anew. */
 	if (!c->by_sequence && position != first)
@@ -627,6 +753,20 @@ void calibrating_settle(struct collector *k, uint64_t number)
 		c->next_first = end * k->series.rules.step + k->series.residue;
 		c->has_next_first = true;
 	}
+}
+
+void calibrating_settle(struct collector *k, uint64_t number)
+{
+	uint64_t position = number / k->series.rules.step;
+
+	if (is_passed(k, position))
+		closing_finish(k);
+	if (k->series.state == SERIES_OPEN)
+		return;
+	calibrating_poll(k, clock_monotonic_ns());
+	if (k->calibrating.after_own && k->series.state == SERIES_CLOSED)
+		settle_own(k, position);
+	k->series.rules = next_rules(k);
 }
 
 /* ---- commands and time ---- */
@@ -663,11 +803,8 @@ static void obey(struct collector *k, const struct command *command)
 		obey_take(k, command);
 		break;
 	case COMMAND_KEEP:
-		if (!blackbox_trigger(&k->pipeline->blackbox, "command", "asked for by command",
-		                      clock_real_ns()))
-			log_line(LOG_WARNING, "blackbox",
-			         "the event before is still being written: this one is not "
-			         "kept");
+		blackbox_trigger(&k->pipeline->blackbox, "command", "asked for by command",
+		                 clock_real_ns());
 		break;
 	case COMMAND_CANCEL:
 		calibrating_give_up(k, "cancelled");
@@ -710,7 +847,8 @@ void calibrating_poll(struct collector *k, uint64_t now_ns)
 	}
 	if (commands_take(&k->pipeline->commands, &command)) {
 		obey(k, &command);
-		atomic_store(&k->pipeline->keeping.asked, false); /* `on` is set where it must */
+		/* seq_cst: after `on`, which is set where it must. */
+		atomic_fetch_sub(&k->pipeline->keeping.asked, 1);
 	}
 	begin_sequence(k);
 	watch_time(k, now_ns);
@@ -724,19 +862,35 @@ int calibrating_open(struct collector *k)
 {
 	kept_list_init(&k->calibrating.frames);
 	update_keeping(k);
+	report_state(k);
 	return 0;
+}
+
+void calibrating_finish(struct collector *k)
+{
+	k->calibrating.next_in_sequence = k->pipeline->config->calibration.sequence.count;
+	if (k->calibrating.state == CALIBRATION_MAKING)
+		wait_for_job(k);
+	calibrating_give_up(k, "the daemon ends");
+}
+
+/* What was being made when the run was aborted: it is done, or was not begun. */
+static void discard_job(struct collector *k)
+{
+	struct calibration_job *job = &k->calibrating.job;
+
+	kept_list_free(&k->pipeline->keeping, &job->frames);
+	free_planes(job->planes);
+	for (unsigned i = 0; i < 2; i++)
+		owned_image_done(&job->replaced[i]);
 }
 
 void calibrating_close(struct collector *k)
 {
 	struct calibrating *c = &k->calibrating;
 
-	if (c->state == CALIBRATION_MAKING) {
-		struct calibration_job *job = calibrator_take(&k->pipeline->calibrator);
-
-		if (job)
-			free_planes(job->planes);
-	}
+	if (c->state == CALIBRATION_MAKING)
+		discard_job(k);
 	kept_list_free(&k->pipeline->keeping, &c->frames);
 	forget_list(c);
 	calibrating_forget_generations(k);

@@ -5,6 +5,7 @@
 #include "daemon/calibrated.h"
 #include "daemon/calibrator.h"
 #include "daemon/commands.h"
+#include "daemon/slot_layout.h"
 #include "sinks/sinks.h"
 
 #include <stdint.h>
@@ -39,7 +40,8 @@ struct calibrating {
 	uint64_t wanted;   /* frames; 0: until frames of another kind come */
 	uint64_t accepted; /* of the series of its own, with pixels */
 	bool own_series;   /* the running series is its own */
-	bool full;         /* there was no memory for one of its frames */
+	bool unkept;       /* one of its frames had no payload any more */
+	bool full;         /* calibration.memory holds no more of its frames */
 	struct kept_list frames;
 	uint64_t damaged;     /* frames that the sender calls so */
 	uint64_t progress_ns; /* CLOCK_MONOTONIC: of its last frame */
@@ -47,6 +49,8 @@ struct calibrating {
 	unsigned next_in_sequence;
 	struct calibration_job job;
 	uint32_t last_id;
+	char misfit[320]; /* why calibrating_choose() did not take the installed one, */
+	char told[320];   /* and what of that was said */
 	struct owned_image *old_images; /* that planes may still name [old_count] */
 	unsigned old_count;
 	bool has_next_first; /* the sequence's next series goes on where the last one ended: */
@@ -87,6 +91,20 @@ void calibrating_place(struct collector *k, struct slot *s);
 /* The series is over: its last frame was placed. */
 void calibrating_series_ended(struct collector *k);
 
+/* The planes for frames of this shape: those that are installed, or, where they do not fit shape or
+ * detector, none. Images of the configuration whose size is another refuse the frames instead:
+ * layout_plan(). */
+const struct planes *calibrating_choose(struct collector *k, const struct frame_shape *shape);
+
+/* The id of chosen planes. */
+uint32_t calibrating_id(const struct collector *k, const struct planes *planes);
+
+/* They were changed from `before`: say so where it matters. */
+void calibrating_tell_choice(struct collector *k, const struct planes *before);
+
+/* The detector says something else of itself: change to the planes that fit. No series runs. */
+void calibrating_refit(struct collector *k);
+
 /* A frame comes while no series runs: whether it may begin one at once. */
 void calibrating_settle(struct collector *k, uint64_t number);
 
@@ -101,5 +119,9 @@ void calibrating_forget_generations(struct collector *k);
 
 /* Give up what is being taken. */
 void calibrating_give_up(struct collector *k, const char *why);
+
+/* The last frame was placed: wait for what is being made, unless the run is aborted, and give up
+ * what is being taken. */
+void calibrating_finish(struct collector *k);
 
 #endif

@@ -73,6 +73,12 @@ static int unpack_one(struct stack *s, const struct kept *f)
 	return 0;
 }
 
+static bool is_aborted(const struct calibrator *c)
+{
+	/* relaxed: a moment later will do. */
+	return atomic_load_explicit(&c->pipeline->phase, memory_order_relaxed) == PHASE_ABORT;
+}
+
 /* Each message is given up as soon as it is unpacked. */
 static int unpack_all(struct calibrator *c, struct calibration_job *j, struct stack *s)
 {
@@ -80,9 +86,11 @@ static int unpack_all(struct calibrator *c, struct calibration_job *j, struct st
 	int err = 0;
 
 	while (err == 0 && (f = kept_list_pop(&j->frames))) {
-		err = unpack_one(s, f);
+		err = is_aborted(c) ? -ECANCELED : unpack_one(s, f);
 		kept_free(&c->pipeline->keeping, f);
 	}
+	if (err == -ECANCELED)
+		return fail(j, err, "no %s: the run is aborted", calibration_role_name(j->role));
 	if (err < 0)
 		return fail(j, err, "no memory to unpack the frames of the %s",
 		            calibration_role_name(j->role));
@@ -334,8 +342,8 @@ static void describe(struct calibration_job *j, const struct calibration_made *m
 	n += snprintf(j->text + n, room - (size_t)n, ": level %.6g counts, noise %.3g", m->level,
 	              m->noise);
 	if (j->role == CALIBRATE_FLAT)
-		n += snprintf(j->text + n, room - (size_t)n, ", %llu dead pixels",
-		              (unsigned long long)m->dead);
+		n += snprintf(j->text + n, room - (size_t)n, ", %llu dead pixel%s",
+		              (unsigned long long)m->dead, m->dead == 1 ? "" : "s");
 	else
 		n += snprintf(j->text + n, room - (size_t)n, ", %llu hot and %llu noisy pixels",
 		              (unsigned long long)m->hot, (unsigned long long)m->noisy);
@@ -403,6 +411,7 @@ static int make_and_save(struct calibrator *c, struct calibration_job *j, struct
 
 static void execute(struct calibrator *c, struct calibration_job *j)
 {
+	const struct planes_images before = c->images;
 	struct stack stack = { 0 };
 	int err = stack_open(c, j, &stack);
 
@@ -410,6 +419,8 @@ static void execute(struct calibrator *c, struct calibration_job *j)
 		forget_other_sizes(c, &stack);
 		err = make_and_save(c, j, &stack);
 	}
+	if (err < 0)
+		c->images = before;
 	j->err = err;
 	kept_list_free(&c->pipeline->keeping, &j->frames);
 	stack_close(&stack);

@@ -125,14 +125,15 @@ static void place(void *user, uint64_t number, void *held)
 
 	k->held[s->home]--;
 	closing_begin(k);
-	if (phase_of(k) == PHASE_ABORT) {
+	if (phase_of(k) != PHASE_ABORT)
+		calibrating_place(k, s);
+	if (phase_of(k) == PHASE_ABORT) { /* maybe while that waited */
 		k->totals.dropped[DROPPED_ABORTED]++;
 		sinks_lose(k->sinks, number, FRAME_DROPPED, DROPPED_ABORTED, s->frame.flags,
 		           s->frame.received_ns);
 		give_back(k, s);
 		return;
 	}
-	calibrating_place(k, s);
 	closing_count(k, s);
 	watching_place(k, s);
 	blackbox_place(&k->pipeline->blackbox, s, k->series_begun);
@@ -160,8 +161,9 @@ static void lose(void *user, uint64_t number, enum frame_state state, unsigned r
 	else
 		k->totals.missing[reason]++;
 	sinks_lose(k->sinks, number, state, reason, 0, 0);
-	blackbox_trigger(&k->pipeline->blackbox, "loss", "a frame of the series was lost",
-	                 clock_real_ns());
+	if (phase_of(k) != PHASE_ABORT)
+		blackbox_trigger(&k->pipeline->blackbox, "loss", "a frame of the series was lost",
+		                 clock_real_ns());
 }
 
 /* ---- entries ---- */
@@ -473,7 +475,8 @@ static void tell_leftovers(const struct collector *k)
 static void finish_run(struct collector *k)
 {
 	closing_finish(k);
-	calibrating_give_up(k, "the daemon ends");
+	calibrating_finish(k);
+	blackbox_finish(&k->pipeline->blackbox);
 	tell_leftovers(k);
 	figures_publish(k);
 	/* seq_cst: ordered before the look whether workers sleep; acquired in worker_run(). */
@@ -557,7 +560,7 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 	k->pipeline = p;
 	k->rules = rules;
 	k->planes = p->planes;
-	k->calibration_id = p->planes->file_count > 0;
+	k->calibration_id = k->installed_id = p->planes->file_count > 0;
 	k->held = calloc(p->receiver_count, sizeof *k->held);
 	k->asks = calloc(p->receiver_count, sizeof *k->asks);
 	k->raw_counts = calloc(p->config->histogram.raw.bins + 1, sizeof *k->raw_counts);

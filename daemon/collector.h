@@ -26,12 +26,15 @@ struct collector {
 	struct pipeline *pipeline;
 	struct sinks *sinks;
 	struct layout *layout;        /* current; NULL until a geometry is known */
-	const struct planes *planes;  /* in use: the run's, */
-	struct planes *stream_planes; /* or these, owned; NULL: none were made of the stream */
-	uint32_t calibration_id;      /* theirs; 0: there is no calibration */
-	uint32_t least_id;            /* frames reduced with an older one are reduced again */
-	struct calibrated *unpushed;  /* in use, but too much of the old is in flight for workers */
-	struct planes *superseded;    /* of the generation that workers use, once it is gone */
+	const struct planes *planes;  /* in use: the run's, those below, or none */
+	struct planes *stream_planes; /* made of the stream, owned; NULL: none were */
+	struct planes no_planes;
+	uint32_t calibration_id; /* of those in use; 0: there is no calibration, or it does not fit
+	                          */
+	uint32_t installed_id;   /* of those that are used where they fit */
+	uint32_t least_id;       /* frames reduced with an older one are reduced again */
+	struct calibrated *unpushed; /* in use, but too much of the old is in flight for workers */
+	struct planes *superseded;   /* of the generation that workers use, once it is gone */
 	struct calibrating calibrating;
 	struct watching watching;
 	uint64_t series_begun; /* since start, of any kind */

@@ -133,7 +133,7 @@ int command_give(struct pipeline *p, const struct command *c, char why[400])
 	if (err == 0) {
 		/* Frames that are sent after the answer may be reduced before the collector has
 		 * seen the command: their payloads are left from now on. */
-		atomic_store(&p->keeping.asked, true);
+		atomic_fetch_add(&p->keeping.asked, 1);
 		atomic_store(&p->commands.pending, true);
 	}
 	pthread_mutex_unlock(&p->commands.lock);

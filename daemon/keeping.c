@@ -35,6 +35,16 @@ static bool own_lease(struct slot *s)
 	return true;
 }
 
+void keeping_allow(struct keeping *k, bool on, uint64_t limit)
+{
+	/* relaxed, all: only we write them, a worker sees them within a hand, and what does not
+	 * change stays in its cache. */
+	if (atomic_load_explicit(&k->limit, memory_order_relaxed) != limit)
+		atomic_store_explicit(&k->limit, limit, memory_order_relaxed);
+	if (atomic_load_explicit(&k->on, memory_order_relaxed) != on)
+		atomic_store_explicit(&k->on, on, memory_order_relaxed);
+}
+
 bool keeping_leave(struct keeping *k, struct slot *s)
 {
 	/* relaxed: one frame more or less is kept; `asked` was set before its frames were sent. */
@@ -109,23 +119,37 @@ static void share_hold(struct kept *f, const struct slot *s)
 	f->frame.pixels = f->raw;
 }
 
-struct kept *kept_share(struct keeping *k, const struct slot *s)
+/* With room for so many parts. */
+static struct kept *kept_make(struct keeping *k, const struct slot *s, unsigned parts,
+                              uint64_t payload)
 {
-	struct kept *f;
+	size_t own = sizeof(struct kept) + parts * sizeof(zmq_msg_t);
+	struct kept *f = malloc(own);
 
-	if (!s->left)
-		return NULL;
-	f = malloc(sizeof *f + s->hold.count * sizeof *f->hold.parts);
 	if (!f)
 		return NULL;
 	*f = (struct kept){ .frame = s->frame,
 		            .calibration = s->calibration,
-		            .bytes = s->left_bytes };
+		            .bytes = payload + own };
+	f->frame.pixels = NULL;
 	f->hold.parts = (zmq_msg_t *)(void *)(f + 1);
-	f->hold.room = s->hold.count;
-	share_hold(f, s);
+	f->hold.room = parts;
 	atomic_fetch_add_explicit(&k->bytes, f->bytes, memory_order_relaxed); /* a figure */
 	return f;
+}
+
+struct kept *kept_share(struct keeping *k, const struct slot *s)
+{
+	struct kept *f = s->left ? kept_make(k, s, s->hold.count, s->left_bytes) : NULL;
+
+	if (f)
+		share_hold(f, s);
+	return f;
+}
+
+struct kept *kept_note(struct keeping *k, const struct slot *s)
+{
+	return kept_make(k, s, 0, 0);
 }
 
 void kept_free(struct keeping *k, struct kept *f)

@@ -18,11 +18,14 @@
  * it go. */
 
 struct keeping {
-	_Atomic bool asked;           /* whoever commands: a dark or flat is about to be taken */
+	_Atomic uint32_t asked;       /* commands given and not yet followed: a dark may begin */
 	_Alignas(64) _Atomic bool on; /* collector: workers leave payloads with their slots */
 	_Atomic uint64_t limit;       /* collector: bytes */
 	_Alignas(64) _Atomic uint64_t bytes; /* of all payloads that are kept now */
 };
+
+/* Say whether workers leave payloads, and how many bytes of them may be kept. Collector. */
+void keeping_allow(struct keeping *k, bool on, uint64_t limit);
 
 /* Leave the payload of a reduced slot with it. False: it is not to be kept, or there is no room for
  * it; free it. The worker that reduced it. */
@@ -37,9 +40,9 @@ struct kept {
 	struct frame frame;   /* its pixels are `raw` */
 	uint32_t calibration; /* id that it was reduced with */
 	uint64_t series;      /* a count: equal for frames of one series */
-	const void *raw;
-	struct hold hold; /* of one part or one for each port */
-	uint64_t bytes;
+	const void *raw;      /* NULL: one part for each port, or there is no payload */
+	struct hold hold;     /* of one part or one for each port */
+	uint64_t bytes;       /* of the payload and of what is kept beside it */
 };
 
 struct kept_list {
@@ -54,6 +57,15 @@ struct kept *kept_list_pop(struct kept_list *l); /* the first, or NULL */
 /* Keep what was left with the slot; the slot keeps it too. NULL: nothing was left, or there is no
  * memory. Collector. */
 struct kept *kept_share(struct keeping *k, const struct slot *s);
+
+/* Keep the slot's frame without its payload. NULL without memory. Collector. */
+struct kept *kept_note(struct keeping *k, const struct slot *s);
+
+/* Whether the payload is there. */
+static inline bool kept_whole(const struct kept *f)
+{
+	return f->raw || f->hold.count > 0;
+}
 
 /* Any thread. Accepts NULL. */
 void kept_free(struct keeping *k, struct kept *f);

@@ -26,6 +26,9 @@ static const char usage[] =
 	"  recover [--no-audit] PATH\n"
 	"                           finish a series that a crash, a kill or a power cut left "
 	"behind\n"
+	"  replay PATH              put a recorded series through its configuration once more, "
+	"and\n"
+	"                           compare what comes out bit for bit\n"
 	"\n"
 	"To a running daemon (--url http://127.0.0.1:8080):\n"
 	"  status                   what it does\n"
@@ -37,10 +40,10 @@ static const char usage[] =
 
 static const char usage_end[] =
 	"\n"
-	"Exit status: 0 good; 1 a series has losses on record, a command failed; 2 usage; 65 "
-	"files\n"
-	"and ledger disagree; 66 no such series; 69 not in this version, or nothing answers; 70\n"
-	"internal; 71 system; 73 cannot create; 74 input/output; 76 no openbeamd; 77 permission.\n"
+	"Exit status: 0 good; 1 a series has losses on record or replays differently, a command\n"
+	"failed; 2 usage; 65 files and ledger disagree; 66 no such series; 69 not in this\n"
+	"version, or nothing answers; 70 internal; 71 system; 73 cannot create; 74\n"
+	"input/output; 76 no openbeamd; 77 permission.\n"
 	"openbeam COMMAND --help says more.\n";
 
 int openbeam_complain(const char *what, const char *value)
@@ -65,7 +68,7 @@ static const struct command commands[] = {
 	{ "keep", "write the black box", openbeam_order },
 	{ "cancel", "give up a dark or flat", openbeam_order },
 	{ "recover", "finish a series that was cut off", openbeam_recover },
-	{ "replay", "send a series again", NULL },
+	{ "replay", "put a recorded series through once more", openbeam_replay },
 	{ 0 },
 };
 

@@ -13,6 +13,7 @@ int openbeam_complain(const char *what, const char *value);
 int openbeam_keygen(int argc, char **argv);
 int openbeam_audit(int argc, char **argv);
 int openbeam_recover(int argc, char **argv);
+int openbeam_replay(int argc, char **argv);
 int openbeam_status(int argc, char **argv);
 int openbeam_take(int argc, char **argv);  /* dark, flat */
 int openbeam_order(int argc, char **argv); /* keep, cancel */

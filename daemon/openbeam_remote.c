@@ -358,7 +358,9 @@ static void print_machine(const json_t *s)
 		       count_of(buffer, "slots_used"), slots);
 	else
 		printf("buffer       laid out at the first frame");
-	if (is_number(buffer, "seconds_to_overflow"))
+	/* A few more slots in use than a second ago are no trend. */
+	if (is_number(buffer, "seconds_to_overflow") &&
+	    count_of(buffer, "slots_used") * 10 >= slots)
 		printf(", full in %.1f s", number_of(buffer, "seconds_to_overflow"));
 	printf("\ndisk         ");
 	if (is_number(disk, "free_bytes"))

@@ -167,7 +167,8 @@ void pipeline_fail(struct pipeline *p, int status, const char *why)
 bool pipeline_ended(struct pipeline *p)
 {
 	/* relaxed: the main thread joins before it believes anything. */
-	return atomic_load_explicit(&p->collector.stage.ended, memory_order_relaxed);
+	return atomic_load_explicit(&p->collector.stage.ended, memory_order_relaxed) &&
+	       blackbox_ended(&p->blackbox);
 }
 
 bool pipeline_join(struct pipeline *p, unsigned timeout_ms)

@@ -85,7 +85,7 @@ void pipeline_phase(struct pipeline *p, enum phase phase);
 /* A stage cannot go on: say why once, and end the run. Any thread. */
 void pipeline_fail(struct pipeline *p, int status, const char *why);
 
-/* True once the collector has ended. */
+/* True once the collector has ended, and the black box is written. */
 bool pipeline_ended(struct pipeline *p);
 
 /* Join the threads. False when one does not end within timeout_ms. */

@@ -254,17 +254,22 @@ static int make_planes(struct planes *p, const struct config *c)
 	return check_planes(p, c, pixels);
 }
 
-static bool comes_with_stream(const struct config *c)
+static bool is_given(const char *text)
 {
-	return c->calibration.sequence.count > 0 || (c->ingest.role_key && c->ingest.role_key[0]);
+	return text && text[0] != '\0';
+}
+
+/* Where the first is taken from the stream, the log says when it is. */
+static bool awaits_stream(const struct config *c)
+{
+	return c->calibration.sequence.count > 0 || is_given(c->ingest.role_key);
 }
 
 static void note_what_is_not_done(struct planes *p, const struct config *c, bool dark, bool flat)
 {
 	bool stored = stores_calibration(c);
 
-	if (c->reduce.normalise == NORMALISE_TRANSMISSION && !dark && !flat &&
-	    !comes_with_stream(c))
+	if (c->reduce.normalise != NORMALISE_NONE && !dark && !flat && !awaits_stream(c))
 		note(p, "no calibration is configured: frames keep their counts, as with "
 		        "reduce.normalise none");
 	if (c->reduce.normalise == NORMALISE_NONE && (dark || flat))
@@ -318,11 +323,6 @@ static int end(struct planes *p, int err)
 	planes_close(p);
 	memcpy(p->why, why, sizeof why);
 	return err;
-}
-
-static bool is_given(const char *path)
-{
-	return path && path[0] != '\0';
 }
 
 static int read_files(struct planes *p, const struct config *c, struct planes_images *ret)

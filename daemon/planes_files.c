@@ -114,13 +114,13 @@ static int read_sidecar(const struct reading *r)
 
 	if (err < 0)
 		return fail(r, err, "%s", s.why);
+	r->to->about.taken_ns = s.taken_ns;
 	if (!s.there)
 		return 0;
 	err = check_sidecar(r, &s);
 	if (err < 0)
 		return err;
 	r->to->about.frames = (uint32_t)s.frames;
-	r->to->about.taken_ns = s.taken_ns;
 	r->to->exposure_s = s.exposure_s;
 	r->to->has_type = true;
 	r->to->type = s.type;

@@ -12,12 +12,12 @@
 
 #define STANDSTILL_POLL_MS 2
 
-static struct layout_needs needs_of(const struct collector *k)
+static struct layout_needs needs_of(struct collector *k, const struct frame_shape *shape)
 {
 	const struct pipeline *p = k->pipeline;
 
 	return (struct layout_needs){ .config = p->config,
-		                      .planes = k->planes,
+		                      .planes = calibrating_choose(k, shape),
 		                      .detector = k->detector,
 		                      .receivers = p->receiver_count,
 		                      .workers = p->worker_count,
@@ -53,11 +53,22 @@ static void hand_out_slots(struct collector *k, struct layout *l)
 	}
 }
 
+/* Of a kept frame, as it came or unpacked. */
+static uint64_t kept_bytes(const struct layout *l)
+{
+	uint64_t pixels = (uint64_t)l->shape.width * l->shape.height;
+	uint64_t unpacked = pixels * product_bytes(product_of_layout(l->plan.layout));
+
+	return unpacked > l->budget.frame_bytes ? unpacked : l->budget.frame_bytes;
+}
+
 /* Replace the layout by a planned one. Every slot is home, nobody looks at the old one. */
 static int replace(struct collector *k, struct layout *next, char why[320])
 {
 	struct layout *old = k->layout;
-	struct layout_needs needs = needs_of(k);
+	struct layout_needs needs = needs_of(k, &next->shape);
+	uint32_t id = calibrating_id(k, needs.planes);
+	const struct planes *before;
 	struct calibrated *first;
 	int err;
 
@@ -80,8 +91,8 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 		layout_close(next);
 		return err;
 	}
-	first = calibrated_make(next, layout_mask(&needs, &next->shape), k->calibration_id,
-	                        k->planes);
+	calibrating_forget_generations(k);
+	first = calibrated_make(next, layout_mask(&needs, &next->shape), id, needs.planes);
 	if (!first) {
 		struct sink_geometry nothing = { 0 };
 
@@ -90,13 +101,16 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 		layout_close(next);
 		return -ENOMEM;
 	}
-	calibrating_forget_generations(k);
 	calibrating_warn_of_beam(first);
 	generations_restart(&k->pipeline->generations, first);
+	before = k->planes;
+	k->planes = needs.planes;
+	k->calibration_id = id;
+	calibrating_tell_choice(k, before);
+	if (id < k->least_id) /* there is nothing newer to reduce frames with again */
+		k->least_id = id;
 	/* relaxed: a figure for whoever asks for a dark. */
-	atomic_store_explicit(&k->pipeline->commands.frame_bytes,
-	                      (uint64_t)next->shape.width * next->shape.height *
-	                              product_bytes(product_of_layout(next->plan.layout)),
+	atomic_store_explicit(&k->pipeline->commands.frame_bytes, kept_bytes(next),
 	                      memory_order_relaxed);
 	hand_out_slots(k, next);
 	k->layout = next;
@@ -109,7 +123,7 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 
 int relayout_at_start(struct collector *k, char why[400])
 {
-	struct layout_needs needs = needs_of(k);
+	struct layout_needs needs;
 	struct frame_shape shape;
 	struct layout *l;
 	char sentence[320];
@@ -117,6 +131,7 @@ int relayout_at_start(struct collector *k, char why[400])
 
 	if (!layout_known_shape(k->pipeline->config, k->planes, &shape))
 		return 0;
+	needs = needs_of(k, &shape);
 	l = malloc(sizeof *l);
 	if (!l)
 		return -ENOMEM;
@@ -287,7 +302,7 @@ static void refuse_shape(struct collector *k, struct receiver *r, const struct e
 void relayout_ask(struct collector *k, struct receiver *r, const struct entry *e)
 {
 	struct frame_shape shape = shape_of_frame(&e->frame);
-	struct layout_needs needs = needs_of(k);
+	struct layout_needs needs = needs_of(k, &shape);
 	char why[320];
 
 	if (k->laying_out) {
@@ -356,10 +371,12 @@ void relayout_detector(struct collector *k, struct detector *d)
 		describe_detector(d);
 	/* What does not fit is laid out when the first frame comes. */
 	if (same || k->laying_out || !k->layout || !fits_layout(k, d)) {
+		if (k->layout && !k->laying_out && fits_layout(k, d))
+			calibrating_refit(k);
 		detector_free(old);
 		return;
 	}
-	needs = needs_of(k);
+	needs = needs_of(k, &k->layout->shape);
 	next = malloc(sizeof *next);
 	if (!next || layout_plan(next, &needs, &k->layout->shape, why) < 0) {
 		log_line(LOG_ERROR, "layout", "the detector's pixel mask is not used: %s",
@@ -377,7 +394,7 @@ void relayout_detector(struct collector *k, struct detector *d)
 void relayout_from_detector(struct collector *k)
 {
 	const struct detector *d = k->detector;
-	struct layout_needs needs = needs_of(k);
+	struct layout_needs needs;
 	struct frame_shape shape;
 	struct layout *next;
 	uint64_t bytes;
@@ -388,6 +405,7 @@ void relayout_from_detector(struct collector *k)
 	shape = (struct frame_shape){ .width = d->width,
 		                      .height = d->height,
 		                      .type = d->type_known ? d->type : PIXEL_UINT32 };
+	needs = needs_of(k, &shape);
 	/* As for frames; beyond it sizes may overflow. */
 	if (!wire_bytes(shape.width, shape.height, shape.type, PACKING_NONE, &bytes) ||
 	    bytes > k->pipeline->config->ingest.frame_limit)

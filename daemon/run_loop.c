@@ -12,6 +12,7 @@
 #include "daemon/version.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,6 +169,16 @@ static uint64_t allowed_bytes(struct run *r)
 	       atomic_load_explicit(&r->pipeline.keeping.bytes, memory_order_relaxed);
 }
 
+/* The allocator is told to keep what it has: what is kept on purpose, and then let go of, is still
+ * there until it is asked for. */
+static bool passes_ceiling(struct run *r)
+{
+	if (anonymous_bytes() <= allowed_bytes(r))
+		return false;
+	(void)malloc_trim(0);
+	return anonymous_bytes() > allowed_bytes(r);
+}
+
 /* libzmq cannot bound the parts of a message whose sender never ends it. */
 static void watch_memory(struct run *r, uint64_t now_ns)
 {
@@ -175,8 +186,8 @@ static void watch_memory(struct run *r, uint64_t now_ns)
 	bool closing =
 		atomic_load_explicit(&r->pipeline.collector.stage.on_disk, memory_order_relaxed);
 
-	if (!MEMORY_IS_OURS || closing || anonymous_bytes() <= allowed_bytes(r) ||
-	    now_ns - r->reopened_ns < 1000000000u)
+	if (!MEMORY_IS_OURS || closing || now_ns - r->reopened_ns < 1000000000u ||
+	    !passes_ceiling(r))
 		return;
 	r->reopened_ns = now_ns;
 	for (unsigned i = 0; i < r->pipeline.receiver_count; i++) {

@@ -12,6 +12,7 @@
 #define TENTH_NS  (SECOND_NS / 10)
 
 #define DOSE_FRAMES    10                    /* learnt from before a dip is told */
+#define OVEREXPOSED    0.01                  /* of the open beam saturated: its dose is no dose */
 #define NOISE_FRAMES   100                   /* likewise for the noise */
 #define NOISE_APART_NS (SECOND_NS / 100)     /* the median of a second takes so many */
 #define INTERVALS      10                    /* before a jump ahead is told */
@@ -140,7 +141,15 @@ static uint32_t beam_flags(const struct sentinels *s, const struct quality_frame
 	return share < b->dip && dose_known(&s->beam) ? FRAME_BEAM_DIP : 0;
 }
 
-/* Its flags. A frame that is no dip is one of those that tell the usual dose. */
+static bool overexposed(const struct sentinels *s, const struct quality_frame *f)
+{
+	const struct region_stats *r = s->open_beam >= 0 ? &f->regions[s->open_beam] : NULL;
+
+	return r && (double)r->saturated > OVEREXPOSED * (double)r->good;
+}
+
+/* Its flags. A frame that is no dip is one of those that tell the usual dose, unless its exposure
+ * was another one. */
 static uint32_t judge_beam(struct sentinels *s, const struct quality_frame *f)
 {
 	double dose = f->reduction->dose, usual = sentinels_usual_dose(s);
@@ -150,7 +159,7 @@ static uint32_t judge_beam(struct sentinels *s, const struct quality_frame *f)
 	if (s->config->beam.regions.count == 0)
 		return 0;
 	uint32_t flags = beam_flags(s, f, share);
-	if (isfinite(dose) && !flags)
+	if (isfinite(dose) && !flags && !overexposed(s, f))
 		running_median_push(&s->beam.doses, dose, 0);
 	if (!watched(s, SENTINEL_BEAM) || isnan(share))
 		return flags;

@@ -51,11 +51,13 @@ int unpacker_open(struct unpacker *u, const struct config *c, const struct confi
 		                      .receivers = 1,
 		                      .workers = 1,
 		                      .cpu = cpu };
+	struct frame_shape either = *shape;
 	int err;
 
 	*u = (struct unpacker){ 0 };
+	either.compressed = true;
 	plain_config(u, c, sink);
-	err = plan(u, &needs, shape, slots, why);
+	err = plan(u, &needs, &either, slots, why);
 	if (err == 0 && slots < u->layout.slot_count)
 		layout_limit_slots(&u->layout, slots);
 	if (err == 0)

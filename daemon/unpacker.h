@@ -16,9 +16,9 @@ struct unpacker {
 	bool open;
 };
 
-/* For frames of this shape. `sink`: what the pixels are for, copied; NULL: for nothing but memory.
- * slots: how many frames can be out at once, at least 1. The configuration is borrowed. 0, or
- * negative errno with `why`. */
+/* For frames of this shape, compressed or not. `sink`: what the pixels are for, copied; NULL: for
+ * nothing but memory. slots: how many frames can be out at once, at least 1. The configuration is
+ * borrowed. 0, or negative errno with `why`. */
 int unpacker_open(struct unpacker *u, const struct config *c, const struct config_sink *sink,
                   const struct detector *detector, const struct frame_shape *shape, unsigned cpu,
                   unsigned slots, char why[320]);

@@ -234,6 +234,14 @@ static bool is_ours(const json_t *o)
 	return program && strcmp(program, "openbeam") == 0;
 }
 
+/* What somebody wrote beside an image of another program; 0 when it is no time. */
+static uint64_t taken_by_others(const json_t *o)
+{
+	json_int_t v = json_integer_value(json_object_get(o, "taken_ns"));
+
+	return v > 0 ? (uint64_t)v : 0;
+}
+
 int sidecar_read(struct sidecar *ret, const char *image)
 {
 	struct sidecar s = { 0 };
@@ -247,9 +255,11 @@ int sidecar_read(struct sidecar *ret, const char *image)
 	if (err == 0 && is_ours(o)) {
 		err = read_keys(&s, o);
 		s.there = true;
+	} else if (err == 0) {
+		s.taken_ns = taken_by_others(o);
 	}
 	json_decref(o);
-	if (err == 0 && s.there)
+	if (err == 0)
 		*ret = s;
 	else if (err < 0 && err != -ENOENT)
 		memcpy(ret->why, s.why, sizeof ret->why);

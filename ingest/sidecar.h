@@ -34,9 +34,9 @@ struct sidecar {
 };
 
 /* Read what stands beside an image. 0 with `there` false where there is nothing, or a JSON object
- * that is not of this program; else negative errno with why[]: -EINVAL (no JSON, a key missing or
- * of the wrong kind), -EFBIG, -ENOMEM, or that of reading. Whether image and sidecar belong
- * together is for the caller to see. Any thread. */
+ * that is not of this program: of that only taken_ns counts, when it has one; else negative errno
+ * with why[]: -EINVAL (no JSON, a key missing or of the wrong kind), -EFBIG, -ENOMEM, or that of
+ * reading. Whether image and sidecar belong together is for the caller to see. Any thread. */
 int sidecar_read(struct sidecar *ret, const char *image);
 
 /* The file beside an image: its path with `ending` instead of .tif or .tiff. False when it has

@@ -18,12 +18,6 @@ struct kind {
 	double high; /* of the bin before */
 };
 
-struct bin {
-	char kind[16];
-	double low, high;
-	uint64_t count;
-};
-
 static bool take_number(char **at, double *ret)
 {
 	char *end;
@@ -35,8 +29,7 @@ static bool take_number(char **at, double *ret)
 	return true;
 }
 
-/* "raw,0,1,17\n" */
-static bool parse(char *line, struct bin *ret)
+bool audit_parse_bin(char *line, struct audit_bin *ret)
 {
 	char *comma = strchr(line, ','), *at, *end;
 	size_t n = comma ? (size_t)(comma - line) : 0;
@@ -54,7 +47,7 @@ static bool parse(char *line, struct bin *ret)
 }
 
 /* Bins touch each other; then come below, above and nan. */
-static bool follows(const struct kind *k, const struct bin *b)
+static bool follows(const struct kind *k, const struct audit_bin *b)
 {
 	switch (k->tails) {
 	case 0:
@@ -72,7 +65,7 @@ static bool follows(const struct kind *k, const struct bin *b)
 	}
 }
 
-static bool take_bin(struct kind *k, const struct bin *b)
+static bool take_bin(struct kind *k, const struct audit_bin *b)
 {
 	if (!follows(k, b))
 		return false;
@@ -86,9 +79,9 @@ static bool take_bin(struct kind *k, const struct bin *b)
 
 static bool take_line(struct kind kinds[2], char *line)
 {
-	struct bin b;
+	struct audit_bin b;
 
-	if (!parse(line, &b))
+	if (!audit_parse_bin(line, &b))
 		return false;
 	for (unsigned i = 0; i < 2; i++)
 		if (strcmp(b.kind, kinds[i].name) == 0)

@@ -12,7 +12,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* What the parts of an audit share; for them alone. */
+/* What the parts of an audit share; for them, and for recorded.c, which reads a series likewise. */
 
 #define AUDIT_PATH_MAX  4096
 #define AUDIT_PIECE     ((size_t)4 << 20)   /* bytes read at a time */
@@ -114,6 +114,16 @@ void audit_count(struct audit_counts *c, const struct journal_record *r, uint64_
 /* audit_table.c: frames.csv, sink-<n>.csv; histogram.csv. */
 void audit_check_table(struct audit *a, struct audit_lane *l);
 void audit_check_histogram(struct audit *a);
+
+/* A line of histogram.csv: "raw,0,1,17\n". */
+struct audit_bin {
+	char kind[16];
+	double low, high;
+	uint64_t count;
+};
+
+/* Take it apart; the line is changed. False when it is none. */
+bool audit_parse_bin(char *line, struct audit_bin *ret);
 
 /* audit_files.c: the data files of one sink, and what else lies there. */
 void audit_check_files(struct audit *a, const struct audit_lane *l);

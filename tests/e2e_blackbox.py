@@ -4,10 +4,12 @@ import re
 import time
 
 import numpy
+import tifffile
 
 import e2e_reference as reference
 from e2e_case import case, check, contains, equal, until
 from e2e_daemon import Series
+from e2e_detectors import sls
 from e2e_http import Monitor
 
 SHAPE = (40, 56)
@@ -136,6 +138,62 @@ def a_command_that_cannot_be_obeyed_is_refused_and_an_empty_box_told(bench):
     equal(status, 0, "status")
     contains(said, "black box    ready", f"last: {event.folder}: asked for by command")
     daemon.stop(0)
+
+
+@case
+def an_event_that_is_open_is_written_before_the_end(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {**LISTENS, **box(bench, before="60s", after="60s")}, series=None)
+    monitor = Monitor(daemon)
+    camera.send_all(picture(number) for number in range(20))
+    until(lambda: monitor.status()["blackbox"]["frames"] == 20, "frames are held")
+    equal(monitor.command({"command": "keep"})[0], 200, "keep")
+    until(lambda: monitor.status()["blackbox"]["writing"], "the event is open")
+    camera.send_all((picture(number) for number in range(20, 40)), 20)
+    until(lambda: monitor.status()["frames"]["received"] == 40, "frames after")
+    daemon.stop(0)
+    event, = events(bench)
+    images = raw_images(event.require_complete(40))
+    check(all((images[n] == picture(n)).all() for n in range(40)), "pixels")
+
+
+@case
+def frames_of_several_ports_are_kept_whole(bench):
+    cameras = [bench.camera() for _ in range(2)]
+    daemon = bench.daemon([c.endpoint for c in cameras], {
+        **LISTENS, **box(bench, before="60s"), "ingest.protocol": "sls", "calibration.directory": str(bench.output)}, series=None)
+    monitor = Monitor(daemon)
+    equal(monitor.command({"command": "dark", "frames": 12})[0], 200, "dark")
+    for number in range(12):
+        for column, camera in enumerate(cameras):
+            part = numpy.ascontiguousarray(picture(number)[:, 28 * column:28 * column + 28])
+            camera.send_parts(sls(number, 0, column, (2, 1), part), part.tobytes())
+    until(lambda: monitor.status()["calibration"]["done"], "the dark is made")
+    equal(monitor.command({"command": "keep"})[0], 200, "keep")
+    until(lambda: monitor.status()["blackbox"]["writing"], "the event is open")
+    daemon.stop(0)
+    event, = events(bench)
+    images = raw_images(event.require_complete(12))
+    check(all((images[n] == picture(n)).all() for n in range(12)), "pixels")
+    equal(tifffile.imread(bench.output / "dark-0001.tif").shape, SHAPE, "size of the dark")
+
+
+@case
+def memory_that_it_lets_go_of_is_not_held_against_the_peers(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        **LISTENS, **box(bench, memory="2GiB", on=["command"]), "ingest.buffer": "64MiB",
+        "sinks": [{"format": "null", "directory": str(bench.output)}]}, series=None)
+    monitor = Monitor(daemon)
+    pixels = numpy.zeros((1000, 1000), "uint16")
+    camera.send_all([pixels] * 350)
+    until(lambda: monitor.status()["frames"]["received"] == 350, "all frames at once")
+    for number in range(350, 370):
+        camera.send(number, pixels)
+        time.sleep(0.1)
+    check(monitor.status()["blackbox"]["frames"] < 20, "the others are let go of")
+    daemon.stop(0)
+    check("ceiling:" not in daemon.log, "no socket is closed")
 
 
 @case

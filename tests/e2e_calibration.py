@@ -2,6 +2,8 @@
 """Dark and flat from the stream: what they are made of, when they are used, what is refused."""
 import json
 import pathlib
+import signal
+import time
 
 import h5py
 import numpy
@@ -9,6 +11,7 @@ import tifffile
 
 import e2e_reference as reference
 from e2e_case import case, check, contains, equal, same_pixels, until
+from e2e_detectors import v1_end, v1_header, v1_image
 from e2e_http import Monitor
 
 F32 = numpy.float32
@@ -182,6 +185,20 @@ def numbers_that_run_on_from_dark_to_sample_are_split_at_the_frame(bench):
 
 
 @case
+def numbers_may_begin_anew_or_jump_between_dark_flat_and_sample(bench):
+    dark, flat, sample = frames_of(100, 10, 1), frames_of(3000, 10, 2), frames_of(1500, 20, 3)
+    for name, first, numbers in (("anew", "auto", (0, 10, 0)), ("given", 100, (0, 0, 100)), ("jumps", "auto", (0, 1000, 5000))):
+        camera = bench.camera()
+        daemon = bench.daemon(camera.endpoint, settings(
+            bench, ["dark 10", "flat 10"], **{"series.first": first, "series.frames": 20, "sinks": [bench.sink(folder=name)]}))
+        for start, group in zip(numbers, (dark, flat, sample)):
+            camera.send_all(group, start)
+        daemon.wait()
+        for series in bench.all_series(bench.folder / name):
+            series.require_complete(20 if series.folder.name == "scan-0001" else 10)
+
+
+@case
 def lost_and_disordered_darks_are_made_of_those_that_came(bench):
     dark, flat, sample = frames_of(100, 20, 1), frames_of(3000, 20, 2), frames_of(1500, 5, 3)
     camera = bench.camera()
@@ -278,7 +295,7 @@ def what_is_beyond_the_memory_is_told_and_still_a_dark(bench):
 
 @case
 def a_sequence_that_the_memory_cannot_hold_says_so(bench):
-    for folder, count, status, text in (("a", 400, 1, "calibration.memory holds only 170 of its 400 frames"),
+    for folder, count, status, text in (("a", 400, 1, "calibration.memory holds only 170 of 400 frames"),
                                         ("b", 200, 0, "calibration.memory holds 170 frames")):
         camera = bench.camera()
         daemon = bench.daemon(camera.endpoint, settings(bench, [f"dark {count}"], **{
@@ -329,6 +346,19 @@ def a_dark_and_a_flat_are_taken_by_command_between_series(bench):
 
 
 @case
+def a_command_follows_a_sequence_whose_numbers_ran_on(bench):
+    dark, flat, sample = frames_of(100, 10, 1), frames_of(3000, 10, 2), frames_of(1500, 20, 3)
+    camera, daemon, monitor = running(bench, **{
+        "calibration.sequence": ["dark 10", "flat 10"], "series.first": "auto", "series.frames": 20})
+    camera.send_all([*dark, *flat, *sample])
+    bench.wait_for_end(3)
+    equal(monitor.command({"command": "dark", "frames": 10, "timeout_s": 3})[0], 200, "dark")
+    camera.send_all(dark)
+    equal(finished(monitor, 3)["text"][:17], "dark of 10 frames", "result")
+    daemon.stop(0)
+
+
+@case
 def a_calibration_changes_in_mid_series_between_two_frames(bench):
     dark, flat = frames_of(100, 10, 1), frames_of(3000, 10, 2)
     camera, daemon, monitor = running(bench, **{"daemon.workers": 3, "calibration.flat": bench.tiff("flat.tif", flat[0]),
@@ -342,6 +372,7 @@ def a_calibration_changes_in_mid_series_between_two_frames(bench):
             camera.send(sent, sample[sent % 40])
             sent += 1
 
+    equal(monitor.status()["calibration"]["id"], 1, "calibration in use")
     send(50)
     until(lambda: monitor.status()["frames"]["received"] == 50, "frames before")
     equal(monitor.command({"command": "flat", "frames": 8})[0], 200, "the command is taken")
@@ -412,6 +443,107 @@ def what_cannot_be_is_refused_by_name(bench):
 
 
 @case
+def frames_beyond_the_memory_are_not_used_and_it_is_told(bench):
+    camera, daemon, monitor = running(bench, **{"calibration.memory": "1MiB", "calibration.sequence": ["dark 300"]})
+    camera.send_all(frames_of(100, 300, 1))
+    equal(finished(monitor, 1)["failed"], False, "a dark of those that fit")
+    contains(daemon.log, "calibration.memory holds 170 frames")
+    daemon.stop(0)
+    camera, daemon, monitor = running(bench, **{"calibration.memory": "1MiB"})
+    equal(monitor.command({"command": "dark", "frames": 400})[0], 200, "nobody knows how large they are")
+    camera.send_all(frames_of(100, 400, 1))
+    contains(finished(monitor, 1)["text"], "calibration.memory holds only 170 of 400 frames")
+    daemon.stop(0)
+
+
+@case
+def a_dark_whose_frames_are_all_there_is_made_before_the_end(bench):
+    camera, daemon, monitor = running(bench)
+    equal(monitor.command({"command": "dark", "frames": 30, "combine": "median"})[0], 200, "dark")
+    camera.send_all(frames_of(100, 30, 1, shape=(300, 400)))
+    until(lambda: monitor.status()["frames"]["received"] == 30, "all frames")
+    daemon.stop(0)
+    contains(daemon.log, "calibration: dark of 30 frames")
+
+
+@case
+def an_abort_does_not_wait_for_what_is_being_made(bench):
+    camera, daemon, monitor = running(bench, **{"ingest.buffer": "256MiB"})
+    equal(monitor.command({"command": "dark", "frames": 20, "combine": "median"})[0], 200, "dark")
+    camera.send_all(frames_of(100, 20, 1, shape=(1200, 1200)))
+    until(lambda: monitor.status()["calibration"]["state"] != "collecting", "all frames")
+    daemon.send_signal(signal.SIGINT)
+    daemon.send_signal(signal.SIGTERM)
+    check(daemon.wait(None, 10) in (0, 1), "it ends as it should")
+
+
+@case
+def frames_of_another_size_set_the_calibration_aside(bench):
+    camera, daemon, monitor = running(bench, **{"series.frames": 10, "series.idle_end": "200ms"})
+    for asked, shape in enumerate(((48, 64), (20, 30)), 1):
+        if asked == 2:
+            time.sleep(0.7)  # silence, after which a series of any size may begin
+            camera.send_all(frames_of(1500, 10, 3, shape=shape))
+            bench.wait_for_end(2)
+            equal(monitor.status()["calibration"]["id"], 0, "calibration in use")
+        monitor.command({"command": "dark", "frames": 10})
+        camera.send_all(frames_of(100, 10, asked, shape=shape))
+        equal(finished(monitor, asked)["failed"], False, f"dark {asked}")
+        bench.wait_for_end(2 * asked - 1)
+    camera.send_all(frames_of(1500, 10, 4, shape=shape))
+    bench.wait_for_end(4)
+    daemon.stop(0)
+    contains(daemon.log, "refused: ", "and the frames are 30 x 20")
+    scans = [s.require_complete(10) for s in bench.all_series() if "dark" not in s.folder.name]
+    equal([set(s.column("calibration", str)) for s in scans], [{""}, {"2"}], "calibrations")
+
+
+@case
+def plain_and_compressed_frames_make_one_dark(bench):
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        "monitor.http": "127.0.0.1:0", "ingest.protocol": "dectris-v1", "calibration.directory": str(bench.output),
+        "blackbox": {"before": "10s", "after": "100ms", "directory": str(bench.folder)}}, series=None)
+    monitor = Monitor(daemon)
+    frames = frames_of(100, 20, 1)
+    encodings = ["lz4<"] * 8 + ["<", "lz4<", "<"] + ["lz4<"] * 9
+
+    def send(numbers):
+        for number in numbers:
+            camera.send_parts(*v1_image(1, number, frames[number], encodings[number]))
+
+    camera.send_parts(*v1_header(1, 20, SHAPE))
+    send(range(8))
+    until(lambda: monitor.status()["frames"]["received"] == 8, "frames before")
+    equal(monitor.command({"command": "dark", "frames": 10})[0], 200, "dark")
+    until(lambda: monitor.status()["calibration"]["state"] == "collecting", "the command is followed")
+    send(range(8, 20))
+    equal(finished(monitor, 1)["failed"], False, "the dark")
+    same_pixels(image(bench, "dark-0001.tif"), exact_mean(frames[8:18]), "dark")
+    equal(monitor.command({"command": "keep"})[0], 200, "keep")
+    camera.send_parts(*v1_end(1))
+    bench.wait_for_end(1)
+    daemon.stop(0)
+    events = [s for s in bench.all_series(bench.folder) if s.manifest["kind"] == "blackbox"]
+    equal(sum(s.require_closed().totals["written"] for s in events), 20, "frames in the black box")
+
+
+@case
+def without_a_calibration_frames_keep_their_counts_and_it_is_told(bench):
+    for mode in ("attenuation", "dark", "transmission"):
+        camera = bench.camera()
+        daemon = bench.daemon(camera.endpoint, {
+            "calibration.dark": "", "calibration.flat": "", "reduce.normalise": mode, "series.frames": 3,
+            "sinks": [bench.sink(folder=mode)]})
+        sample = frames_of(1500, 3, 3)
+        camera.send_all(sample)
+        daemon.wait()
+        contains(daemon.log, "frames keep their counts")
+        for number, pixels in bench.series(bench.folder / mode).images().items():
+            same_pixels(pixels, sample[number].astype(F32), f"frame {number} with {mode}")
+
+
+@case
 def a_full_disk_costs_the_calibration_and_nothing_else(bench):
     camera, daemon, monitor = running(bench, **{"calibration.directory": str(bench.folder / "gone"), "series.frames": 4})
     monitor.command({"command": "dark", "frames": 5})
@@ -440,6 +572,46 @@ def the_image_made_is_a_calibration_of_the_next_run(bench):
     for number, pixels in bench.series(bench.folder / "again").images().items():
         same_pixels(pixels, live[number], f"frame {number}")
         check(numpy.isnan(pixels[3, 4]), "the hot pixel is bad here too")
+
+
+@case
+def a_calibration_that_does_not_fit_is_set_aside_and_used_again_where_it_does(bench):
+    camera, daemon, monitor = running(bench, **{"series.frames": 5, "series.idle_end": "300ms"})
+    dark, flat, sample = frames_of(100, 6, 1), frames_of(3000, 6, 2), frames_of(1500, 5, 3)
+    for asked, (role, frames) in enumerate((("dark", dark), ("flat", flat)), 1):
+        monitor.command({"command": role, "frames": 6})
+        camera.send_all(frames)
+        check(finished(monitor, asked)["done"], role)
+    small, bytes_ = [f[:20].copy() for f in sample], [(f // 16).astype("uint8") for f in sample]
+    for count, frames in enumerate((sample, small, bytes_, sample), 1):
+        camera.send_all(frames)
+        until(lambda: (bench.output / f"scan-{count:04}" / "frames.csv").exists(), f"series {count}")
+        time.sleep(0.5)  # silence: another geometry is no stray frame
+    daemon.stop(None)
+    series = [s.require_complete(5) for s in bench.all_series() if s.manifest["kind"] == "sample"]
+    equal([set(s.column("calibration", str)) for s in series], [{"2"}, {""}, {""}, {"2"}], "calibrations")
+    same_pixels(series[1].images()[0], small[0].astype(F32), "counts of the small ones")
+    same_pixels(series[2].images()[4], bytes_[4].astype(F32), "counts of the bytes")
+    for number, pixels in series[0].images().items():
+        same_pixels(series[3].images()[number], pixels, f"frame {number} again")
+    contains(daemon.log, f"refused: {bench.output}/dark-0001.tif is 64 x 48 pixels",
+             f"refused: {bench.output}/dark-0001.tif was made of frames of uint16", "fits again")
+
+
+@case
+def a_dark_is_saved_where_nothing_is_normalised(bench):
+    camera, daemon, monitor = running(bench, **{"reduce.normalise": "none", "calibration.flat": None, "series.frames": 5})
+    dark = frames_of(100, 6, 1)
+    monitor.command({"command": "dark", "frames": 6})
+    camera.send_all(dark)
+    result = finished(monitor, 1)
+    equal((result["done"], result["id"]), (True, 0), result["text"])
+    same_pixels(image(bench, "dark-0001.tif"), exact_mean(dark), "dark")
+    camera.send_all(dark[:5])
+    bench.wait_for_end(2)
+    scan = next(s for s in bench.all_series() if s.folder.name == "scan-0001").require_complete(5)
+    same_pixels(scan.images()[2], dark[2].astype(F32), "counts")
+    daemon.stop(0)
 
 
 @case

@@ -10,8 +10,11 @@ import subprocess
 import threading
 import time
 
+import numpy
+import tifffile
+
 import e2e_reference as reference
-from e2e_case import Skip, case, check, contains, equal, until
+from e2e_case import Skip, case, check, contains, equal, same_pixels, until
 from e2e_daemon import free_port
 
 SHAPE = (32, 48)
@@ -380,7 +383,7 @@ def the_tool_says_when_nothing_answers(bench):
         check(said, "it says why")
 
 
-@case
+@case(quick=True)
 def the_tool_shows_a_running_daemon(bench):
     camera = bench.camera()
     daemon = bench.daemon(camera.endpoint, {**HERE, "series.frames": 50, "series.idle_end": "600ms"},
@@ -398,6 +401,48 @@ def the_tool_shows_a_running_daemon(bench):
     status, out, _ = bench.run("openbeam", "status", "--json", "--url", monitor.url)
     equal(json.loads(out)["frames"], monitor.status()["frames"], "the same as JSON")
     daemon.stop(1)
+
+
+@case
+def the_tool_has_a_dark_taken_of_what_streams(bench):
+    """Meanwhile no other is taken; the next frames are corrected with it."""
+    camera = bench.camera()
+    level = numpy.arange(SHAPE[0] * SHAPE[1], dtype="uint16").reshape(SHAPE)
+    daemon = bench.daemon(camera.endpoint, {
+        **HERE, "reduce.type": "float32", "reduce.normalise": "dark", "series.frames": 20,
+        "calibration.dark": bench.tiff("old.tif", level), "calibration.directory": str(bench.output)},
+        series=1)
+    monitor = Monitor(daemon)
+    said = {}
+    taking = threading.Thread(target=lambda: said.update(dark=bench.run(
+        "openbeam", "dark", 5, "--median", "--url", monitor.url)))
+    taking.start()
+    until(lambda: monitor.status()["calibration"]["state"] == "collecting", "it is being taken")
+    status, answer = monitor.command({"command": "flat", "frames": 5})
+    equal((status, answer["ok"]), (409, False), "another one meanwhile")
+    contains(answer["error"], "dark")
+    camera.send_all([level + 50 + n for n in range(5)])
+    taking.join()
+    status, out, error = said["dark"]
+    equal((status, error), (0, ""), "dark")
+    path = bench.output / "dark-0001.tif"
+    contains(out, "dark of 5 frames", f"\n{path}\n")
+    same_pixels(tifffile.imread(path), (level + 52).astype("float32"), "the dark")
+    calibration = monitor.status()["calibration"]
+    equal((calibration["done"], calibration["path"], calibration["taken"]), (True, str(path), 5), "status")
+    equal(monitor.metrics()["openbeam_calibration_id"], calibration["id"], "the one in use")
+
+    camera.send_all([level + 60] * 19)
+    until(lambda: monitor.status()["quality"]["mean"] == 8, "the frames are corrected with it")
+    raw = "/api/v1/histogram?kind=raw&window=series"
+    histogram = until(lambda: (h := monitor.json(raw))["frames"] == 19 and h, "19 frames of the series")
+    equal(sum(histogram["counts"]) + histogram["below"] + histogram["above"] + histogram["nan"],
+          19 * level.size, "its pixels")
+    equal(monitor.json("/api/v1/histogram?window=frame")["above"], level.size, "pixels above 1.5")
+    trend = until(lambda: (t := monitor.json("/api/v1/trend")) and t["rows"] and t, "a row of the trend")
+    equal({len(row) for row in trend["rows"]}, {len(trend["columns"])}, "columns of the rows")
+    camera.send(19, level + 60)
+    daemon.wait()
 
 
 class Scripted(http.server.ThreadingHTTPServer):

@@ -380,6 +380,7 @@ static const char *const accepted[] = {
 	"calibration: {flat: f}",
 	"calibration: {dark: d}\nreduce: {normalise: dark}",
 	"calibration: {dark: d, flat: f}\nreduce: {normalise: none, type: source}",
+	"calibration: {dark: d, flat: \"\"}\nreduce: {normalise: transmission}",
 	"reduce: {type: source}",
 	"histogram: {raw: {low: -1e3, high: 1.5E+4}, normalised: {low: -0.5}}",
 	"sinks: [{format: null}, {format: raw, file_size: 2GB}, {}]",

@@ -174,6 +174,77 @@ Test(config_manual, prints_values_that_load_to_the_same)
 }
 
 /* Words that YAML 1.1 readers would turn into something else are in quotes. */
+static struct config read_back(const char *json)
+{
+	struct config c = { 0 };
+	char *problems;
+	int err = config_parse_json(&c, json, strlen(json), "manifest.json", &problems);
+
+	cr_assert_eq(err, 0, "%s", problems);
+	return c;
+}
+
+Test(config_manual, reads_every_key_of_its_json_back_to_the_same_value)
+{
+	const char *const *const sets[] = { NULL, unusual_sets };
+	const unsigned counts[] = { 0, sizeof unusual_sets / sizeof *unusual_sets };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct config c = loaded(NULL, sets[i], counts[i]), again;
+		char *text = printed(&c), *json = config_json(&c), *text_again, *json_again;
+
+		again = read_back(json);
+		text_again = printed(&again);
+		json_again = config_json(&again);
+		cr_expect_str_eq(text, text_again);
+		cr_expect_str_eq(json, json_again);
+		free(text);
+		free(json);
+		free(text_again);
+		free(json_again);
+		config_done(&c);
+		config_done(&again);
+	}
+}
+
+Test(config_manual, reads_each_nanosecond_of_a_time_back)
+{
+	static const uint64_t times[] = { 1000000, 1000001, 86399999999999, 333333333 };
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct config c = loaded(NULL, NULL, 0), again;
+		char *json;
+
+		c.series.idle_end_ns = times[i];
+		json = config_json(&c);
+		again = read_back(json);
+		cr_expect_eq(again.series.idle_end_ns, times[i]);
+		free(json);
+		config_done(&c);
+		config_done(&again);
+	}
+}
+
+Test(config_manual, refuses_json_that_is_no_configuration)
+{
+	static const char *const texts[] = { "{\"series\": {\"idle_end\": -1}}",
+		                             "{\"series\": {\"idle_end\": 1e99}}",
+		                             "{\"series\": {\"idle_end\": \"1s\"}}",
+		                             "{\"series\": {\"mood\": 1}}",
+		                             "[1]",
+		                             "{" };
+
+	for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct config c;
+		char *problems = NULL;
+
+		cr_expect_eq(config_parse_json(&c, texts[i], strlen(texts[i]), "m", &problems),
+		             -EINVAL, "%s", texts[i]);
+		cr_expect_not_null(problems);
+		free(problems);
+	}
+}
+
 Test(config_manual, prints_what_other_yaml_readers_take_for_the_same_text)
 {
 	struct config c = loaded(NULL, unusual_sets, sizeof unusual_sets / sizeof *unusual_sets);

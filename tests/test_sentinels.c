@@ -530,6 +530,20 @@ Test(sentinels, the_usual_dose_follows_a_beam_that_decays)
 	cr_expect_float_eq(sentinels_usual_dose(&watched), exp(-2), 0.01);
 }
 
+Test(sentinels, overexposed_frames_do_not_tell_the_usual_dose)
+{
+	run_well(300);
+	for (unsigned i = 0; i < 300; i++) {
+		sim_next(&sim);
+		sim.reduction.dose *= 1.6;
+		sim.regions[1].saturated = 5000;
+		cr_assert_eq(show(), 0);
+	}
+	run_well(300);
+	cr_expect_eq(raised[SENTINEL_BEAM], 0);
+	cr_expect_float_eq(sentinels_usual_dose(&watched), 1, 0.02);
+}
+
 Test(sentinels, ten_frames_are_learnt_from_before_a_dip_is_told)
 {
 	dim(3, 1, 0);

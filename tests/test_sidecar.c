@@ -130,7 +130,7 @@ Test(sidecar, stands_beside_either_ending)
 	cr_expect(sidecar.there);
 }
 
-Test(sidecar, of_another_program_is_none)
+Test(sidecar, of_another_program_is_none_but_for_its_time)
 {
 	write_keys("program", "\"imagej\"");
 	read_it();
@@ -138,9 +138,11 @@ Test(sidecar, of_another_program_is_none)
 	write_keys("program", NULL);
 	read_it();
 	cr_expect_not(sidecar.there);
+	cr_expect_gt(sidecar.taken_ns, 0);
 	write_bytes("[1, 2]", 6);
 	read_it();
 	cr_expect_not(sidecar.there);
+	cr_expect_eq(sidecar.taken_ns, 0);
 }
 
 Test(sidecar, may_know_no_exposure_and_no_pixels_found)
