@@ -677,3 +677,20 @@ def a_scan_with_many_flats_lists_all_of_them(bench):
     with h5py.File(next(series.folder.glob("s-????.h5"))) as master:
         last = image(bench, f"flat-{rounds:04}.tif")
         same_pixels(master["/entry1/openbeam/calibration/flat"][()], last, "flat in the master")
+
+
+@case
+def hot_and_noisy_pixels_are_found_on_any_scale_of_floats(bench):
+    dark, flat = ([(f / 4000).astype(F32) for f in frames_of(level, 12, seed)] for level, seed in ((100, 1), (3000, 2)))
+    for i, frame in enumerate(dark):
+        frame[3, 4] = 0.9
+        frame[10, 11] = 0.01 + 0.04 * (i % 2)
+    zeros = [numpy.zeros(SHAPE, F32) for _ in range(4)]
+    for frame in zeros:
+        frame[5, 6] = 0.25
+    for folder, frames, found in (("a", dark, {(3, 4): 1, (10, 11): 2}), ("b", zeros, {})):
+        directory = bench.folder / folder
+        directory.mkdir()
+        measure(bench, frames, flat, flat[:2], {"calibration.directory": str(directory)})
+        flags = tifffile.imread(directory / "dark-0001-found.tif")
+        equal({(y, x): flags[y, x] for y, x in numpy.argwhere(flags).tolist()}, found, f"found in {folder}")
