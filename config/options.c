@@ -616,8 +616,8 @@ const struct option options[] = {
 	  .fallback = "10.0",
 	  .help = "Likewise noisy, when its standard deviation over the frames of the dark is so "
 	          "many "
-	          "times the median of all pixels', which counts as one count at least. 0: none "
-	          "is." },
+	          "times the median of all pixels', which is one count at least where pixels are "
+	          "integers. 0: none is." },
 	{ .path = "calibration.timeout",
 	  .kind = OPTION_TIME,
 	  MEMBER(calibration.timeout_ns),

@@ -54,6 +54,27 @@ struct calibrated *calibrated_make(const struct layout *l, const uint8_t *mask, 
 	return c;
 }
 
+static bool has_good_pixel(const struct reduce_plan *p, const struct reduce_region *r)
+{
+	for (uint32_t y = r->top; y < r->top + r->height; y++)
+		for (uint32_t x = r->left; x < r->left + r->width; x++)
+			if (!isnan(p->gain[(size_t)y * p->width + x]))
+				return true;
+	return false;
+}
+
+bool calibrated_sees_beam(const struct calibrated *c)
+{
+	const struct reduce_plan *p = &c->plan;
+
+	if (!p->gain || !p->open_beam)
+		return true;
+	for (uint32_t i = 0; i < p->region_count; i++)
+		if ((p->open_beam >> i & 1) && has_good_pixel(p, &p->regions[i]))
+			return true;
+	return false;
+}
+
 void calibrated_free(struct calibrated *c)
 {
 	if (!c)

@@ -31,6 +31,9 @@ struct calibrated {
 struct calibrated *calibrated_make(const struct layout *l, const uint8_t *mask, uint32_t id,
                                    const struct planes *planes);
 
+/* Whether there is a dose: a good pixel in the open beam. True without regions in it. */
+bool calibrated_sees_beam(const struct calibrated *c);
+
 /* Accepts NULL. */
 void calibrated_free(struct calibrated *c);
 

@@ -144,21 +144,47 @@ void calibrating_forget_generations(struct collector *k)
 	k->superseded = NULL;
 }
 
+/* One that comes into use again is there. */
+static bool is_listed(struct calibrating *c, const struct sink_calibration *f, uint32_t id)
+{
+	for (unsigned i = 0; i < c->listed_count; i++)
+		if (c->listed[i].id == id && strcmp(c->listed[i].role, f->role) == 0) {
+			c->listed[i].pixels = f->pixels;
+			return true;
+		}
+	return false;
+}
+
+/* Of a copy, since a path may end with its image before the series does. */
 static void list_file(struct calibrating *c, const struct sink_calibration *f, uint32_t id)
 {
-	unsigned i = c->listed_count;
+	struct sink_calibration *grown;
+	char *path;
 
-	if (i == CALIBRATIONS_LISTED) {
-		log_line(LOG_WARNING, "calibration",
-		         "the manifest lists the first %u images of the series alone, without %s",
-		         CALIBRATIONS_LISTED, f->path);
+	if (is_listed(c, f, id))
+		return;
+	grown = realloc(c->listed, (c->listed_count + 1) * sizeof *grown);
+	path = strdup(f->path);
+	if (grown)
+		c->listed = grown;
+	if (!grown || !path) {
+		free(path);
+		log_line(LOG_WARNING, "calibration", "no memory to list %s in the manifest",
+		         f->path);
 		return;
 	}
-	snprintf(c->paths[i], sizeof c->paths[i], "%s", f->path);
-	c->listed[i] = *f;
-	c->listed[i].path = c->paths[i];
-	c->listed[i].id = id;
-	c->listed_count++;
+	grown[c->listed_count] = *f;
+	grown[c->listed_count].path = path;
+	grown[c->listed_count++].id = id;
+}
+
+static void forget_list(struct calibrating *c)
+{
+	for (unsigned i = 0; i < c->listed_count; i++)
+		free((char *)(uintptr_t)c->listed[i].path);
+	free(c->listed);
+	c->listed = NULL;
+	c->listed_count = 0;
 }
 
 static void list_planes(struct collector *k)
@@ -169,7 +195,7 @@ static void list_planes(struct collector *k)
 
 void calibrating_list(struct collector *k)
 {
-	k->calibrating.listed_count = 0;
+	forget_list(&k->calibrating);
 	list_planes(k);
 }
 
@@ -181,6 +207,14 @@ void calibrating_settle_list(struct collector *k)
 	for (unsigned i = 0; i < c->listed_count; i++)
 		if (c->listed[i].id != k->calibration_id)
 			c->listed[i].pixels = NULL;
+}
+
+void calibrating_warn_of_beam(const struct calibrated *c)
+{
+	if (!calibrated_sees_beam(c))
+		log_line(LOG_WARNING, "calibration",
+		         "every pixel of beam.regions is bad: there is no dose; place them "
+		         "elsewhere, or look at the mask and the flat");
 }
 
 const struct planes *calibrating_choose(struct collector *k, const struct frame_shape *shape)
@@ -229,6 +263,7 @@ static struct calibrated *plan_with(struct collector *k, const struct planes *pl
 
 static void use(struct collector *k, struct calibrated *next)
 {
+	calibrating_warn_of_beam(next);
 	calibrated_free(k->unpushed); /* no frame has seen it */
 	k->unpushed = next;
 	k->planes = next->planes;
@@ -657,6 +692,19 @@ static void renew(struct collector *k, struct slot *s)
 		log_line(LOG_WARNING, "calibration", "%s", text);
 }
 
+/* Whether the frame is one of those that are waited for. */
+static bool is_wanted(const struct collector *k, const struct slot *s)
+{
+	const struct calibrating *c = &k->calibrating;
+
+	if (c->state != CALIBRATION_COLLECTING)
+		return false;
+	if (c->by_key)
+		return s->frame.role == ROLE_DARK || s->frame.role == ROLE_FLAT;
+	/* A series that its sender announced is of one step, however many frames it has. */
+	return c->own_series || !c->by_sequence || !k->lineage.told;
+}
+
 void calibrating_place(struct collector *k, struct slot *s)
 {
 	struct calibrating *c = &k->calibrating;
@@ -665,8 +713,9 @@ void calibrating_place(struct collector *k, struct slot *s)
 		follow_key(k, s);
 	if (s->calibration < k->least_id)
 		renew(k, s);
-	if (c->state == CALIBRATION_COLLECTING &&
-	    (!c->by_key || s->frame.role == ROLE_DARK || s->frame.role == ROLE_FLAT))
+	if (c->purpose != PURPOSE_SAMPLE)
+		s->frame.flags |= c->purpose == PURPOSE_FLAT ? FRAME_FLAT : FRAME_DARK;
+	if (is_wanted(k, s))
 		take(k, s);
 }
 
@@ -859,6 +908,7 @@ void calibrating_close(struct collector *k)
 	if (c->state == CALIBRATION_MAKING)
 		discard_job(k);
 	kept_list_free(&k->pipeline->keeping, &c->frames);
+	forget_list(c);
 	calibrating_forget_generations(k);
 	for (unsigned i = 0; i < c->old_count; i++)
 		owned_image_done(&c->old_images[i]);

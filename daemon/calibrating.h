@@ -2,6 +2,7 @@
 #ifndef DAEMON_CALIBRATING_H
 #define DAEMON_CALIBRATING_H
 
+#include "daemon/calibrated.h"
 #include "daemon/calibrator.h"
 #include "daemon/commands.h"
 #include "daemon/slot_layout.h"
@@ -32,8 +33,6 @@ enum purpose { PURPOSE_SAMPLE, PURPOSE_DARK, PURPOSE_FLAT, PURPOSE_FLAT_DARK };
 /* "sample", "dark", ... */
 const char *purpose_name(enum purpose p);
 
-#define CALIBRATIONS_LISTED 64 /* entries of a series' manifest */
-
 struct calibrating {
 	enum calibration_state state;
 	enum calibration_role role;
@@ -61,8 +60,7 @@ struct calibrating {
 	enum purpose purpose; /* of the running series */
 
 	/* Of the running series: what its frames were normalised with. */
-	struct sink_calibration listed[CALIBRATIONS_LISTED];
-	char paths[CALIBRATIONS_LISTED][4352];
+	struct sink_calibration *listed; /* their paths are owned, too [listed_count] */
 	unsigned listed_count;
 	struct log_limit kept_old; /* frames that could not be reduced again */
 };
@@ -114,6 +112,9 @@ void calibrating_settle(struct collector *k, uint64_t number);
 
 /* The series' list is handed over: images that are gone have no pixels there. */
 void calibrating_settle_list(struct collector *k);
+
+/* Say so where a calibration that comes into use leaves the open beam without a good pixel. */
+void calibrating_warn_of_beam(const struct calibrated *c);
 
 /* Every frame is home and the layout goes: so do calibrations that no frame has seen. */
 void calibrating_forget_generations(struct collector *k);

@@ -274,6 +274,15 @@ static uint64_t mark_below(uint8_t *found, const float *values, double limit, si
 	return count;
 }
 
+/* A spread as a unit: of integers at least a count; float32 may be of any scale, and without a
+ * spread no difference is a large one. */
+static double unit_of(const struct work *w, double spread)
+{
+	if (w->frames->type != PRODUCT_FLOAT32)
+		return fmax(spread, 1);
+	return spread > 0 ? spread : INFINITY;
+}
+
 /* The helper holds the standard deviations. */
 static void find_in_dark(struct work *w)
 {
@@ -283,12 +292,12 @@ static void find_in_dark(struct work *w)
 	double spread;
 
 	if (wish->noisy > 0)
-		m->noisy = mark_above(m->found, values, wish->noisy * fmax(m->noise, 1),
+		m->noisy = mark_above(m->found, values, wish->noisy * unit_of(w, m->noise),
 		                      PIXEL_NOISY, w->pixels);
 	memcpy(values, m->image, w->pixels * sizeof *values);
 	spread = SIGMAS_PER_MAD * nanmedian_deviation(values, m->level, w->pixels);
 	if (wish->hot > 0)
-		m->hot = mark_above(m->found, m->image, m->level + wish->hot * fmax(spread, 1),
+		m->hot = mark_above(m->found, m->image, m->level + wish->hot * unit_of(w, spread),
 		                    PIXEL_HOT, w->pixels);
 	m->dead = mark_below(m->found, m->image, -INFINITY, w->pixels);
 }

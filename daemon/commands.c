@@ -6,6 +6,10 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
+
+#define ROOM_POLL_NS 5000000
+#define ROOM_POLLS   40
 
 __attribute__((format(printf, 3, 4))) static int refuse(char why[400], int err, const char *format,
                                                         ...)
@@ -106,12 +110,24 @@ static int give(struct commands *q, const struct command *c, char why[400])
 	return 0;
 }
 
+/* The collector takes one within a turn, unless it waits for a disk or an image. */
+static void wait_for_room(struct commands *q)
+{
+	const struct timespec pause = { .tv_nsec = ROOM_POLL_NS };
+
+	/* relaxed: give() looks again, under the lock. */
+	for (unsigned i = 0;
+	     i < ROOM_POLLS && atomic_load_explicit(&q->pending, memory_order_relaxed); i++)
+		nanosleep(&pause, NULL);
+}
+
 int command_give(struct pipeline *p, const struct command *c, char why[400])
 {
 	int err = check(p, c, why);
 
 	if (err < 0)
 		return err;
+	wait_for_room(&p->commands);
 	pthread_mutex_lock(&p->commands.lock);
 	err = give(&p->commands, c, why);
 	if (err == 0) {

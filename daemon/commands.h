@@ -33,7 +33,8 @@ struct command {
 
 /* 0; -EBUSY: a calibration is being taken, or the black box written; -EINVAL, -EFBIG (more frames
  * than calibration.memory holds), -ENOTSUP (no black box is configured), -ESHUTDOWN. `why`: one
- * sentence, what, which value, what to do. Any thread; waits for nothing. */
+ * sentence, what, which value, what to do. Any thread but the collector; waits up to 0.2 s for a
+ * command before it to be taken. */
 int command_give(struct pipeline *p, const struct command *c, char why[400]);
 
 /* ---- what is known of the calibration ---- */

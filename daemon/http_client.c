@@ -203,7 +203,7 @@ static int reach(const struct client_url *u, uint64_t deadline_ns)
 	int fd = -EHOSTUNREACH;
 
 	if (getaddrinfo(u->host, u->port, &hints, &found) != 0)
-		return -EHOSTUNREACH;
+		return -ENXIO;
 	for (const struct addrinfo *a = found; a; a = a->ai_next) {
 		fd = connect_to(a, deadline_ns);
 		if (fd >= 0)

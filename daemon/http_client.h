@@ -27,8 +27,8 @@ int client_url_parse(const char *text, struct client_url *ret, char why[400]);
  * is none, was cut short or is encoded in a way that was not asked for. */
 int client_reply_parse(const char *text, size_t bytes, struct client_reply *ret);
 
-/* Ask. body NULL: GET; token "": none is shown. 0; -ETIMEDOUT, -EPROTO, -EFBIG; another negative
- * errno: there is no connection. */
+/* Ask. body NULL: GET; token "": none is shown. 0; -ETIMEDOUT, -EPROTO, -EFBIG; -ENXIO: the
+ * host's name is not known; another negative errno: there is no connection. */
 int client_ask(const struct client_url *u, const char *path, const char *body, const char *token,
                struct client_reply *ret);
 

@@ -71,7 +71,9 @@ static int load_map(void *user, const char *role, const char *path, uint32_t crc
 		                          .pixels = image.pixels,
 		                          .width = image.width,
 		                          .height = image.height };
-	return 0; /* the pixels are the caller's now, by free() */
+	image.pixels = NULL; /* the caller's now, by free() */
+	image_done(&image);
+	return 0;
 }
 
 static int status_of(int err)

@@ -128,6 +128,9 @@ static int say_unreachable(const struct remote *r, int err)
 		snprintf(text, sizeof text, "what answers at %.300s is no openbeamd", r->url_text);
 	else if (err == -ETIMEDOUT)
 		snprintf(text, sizeof text, "%.300s does not answer within 10 s", r->url_text);
+	else if (err == -ENXIO)
+		snprintf(text, sizeof text, "the host of %.300s is not known: check its name",
+		         r->url_text);
 	else
 		snprintf(
 			text, sizeof text,

@@ -92,6 +92,7 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 		layout_close(next);
 		return -ENOMEM;
 	}
+	calibrating_warn_of_beam(first);
 	generations_restart(&k->pipeline->generations, first);
 	before = k->planes;
 	k->planes = needs.planes;

@@ -65,11 +65,12 @@ struct told {
 static void tell_saturated(const struct told *t)
 {
 	char share[WORD], time[WORD];
+	bool lasts = t->seconds > 0; /* an alarm may be raised with its first frame */
 
 	snprintf(t->text, ALARM_TEXT,
-	         "%s%s of pixels saturated for %s: reduce the exposure or the beam",
+	         "%s%s of pixels saturated%s%s: reduce the exposure or the beam",
 	         t->alarm->active ? "" : "up to ", percent(share, t->look->value),
-	         span(time, t->seconds));
+	         lasts ? " for " : "", lasts ? span(time, t->seconds) : "");
 }
 
 static void tell_pixels(const struct told *t, const char *became[2], const char *are,

@@ -674,14 +674,14 @@ def a_crash_leaves_the_calibrations_that_came_into_use(bench):
     camera = bench.camera()
     daemon = bench.daemon(camera.endpoint, {
         "calibration.from_key": "image_key", "calibration.directory": str(bench.output),
-        "reduce.normalise": "transmission", "sinks": [bench.sink("hdf5")]}, series=None)
+        "reduce.normalise": "transmission", "sinks": [bench.sink("hdf5")], "monitor.http": "127.0.0.1:0"}, series=None)
+    monitor = Monitor(daemon)
     groups = ((frames_of(100, 8, 1), 2), (frames_of(3000, 8, 2), 1), (frames_of(1500, 80, 3), 0))
     for number, (pixels, key) in enumerate((p, key) for group, key in groups for p in group):
         camera.send(number, pixels, image_key=key)
-    until(lambda: "flat of" in daemon.log, "the flat is in use")
-    folder = bench.output / "s-0001"
-    until(lambda: (folder / "journal.bin").stat().st_size > 90 * 256, "frames are durable")
+    until(lambda: monitor.status()["frames"]["durable"] == 96, "frames are durable")
     daemon.close()
+    folder = bench.output / "s-0001"
     equal(bench.run("openbeam", "recover", folder)[0], 0, "recover")
     series, = bench.all_series()
     listed = [(c["role"], c["id"]) for c in series.manifest["calibration"]]
@@ -690,3 +690,62 @@ def a_crash_leaves_the_calibrations_that_came_into_use(bench):
     with h5py.File(folder / "s-0001.h5") as master:
         stored = master["/entry1/openbeam/calibration"]
         same_pixels(stored["flat"][()], image(bench, "flat-0001.tif"), "flat in the master")
+
+
+@case
+def an_announced_series_is_of_one_step_however_long(bench):
+    endpoint = f"ipc://{bench.folder}/d"
+    daemon = bench.daemon(endpoint, settings(bench, ["dark 10", "flat 10"], **{
+        "ingest.protocol": "dectris-v1", "series.first": None, "calibration.found": "report"}))
+    for series, pattern in enumerate(("dark", "flat", "phantom"), 1):
+        status, _, said = bench.run("openbeam-send", "--to", endpoint, "--protocol", "dectris-v1", "--size", "64x48",
+                                    "--frames", 20, "--series", series, "--pattern", pattern)
+        equal(status, 0, said)
+    daemon.wait()
+    by_name = {s.folder.name: s.require_complete(20) for s in bench.all_series()}
+    equal(sorted(by_name), ["scan-0001", "scan-dark-0001", "scan-flat-0001"], "series")
+    for kind in ("dark", "flat"):
+        equal({r["flags"] for r in by_name[f"scan-{kind}-0001"].rows}, {kind}, "flags")
+        about = sidecar(bench.output / f"{kind}-0001.tif")
+        equal((about["first"], about["last"]), (0, 9), f"frames of the {kind}")
+    equal(set(by_name["scan-0001"].column("calibration", int)), {2}, "calibration of the sample")
+
+
+@case
+def a_scan_with_many_flats_lists_all_of_them(bench):
+    camera = bench.camera()
+    rounds, shape = 70, (8, 16)
+    daemon = bench.daemon(camera.endpoint, {
+        "calibration.from_key": "image_key", "calibration.directory": str(bench.output),
+        "reduce.normalise": "transmission", "series.frames": 2 + 3 * rounds, "sinks": [bench.sink("hdf5")]})
+    dark, sample = frames_of(100, 2, 1, shape=shape), frames_of(1500, 1, 2, shape=shape)[0]
+    groups = [(dark, 2)]
+    for i in range(rounds):
+        groups += [(frames_of(3000 + i, 2, i, shape=shape), 1), ([sample], 0)]
+    for number, (pixels, key) in enumerate((p, key) for group, key in groups for p in group):
+        camera.send(number, pixels, image_key=key)
+    daemon.wait()
+    series = bench.series().require_complete(2 + 3 * rounds)
+    used = [(c["role"], c["id"]) for c in series.manifest["calibration"]]
+    equal(used, [("dark", 1)] + [(role, 2 + i) for i in range(rounds) for role in ("dark", "flat")], "calibrations")
+    equal(bench.run("openbeam", "audit", series.folder)[0], 0, "audit")
+    with h5py.File(next(series.folder.glob("s-????.h5"))) as master:
+        last = image(bench, f"flat-{rounds:04}.tif")
+        same_pixels(master["/entry1/openbeam/calibration/flat"][()], last, "flat in the master")
+
+
+@case
+def hot_and_noisy_pixels_are_found_on_any_scale_of_floats(bench):
+    dark, flat = ([(f / 4000).astype(F32) for f in frames_of(level, 12, seed)] for level, seed in ((100, 1), (3000, 2)))
+    for i, frame in enumerate(dark):
+        frame[3, 4] = 0.9
+        frame[10, 11] = 0.01 + 0.04 * (i % 2)
+    zeros = [numpy.zeros(SHAPE, F32) for _ in range(4)]
+    for frame in zeros:
+        frame[5, 6] = 0.25
+    for folder, frames, found in (("a", dark, {(3, 4): 1, (10, 11): 2}), ("b", zeros, {})):
+        directory = bench.folder / folder
+        directory.mkdir()
+        measure(bench, frames, flat, flat[:2], {"calibration.directory": str(directory)})
+        flags = tifffile.imread(directory / "dark-0001-found.tif")
+        equal({(y, x): flags[y, x] for y, x in numpy.argwhere(flags).tolist()}, found, f"found in {folder}")

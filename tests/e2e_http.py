@@ -373,6 +373,9 @@ def the_tool_says_when_nothing_answers(bench):
         contains(said, f"nothing answers at http://127.0.0.1:{port}: is openbeamd running, with "
                  "monitor.http set to that address?")
         equal(bench.run("openbeam", command[0], "--help")[0], 0, f"{command[0]} --help")
+    status, _, said = bench.run("openbeam", "status", "--url", "http://a..b:80")
+    equal(status, UNAVAILABLE, "status of a name that is none")
+    contains(said, "the host of http://a..b:80 is not known")
     for wrong in (("dark",), ("dark", 0), ("dark", -1), ("dark", "x"), ("flat", "1.5"), ("status", 5),
                   ("flat", 5, "--for", "flats"), ("dark", 5, "--for", "darks"), ("keep", "--median"),
                   ("dark", 5, "--timeout", "60"), ("dark", 5, "--timeout", "0s"), ("dark", 5, 6),

@@ -203,3 +203,18 @@ def a_master_says_that_frames_were_divided_by_their_dose(bench):
             near(master[f"/entry1/openbeam/regions/{odd}/mean"][number],
                  numpy.nanmean(cut(t[number], "right").astype(float)) / dose, f"mean of {number}", relative=1e-6)
     equal(bench.run("openbeam", "audit", series.folder)[0], 0, "audit")
+
+
+@case
+def an_open_beam_without_a_good_pixel_is_said(bench):
+    settings, _, _ = calibrated(bench, **{"beam.regions": ["right"]})
+    mask = numpy.zeros(SHAPE, "uint8")
+    mask[3:43, 70:83] = 1
+    settings["calibration.mask"] = bench.tiff("mask.tif", mask)
+    series = bench.measure(sample(3), settings)
+    equal({r["dose"] for r in series.rows}, {""}, "dose")
+    contains(bench.daemons[-1].log, "warning calibration: every pixel of beam.regions is bad")
+    mask[42, 82] = 0
+    settings["calibration.mask"] = bench.tiff("mask.tif", mask)
+    bench.measure_into("seen", sample(3), settings)
+    check("beam.regions is bad" not in bench.daemons[-1].log, "one good pixel is a beam")

@@ -23,6 +23,7 @@ static void open_all(void)
 		                            .payload_width = WIDTH,
 		                            .payload_height = HEIGHT,
 		                            .attenuation = true,
+		                            .dose = DOSE_APPLY,
 		                            .least_dose = 0.5f },
 		                  .gain_bytes = sizeof gain,
 		                  .subtracts = true };
@@ -78,7 +79,7 @@ Test(calibrated, is_the_plan_with_the_planes)
 	cr_expect_eq(c->plan.offset, offset);
 	cr_expect_eq(c->plan.gain, gain);
 	cr_expect_not(c->plan.attenuation, "there is no flat");
-	cr_expect_eq(c->plan.least_dose, 0, "nor a dose in its units");
+	cr_expect_eq(c->plan.dose, DOSE_RECORD, "nor a dose in its units");
 	calibrated_free(c);
 }
 
@@ -90,6 +91,7 @@ Test(calibrated, attenuates_with_a_flat_and_subtracts_where_that_is_asked_for)
 	layout.subtracts = false;
 	c = make(1);
 	cr_expect(c->plan.attenuation);
+	cr_expect_eq(c->plan.dose, DOSE_APPLY);
 	cr_expect_eq(c->plan.least_dose, 0.5f);
 	cr_expect_null(c->plan.offset);
 	calibrated_free(c);
@@ -183,4 +185,26 @@ Test(calibrated, begins_anew_without_those_before)
 	cr_expect_eq(current_id(), 3);
 	cr_expect_gt(generations_current(&generations), before, "no stamp comes twice");
 	cr_expect(generations_retire(&generations, all));
+}
+
+static bool sees(uint32_t left)
+{
+	struct calibrated *c;
+	bool seen;
+
+	layout.plan.regions[0] = (struct reduce_region){ left, 1, 2, 1 };
+	layout.plan.region_count = layout.plan.open_beam = 1;
+	c = make(1);
+	seen = calibrated_sees_beam(c);
+	calibrated_free(c);
+	return seen;
+}
+
+Test(calibrated, sees_the_beam_where_one_of_its_pixels_is_good)
+{
+	const uint32_t row = layout.plan.width;
+
+	gain[row] = gain[row + 1] = NAN;
+	cr_expect_not(sees(0));
+	cr_expect(sees(1));
 }
