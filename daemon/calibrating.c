@@ -2,7 +2,6 @@
 #include "daemon/calibrating.h"
 #include "daemon/closing.h"
 #include "daemon/collector.h"
-#include "daemon/fitting.h"
 #include "daemon/lineage.h"
 #include "daemon/pipeline.h"
 #include "daemon/worker.h"
@@ -15,7 +14,6 @@
 #include <string.h>
 
 #define MAKING_POLL_MS 20
-#define RESTART_LEAST  8 /* numbers beyond which the first one again is no late copy */
 
 const char *purpose_name(enum purpose p)
 {
@@ -26,7 +24,7 @@ const char *purpose_name(enum purpose p)
 
 /* ---- what people are told ---- */
 
-static void report_state(struct collector *k)
+void calibrating_report(struct collector *k)
 {
 	struct commands *q = &k->pipeline->commands;
 	const struct calibrating *c = &k->calibrating;
@@ -100,220 +98,6 @@ static void update_keeping(struct collector *k)
 	if (p->blackbox.configured)
 		limit += c->blackbox.memory;
 	keeping_allow(&k->pipeline->keeping, on, limit);
-}
-
-/* ---- the calibration in use ---- */
-
-static void rings_of(const struct collector *k, const struct sequence **ret)
-{
-	for (unsigned i = 0; i < k->pipeline->receiver_count; i++)
-		ret[i] = &k->pipeline->receivers[i].ring;
-}
-
-/* What was made and could not be made current at once. */
-static void push_waiting(struct collector *k)
-{
-	const struct sequence *rings[CONFIG_ENDPOINTS_MAX];
-
-	if (!k->layout)
-		return;
-	rings_of(k, rings);
-	if (!k->unpushed) {
-		generations_retire(&k->pipeline->generations, rings);
-		return;
-	}
-	if (!generations_push(&k->pipeline->generations, k->unpushed, k->superseded, rings))
-		return;
-	k->unpushed = NULL;
-	k->superseded = NULL;
-}
-
-static void free_planes(struct planes *p)
-{
-	if (!p)
-		return;
-	planes_close(p);
-	free(p);
-}
-
-void calibrating_forget_generations(struct collector *k)
-{
-	calibrated_free(k->unpushed);
-	free_planes(k->superseded);
-	k->unpushed = NULL;
-	k->superseded = NULL;
-}
-
-/* One that comes into use again is there. */
-static bool is_listed(struct calibrating *c, const struct sink_calibration *f, uint32_t id)
-{
-	for (unsigned i = 0; i < c->listed_count; i++)
-		if (c->listed[i].id == id && strcmp(c->listed[i].role, f->role) == 0) {
-			c->listed[i].pixels = f->pixels;
-			return true;
-		}
-	return false;
-}
-
-/* Of a copy, since a path may end with its image before the series does. */
-static void list_file(struct calibrating *c, const struct sink_calibration *f, uint32_t id)
-{
-	struct sink_calibration *grown;
-	char *path;
-
-	if (is_listed(c, f, id))
-		return;
-	grown = realloc(c->listed, (c->listed_count + 1) * sizeof *grown);
-	path = strdup(f->path);
-	if (grown)
-		c->listed = grown;
-	if (!grown || !path) {
-		free(path);
-		log_line(LOG_WARNING, "calibration", "no memory to list %s in the manifest",
-		         f->path);
-		return;
-	}
-	grown[c->listed_count] = *f;
-	grown[c->listed_count].path = path;
-	grown[c->listed_count++].id = id;
-}
-
-static void forget_list(struct calibrating *c)
-{
-	for (unsigned i = 0; i < c->listed_count; i++)
-		free((char *)(uintptr_t)c->listed[i].path);
-	free(c->listed);
-	c->listed = NULL;
-	c->listed_count = 0;
-}
-
-static void list_planes(struct collector *k)
-{
-	for (unsigned i = 0; i < k->planes->file_count; i++)
-		list_file(&k->calibrating, &k->planes->files[i], k->calibration_id);
-}
-
-void calibrating_list(struct collector *k)
-{
-	forget_list(&k->calibrating);
-	list_planes(k);
-}
-
-void calibrating_settle_list(struct collector *k)
-{
-	struct calibrating *c = &k->calibrating;
-
-	/* The pixels of those before are gone. */
-	for (unsigned i = 0; i < c->listed_count; i++)
-		if (c->listed[i].id != k->calibration_id)
-			c->listed[i].pixels = NULL;
-}
-
-void calibrating_warn_of_beam(const struct calibrated *c)
-{
-	if (!calibrated_sees_beam(c))
-		log_line(LOG_WARNING, "calibration",
-		         "every pixel of beam.regions is bad: there is no dose; place them "
-		         "elsewhere, or look at the mask and the flat");
-}
-
-const struct planes *calibrating_choose(struct collector *k, const struct frame_shape *shape)
-{
-	const struct planes *p = k->stream_planes ? k->stream_planes : k->pipeline->planes;
-	bool other_size = p->width && (p->width != shape->width || p->height != shape->height);
-
-	if (p->file_count == 0 || (other_size && !k->stream_planes) ||
-	    !calibration_misfits(p, shape, k->detector, k->calibrating.misfit))
-		return p;
-	return &k->no_planes;
-}
-
-void calibrating_tell_choice(struct collector *k, const struct planes *before)
-{
-	struct calibrating *c = &k->calibrating;
-
-	report_state(k);
-	if (k->planes != &k->no_planes) {
-		if (before == &k->no_planes)
-			log_line(LOG_INFO, "calibration", "number %u fits again and is used",
-			         k->calibration_id);
-		c->told[0] = '\0';
-		return;
-	}
-	if (strcmp(c->told, c->misfit) != 0)
-		log_line(LOG_ERROR, "calibration",
-		         "refused: %s; frames stay without calibration: take a new one", c->misfit);
-	memcpy(c->told, c->misfit, sizeof c->told);
-}
-
-uint32_t calibrating_id(const struct collector *k, const struct planes *planes)
-{
-	return planes->file_count ? k->installed_id : 0;
-}
-
-/* The plan with these planes; NULL without memory. */
-static struct calibrated *plan_with(struct collector *k, const struct planes *planes, uint32_t id)
-{
-	const struct layout_needs needs = { .config = k->pipeline->config,
-		                            .planes = planes,
-		                            .detector = k->detector };
-
-	return calibrated_make(k->layout, layout_mask(&needs, &k->layout->shape), id, planes);
-}
-
-static void use(struct collector *k, struct calibrated *next)
-{
-	calibrating_warn_of_beam(next);
-	calibrated_free(k->unpushed); /* no frame has seen it */
-	k->unpushed = next;
-	k->planes = next->planes;
-	k->calibration_id = next->id;
-	if (k->begun) {
-		list_planes(k);
-		sinks_calibrated(k->sinks, k->calibrating.listed, k->calibrating.listed_count);
-	}
-	push_waiting(k);
-}
-
-void calibrating_refit(struct collector *k)
-{
-	const struct planes *before = k->planes;
-	const struct planes *planes = calibrating_choose(k, &k->layout->shape);
-	struct calibrated *next;
-
-	if (planes == k->planes)
-		return;
-	next = plan_with(k, planes, calibrating_id(k, planes));
-	if (!next) {
-		log_line(LOG_ERROR, "calibration", "no memory to change it: it stays as it is");
-		return;
-	}
-	use(k, next);
-	k->least_id = k->calibration_id;
-	calibrating_tell_choice(k, before);
-}
-
-/* Put planes to use. They are the collector's from now on. */
-static int install(struct collector *k, struct planes *planes, uint32_t id)
-{
-	struct planes *old = k->stream_planes;
-	struct calibrated *next = plan_with(k, planes, planes->file_count ? id : 0);
-
-	if (!next)
-		return -ENOMEM;
-	if (k->unpushed && k->unpushed->planes == old) { /* no frame has seen them */
-		calibrated_free(k->unpushed);
-		k->unpushed = NULL;
-		free_planes(old);
-	} else if (k->superseded) { /* while none of the two were in use */
-		free_planes(old);
-	} else {
-		k->superseded = old;
-	}
-	k->stream_planes = planes;
-	k->installed_id = id;
-	use(k, next);
-	return 0;
 }
 
 /* ---- beginning and ending one ---- */
@@ -443,12 +227,12 @@ static void finish_job(struct collector *k, struct calibration_job *job)
 		snprintf(job->text, sizeof job->text,
 		         "the frames have another size now: the %s does not fit", role_of(c));
 	}
-	if (job->err == 0 && install(k, job->planes, job->id) < 0) {
+	if (job->err == 0 && applied_install(k, job->planes, job->id) < 0) {
 		job->err = -ENOMEM;
 		snprintf(job->text, sizeof job->text, "no memory to put the %s to use", role_of(c));
 	}
 	if (job->err < 0) {
-		free_planes(job->planes);
+		applied_free_planes(job->planes);
 		job->planes = NULL;
 		for (unsigned i = 0; i < 2; i++) /* of the planes that stay in use */
 			keep_image(c, &job->replaced[i]);
@@ -518,7 +302,7 @@ static void make(struct collector *k)
 		c->job.frames.end = &c->job.frames.first;
 	kept_list_init(&c->frames);
 	c->state = CALIBRATION_MAKING;
-	report_state(k);
+	calibrating_report(k);
 	update_keeping(k);
 	calibrator_give(&k->pipeline->calibrator, &c->job);
 	if (c->by_sequence || c->by_key)
@@ -549,57 +333,6 @@ static void make_of_what_came(struct collector *k)
 }
 
 /* ---- frames ---- */
-
-bool calibrating_has_all(struct collector *k)
-{
-	struct calibrating *c = &k->calibrating;
-
-	if (c->state != CALIBRATION_COLLECTING || !c->own_series)
-		return false;
-	c->accepted++;
-	return !k->lineage.told && c->accepted >= c->wanted;
-}
-
-/* How the numbers of the next series are judged. */
-static struct series_rules next_rules(const struct collector *k)
-{
-	const struct calibrating *c = &k->calibrating;
-	struct series_rules r = k->rules;
-
-	if (c->state != CALIBRATION_COLLECTING || c->by_key || c->frames.frames > 0)
-		return r;
-	r.frames = c->wanted;
-	if (!r.first_assumed)
-		r.first_given = false;
-	if (c->has_next_first && !r.first_given) {
-		r.first_given = true;
-		r.first = c->next_first;
-	}
-	return r;
-}
-
-void calibrating_rules(struct collector *k)
-{
-	calibrating_poll(k, clock_monotonic_ns());
-	k->series.rules = next_rules(k);
-	k->calibrating.has_next_first = false;
-}
-
-void calibrating_purpose(struct collector *k)
-{
-	static const enum purpose purposes[CALIBRATE_COUNT] = {
-		[CALIBRATE_DARK] = PURPOSE_DARK,
-		[CALIBRATE_FLAT] = PURPOSE_FLAT,
-		[CALIBRATE_FLAT_DARK] = PURPOSE_FLAT_DARK,
-	};
-	struct calibrating *c = &k->calibrating;
-
-	if (k->lineage.told) /* it was announced long ago, maybe */
-		calibrating_poll(k, clock_monotonic_ns());
-	c->after_own = false;
-	c->own_series = c->state == CALIBRATION_COLLECTING && !c->by_key && c->frames.frames == 0;
-	c->purpose = c->own_series ? purposes[c->role] : PURPOSE_SAMPLE;
-}
 
 /* No further frame has room. In a series of its own the rest of it is still to come. */
 static void become_full(struct collector *k)
@@ -732,59 +465,6 @@ void calibrating_series_ended(struct collector *k)
 	c->purpose = PURPOSE_SAMPLE;
 }
 
-/* Where the running series' numbers begin, as far as it is known. */
-static uint64_t beginning(const struct series *s)
-{
-	return s->first_known ? s->first : s->smallest;
-}
-
-/* A dark or flat is over, though frames of it are missing: what comes is past its end, or counts
- * from its first number again. */
-static bool is_passed(const struct collector *k, uint64_t position)
-{
-	const struct series *s = &k->series;
-	uint64_t first = beginning(s);
-
-	if (s->state != SERIES_OPEN || !s->any || !k->calibrating.own_series || k->lineage.told)
-		return false;
-	return position >= first + s->frames ||
-	       (position == first && s->newest - first >= RESTART_LEAST);
-}
-
-/* After a dark or flat of a series of its own: whether the next series may begin with this. */
-static void settle_own(struct collector *k, uint64_t position)
-{
-	struct calibrating *c = &k->calibrating;
-	uint64_t first = beginning(&k->series), end = first + k->series.frames;
-	bool runs_on = position >= end && position - end <= k->series.rules.reorder;
-
-	/* What follows a dark of the sequence is of the next step. After one that was asked for,
-	 * frames beyond the last are nobody's, until numbers begin anew. */
-	if (!c->by_sequence && position != first)
-		return;
-	series_settle(&k->series);
-	if (c->by_sequence)
-		lineage_forget(k);
-	if (c->by_sequence && runs_on) {
-		c->next_first = end * k->series.rules.step + k->series.residue;
-		c->has_next_first = true;
-	}
-}
-
-void calibrating_settle(struct collector *k, uint64_t number)
-{
-	uint64_t position = number / k->series.rules.step;
-
-	if (is_passed(k, position))
-		closing_finish(k);
-	if (k->series.state == SERIES_OPEN)
-		return;
-	calibrating_poll(k, clock_monotonic_ns());
-	if (k->calibrating.after_own && k->series.state == SERIES_CLOSED)
-		settle_own(k, position);
-	k->series.rules = next_rules(k);
-}
-
 /* ---- commands and time ---- */
 
 static void obey_take(struct collector *k, const struct command *command)
@@ -795,7 +475,7 @@ static void obey_take(struct collector *k, const struct command *command)
 	                                                           : CALIBRATE_DARK;
 
 	if (c->state != CALIBRATION_IDLE) { /* the sequence or a key was faster */
-		report_state(k);
+		calibrating_report(k);
 		log_line(LOG_WARNING, "calibration",
 		         "a %s is being taken: the command for a %s came too late", role_of(c),
 		         calibration_role_name(role));
@@ -868,7 +548,7 @@ void calibrating_poll(struct collector *k, uint64_t now_ns)
 	}
 	begin_sequence(k);
 	watch_time(k, now_ns);
-	push_waiting(k);
+	applied_push(k);
 	update_keeping(k);
 }
 
@@ -878,7 +558,7 @@ int calibrating_open(struct collector *k)
 {
 	kept_list_init(&k->calibrating.frames);
 	update_keeping(k);
-	report_state(k);
+	calibrating_report(k);
 	return 0;
 }
 
@@ -896,7 +576,7 @@ static void discard_job(struct collector *k)
 	struct calibration_job *job = &k->calibrating.job;
 
 	kept_list_free(&k->pipeline->keeping, &job->frames);
-	free_planes(job->planes);
+	applied_free_planes(job->planes);
 	for (unsigned i = 0; i < 2; i++)
 		owned_image_done(&job->replaced[i]);
 }
@@ -908,8 +588,6 @@ void calibrating_close(struct collector *k)
 	if (c->state == CALIBRATION_MAKING)
 		discard_job(k);
 	kept_list_free(&k->pipeline->keeping, &c->frames);
-	forget_list(c);
-	calibrating_forget_generations(k);
 	for (unsigned i = 0; i < c->old_count; i++)
 		owned_image_done(&c->old_images[i]);
 	free(c->old_images);

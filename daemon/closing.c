@@ -33,8 +33,8 @@ static struct sink_start series_start(const struct collector *k,
 		                    .histograms = histograms,
 		                    .kind = purpose_name(k->calibrating.purpose),
 		                    .pixels = pixels,
-		                    .calibrations = k->calibrating.listed,
-		                    .calibration_count = k->calibrating.listed_count };
+		                    .calibrations = k->applied.listed,
+		                    .calibration_count = k->applied.listed_count };
 }
 
 /* As the sinks keep them on disk while the series runs. */
@@ -69,7 +69,7 @@ void closing_begin(struct collector *k)
 	k->begun = true;
 	k->series_begun++;
 	calibrating_purpose(k);
-	calibrating_list(k);
+	applied_list(k);
 	k->began_ns = clock_monotonic_ns();
 	memset(k->raw_counts, 0, k->pipeline->config->histogram.raw.bins * sizeof *k->raw_counts);
 	memset(k->normalised_counts, 0,
@@ -228,7 +228,7 @@ static void write_ledger(struct collector *k)
 	                      k->layout->plan.raw_whole);
 	percentiles_of_series(normalised_percentiles, &normalised, k->normalised_counts,
 	                      &k->normalised_tails, false);
-	calibrating_settle_list(k);
+	applied_settle_list(k);
 	summary = (struct sink_summary){
 		.totals = &k->totals,
 		.detector = describe_detector(k, &detector) ? &detector : NULL,
@@ -243,8 +243,8 @@ static void write_ledger(struct collector *k)
 		.normalised_tails = k->normalised_tails,
 		.raw_percentiles = raw.bins ? raw_percentiles : NULL,
 		.percentiles = normalised_percentiles,
-		.calibrations = k->calibrating.listed,
-		.calibration_count = k->calibrating.listed_count,
+		.calibrations = k->applied.listed,
+		.calibration_count = k->applied.listed_count,
 		.findings = findings,
 	};
 	summary.finding_count = watching_findings(k, findings, &summary.findings_left_out);

@@ -597,6 +597,7 @@ void collector_close(struct collector *k)
 	if (!k->pipeline)
 		return;
 	calibrating_close(k);
+	applied_close(k);
 	sinks_close(k->sinks);
 	series_close(&k->series);
 	if (k->layout) {

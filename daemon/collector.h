@@ -2,6 +2,7 @@
 #ifndef DAEMON_COLLECTOR_H
 #define DAEMON_COLLECTOR_H
 
+#include "daemon/applied.h"
 #include "daemon/averaging.h"
 #include "daemon/calibrated.h"
 #include "daemon/calibrating.h"
@@ -35,6 +36,7 @@ struct collector {
 	uint32_t least_id;       /* frames reduced with an older one are reduced again */
 	struct calibrated *unpushed; /* in use, but too much of the old is in flight for workers */
 	struct planes *superseded;   /* of the generation that workers use, once it is gone */
+	struct applied applied;
 	struct calibrating calibrating;
 	struct watching watching;
 	uint64_t series_begun; /* since start, of any kind */

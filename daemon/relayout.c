@@ -17,7 +17,7 @@ static struct layout_needs needs_of(struct collector *k, const struct frame_shap
 	const struct pipeline *p = k->pipeline;
 
 	return (struct layout_needs){ .config = p->config,
-		                      .planes = calibrating_choose(k, shape),
+		                      .planes = applied_choose(k, shape),
 		                      .detector = k->detector,
 		                      .receivers = p->receiver_count,
 		                      .workers = p->worker_count,
@@ -58,7 +58,7 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 {
 	struct layout *old = k->layout;
 	struct layout_needs needs = needs_of(k, &next->shape);
-	uint32_t id = calibrating_id(k, needs.planes);
+	uint32_t id = applied_id(k, needs.planes);
 	const struct planes *before;
 	struct calibrated *first;
 	int err;
@@ -82,7 +82,7 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 		layout_close(next);
 		return err;
 	}
-	calibrating_forget_generations(k);
+	applied_forget_generations(k);
 	first = calibrated_make(next, layout_mask(&needs, &next->shape), id, needs.planes);
 	if (!first) {
 		struct sink_geometry nothing = { 0 };
@@ -92,12 +92,12 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 		layout_close(next);
 		return -ENOMEM;
 	}
-	calibrating_warn_of_beam(first);
+	applied_warn_of_beam(first);
 	generations_restart(&k->pipeline->generations, first);
 	before = k->planes;
 	k->planes = needs.planes;
 	k->calibration_id = id;
-	calibrating_tell_choice(k, before);
+	applied_tell(k, before);
 	if (id < k->least_id) /* there is nothing newer to reduce frames with again */
 		k->least_id = id;
 	/* relaxed: a figure for whoever asks for a dark. */
@@ -363,7 +363,7 @@ void relayout_detector(struct collector *k, struct detector *d)
 	/* What does not fit is laid out when the first frame comes. */
 	if (same || k->laying_out || !k->layout || !fits_layout(k, d)) {
 		if (k->layout && !k->laying_out && fits_layout(k, d))
-			calibrating_refit(k);
+			applied_refit(k);
 		detector_free(old);
 		return;
 	}
