@@ -223,7 +223,7 @@ static void check_directory(struct check *k, const char *area, const char *key, 
 	if (err < 0)
 		fail(k, collector_status_of(err), area, why);
 	else
-		find(k, "ok", area, "files go to %s", path);
+		find(k, "ok", area, "%s: %s can be written", key, path);
 }
 
 static void check_directories(struct check *k)
