@@ -574,7 +574,7 @@ def the_check_looks_where_calibrations_and_the_black_box_go(bench):
     status, said = check_of()
     equal(status, 0, said)
     contains(said, "calibration.memory of 1048576 bytes holds 170 frames, \"flat 200\" takes more: set it to 1228800",
-             f"calibration: files go to {bench.output}")
+             f"calibration.directory: {bench.output} can be written")
     for key in ("calibration", "blackbox"):
         status, said = check_of(**{f"{key}.directory": str(bench.folder / "gone"), "blackbox.before": "1s"})
         equal(status, 73, said)
