@@ -84,13 +84,14 @@ blame(struct loading *l, struct whose w, const char *const *paths, const char *s
 	problems_add(&l->problems, place_of(l, w, path), key, "%s", text);
 }
 
-/* Whether the sequence takes one of that role. */
+/* Whether the sequence takes one of that role. An entry that was refused is NULL. */
 static bool takes(const struct config_calibration *c, enum calibration_role role)
 {
 	struct config_step step;
 
 	for (unsigned i = 0; i < c->sequence.count; i++) {
-		if (config_step_read(c->sequence.at[i], &step) && step.role == role)
+		if (c->sequence.at[i] && config_step_read(c->sequence.at[i], &step) &&
+		    step.role == role)
 			return true;
 	}
 	return false;
@@ -587,7 +588,8 @@ static void check_stream_address(struct loading *l, unsigned sink)
 			return;
 		}
 	for (unsigned i = 0; ingest->attach == ATTACH_BIND && i < ingest->endpoints.count; i++)
-		if (binds_at(s, ingest->endpoints.at[i])) {
+		/* One that was refused is NULL. */
+		if (ingest->endpoints.at[i] && binds_at(s, ingest->endpoints.at[i])) {
 			blame(l, of_sink(sink), keys,
 			      "ingest.endpoints binds %s already; give the stream one of its own",
 			      s->endpoint);

@@ -153,6 +153,9 @@ static const struct refusal {
 	{ "ingest: {endpoints: [http://h:1]}\n",
 	  { "'http://h:1' does not fit", "tcp://HOST:PORT" } },
 	{ "ingest: {endpoints: [tcp://h:65536]}\n", { "'tcp://h:65536' does not fit" } },
+	{ "ingest: {endpoints: [nonsense, \"tcp://h:1\"], attach: bind}\n"
+	  "sinks: [{format: stream, endpoint: \"tcp://h:2\"}]\n",
+	  { "'nonsense' does not fit" } },
 	{ "ingest: {endpoints: [tcp://h:0]}\n", { "'tcp://h:0' does not fit" } },
 	{ "ingest: {endpoints: [tcp://h]}\n", { "'tcp://h' does not fit" } },
 	{ "ingest: {endpoints: [\"ipc://\"]}\n", { "'ipc://' does not fit" } },
@@ -291,6 +294,7 @@ static const struct refusal {
 	    "1 to 65535" } },
 	{ "calibration: {sequence: [dark 5, flat]}\n", { "1:34: calibration.sequence: 'flat'" } },
 	{ "calibration: {sequence: [darks 5]}\n", { "'darks 5' does not fit" } },
+	{ "calibration: {sequence: [darks 5, flat 3]}\n", { "'darks 5' does not fit" } },
 	{ "calibration: {sequence: [dark 5 6]}\n", { "'dark 5 6' does not fit" } },
 	{ "calibration: {sequence: [dark5]}\n", { "'dark5' does not fit" } },
 	{ "calibration: {sequence: [dark -5]}\n", { "'dark -5' does not fit" } },
