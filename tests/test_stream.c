@@ -514,7 +514,7 @@ Test(stream, viewers_see_what_the_file_holds)
 			cr_assert_arr_eq(seen, pixels, shape.bytes);
 			cr_assert(i == 7 || receive(v, header, &bytes, LONG_MS));
 		}
-		while (there == 1 && receive(v, header, &bytes, 200))
+		while (there == 1 && receive(v, header, &bytes, 1000)) /* or they fill the queue */
 			;
 	}
 	sink = manifest_sink(1);
