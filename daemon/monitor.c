@@ -25,7 +25,6 @@
 struct monitor {
 	struct pipeline *pipeline;
 	const struct sink_program *program;
-	struct disks *disks; /* NULL: no memory for them */
 	struct http *http;
 
 	/* The server's thread. */
@@ -54,7 +53,7 @@ static void give_text(struct http_answer *a, const char *type, struct text *t)
 
 static const struct status_view *look(struct monitor *m)
 {
-	status_look(m->pipeline, m->program, &m->rates, m->disks, &m->view);
+	status_look(m->pipeline, m->program, &m->rates, &m->view);
 	return &m->view;
 }
 
@@ -384,11 +383,6 @@ static int open_parts(struct monitor *m, char why[400])
 	int err;
 
 	tick(m, clock_monotonic_ns());
-	err = disks_open(&m->disks, m->pipeline->config);
-	if (err < 0)
-		snprintf(why, 400, "cannot watch the disks: %s", strerror(-err));
-	if (err < 0)
-		return err;
 	read_token(c->token_file, token);
 	err = http_open(&m->http, &options, why);
 	explicit_bzero(token, sizeof token);
@@ -423,11 +417,7 @@ struct monitor *monitor_open(struct pipeline *p, const struct sink_program *prog
 
 void monitor_close(struct monitor *m)
 {
-	if (!m)
-		return;
-	bool ended = http_close(m->http);
-	ended = disks_close(m->disks) && ended;
-	/* A thread that hangs in a file system keeps what it reads. */
-	if (ended)
+	/* A thread that does not end keeps what it reads. */
+	if (m && http_close(m->http))
 		free(m);
 }

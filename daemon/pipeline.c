@@ -88,6 +88,8 @@ int pipeline_open(struct pipeline *p, const struct config *c, const struct plane
 	if (err == 0)
 		err = calibrator_open(&p->calibrator, p);
 	if (err == 0)
+		err = disks_open(&p->disks, c);
+	if (err == 0)
 		err = blackbox_open(&p->blackbox, p, why, ret_status);
 	if (err == 0)
 		err = bell_open(&p->collect);
@@ -193,6 +195,7 @@ void pipeline_close(struct pipeline *p)
 	collector_close(&p->collector);
 	generations_close(&p->generations);
 	calibrator_close(&p->calibrator);
+	disks_close(p->disks); /* one that hangs in a file system is left behind */
 	blackbox_close(&p->blackbox);
 	quality_close(p->quality);
 	commands_close(&p->commands);

@@ -7,6 +7,7 @@
 #include "daemon/calibrated.h"
 #include "daemon/calibrator.h"
 #include "daemon/commands.h"
+#include "daemon/disks.h"
 #include "daemon/collector.h"
 #include "daemon/keeping.h"
 #include "daemon/slot_layout.h"
@@ -43,7 +44,7 @@ struct pipeline {
 	struct collector collector;
 	struct generations generations; /* of the calibration */
 	struct keeping keeping;         /* payloads that outlive their reduction */
-	struct disk_watch disk;         /* main thread */
+	struct disks *disks;            /* the space left */
 	struct quality *quality;        /* NULL before it is open */
 	struct commands commands;
 	struct calibrator calibrator;

@@ -38,7 +38,7 @@ struct run {
 	unsigned signals; /* TERM and INT received */
 	bool stuck;
 	struct watched_clock watched;
-	uint64_t disk_told_ns, reopened_ns, disks_ns;
+	uint64_t disk_told_ns, reopened_ns;
 	uint64_t progress_ns, progress_bytes, progress_frames;
 	uint64_t bytes_seen, frames_seen;
 };
@@ -105,14 +105,6 @@ static void watch_stage(struct run *r, struct stage *s, uint64_t now_ns)
 	r->stuck = true;
 	pipeline_fail(&r->pipeline, 70, why);
 	pipeline_phase(&r->pipeline, PHASE_ABORT);
-}
-
-static void watch_disks(struct run *r, uint64_t now_ns)
-{
-	if (now_ns - r->disks_ns < 1000000000u)
-		return;
-	r->disks_ns = now_ns;
-	disk_watch_look(&r->pipeline.disk, r->pipeline.config);
 }
 
 static void watch_stages(struct run *r, uint64_t now_ns)
@@ -328,7 +320,6 @@ static void loop(struct run *r)
 			handle_signal(r, number);
 		watch_stages(r, watched_clock_ns(&r->watched, now_ns));
 		watch_memory(r, now_ns);
-		watch_disks(r, now_ns);
 		show_progress(r, now_ns);
 		if ((r->stuck || r->signals >= 2) && deadline_ns == 0)
 			deadline_ns = now_ns + (uint64_t)ABORT_PATIENCE_MS * 1000000u;

@@ -67,7 +67,7 @@ void status_sums(struct pipeline *p, uint64_t monotonic_ns, struct rate_sums *re
 }
 
 void status_look(struct pipeline *p, const struct sink_program *program, const struct rates *r,
-                 struct disks *d, struct status_view *ret)
+                 struct status_view *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	ret->config = p->config;
@@ -82,8 +82,8 @@ void status_look(struct pipeline *p, const struct sink_program *program, const s
 	look_at_receivers(p, ret);
 	rates_get(r, &ret->rates);
 	ret->slots_used = slots_used(p, ret->figures.slots);
-	for (unsigned i = 0; d && i < p->config->sink_count; i++)
-		ret->disks[i] = disks_space(d, i);
+	for (unsigned i = 0; i < p->config->sink_count; i++)
+		ret->disks[i] = disks_space(p->disks, i);
 	no_quality(&ret->quality);
 	ret->has_quality = p->quality != NULL;
 	if (p->quality)

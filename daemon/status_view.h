@@ -5,7 +5,7 @@
 #include "daemon/commands.h"
 #include "daemon/figures.h"
 #include "daemon/quality.h"
-#include "daemon/status_disks.h"
+#include "daemon/disks.h"
 #include "daemon/status_rates.h"
 
 /* All that people are told of a run at one moment, before anybody puts it into words: status and
@@ -50,7 +50,7 @@ struct status_view {
 /* Gather it. The rates of `r`; d NULL: no disk is known. Any thread; waits only as quality.h
  * says. */
 void status_look(struct pipeline *p, const struct sink_program *program, const struct rates *r,
-                 struct disks *d, struct status_view *ret);
+                 struct status_view *ret);
 
 /* For rates_add(). */
 void status_sums(struct pipeline *p, uint64_t monotonic_ns, struct rate_sums *ret);

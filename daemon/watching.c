@@ -5,7 +5,6 @@
 #include "daemon/pipeline.h"
 
 #include <math.h>
-#include <sys/statvfs.h>
 
 #define SECOND_NS 1000000000u
 
@@ -88,26 +87,21 @@ unsigned watching_findings(const struct collector *k, struct sink_finding ret[FI
 
 /* ---- the machine ---- */
 
-void disk_watch_look(struct disk_watch *w, const struct config *c)
+/* Where the least is left; NULL: no sink keeps files, or nobody knows. */
+static const char *fullest_disk(struct pipeline *p, struct disk_space *ret)
 {
-	uint64_t least = UINT64_MAX;
-	const char *where = NULL;
+	const struct config *c = p->config;
+	const char *directory = NULL;
 
 	for (unsigned i = 0; i < c->sink_count; i++) {
-		struct statvfs v;
+		struct disk_space s = disks_space(p->disks, i);
 
-		if (c->sinks[i].format == SINK_NULL || c->sinks[i].format == SINK_STREAM ||
-		    statvfs(c->sinks[i].directory, &v) != 0)
+		if (!s.known || (directory && s.free_bytes >= ret->free_bytes))
 			continue;
-		uint64_t left = (uint64_t)v.f_bavail * v.f_frsize;
-		if (left < least) {
-			least = left;
-			where = c->sinks[i].directory;
-		}
+		*ret = s;
+		directory = c->sinks[i].directory;
 	}
-	/* relaxed, both: figures; texts are the configuration's. */
-	atomic_store_explicit(&w->free_bytes, least, memory_order_relaxed);
-	atomic_store_explicit(&w->directory, where, memory_order_relaxed);
+	return directory;
 }
 
 static uint64_t slots_in_use(const struct collector *k)
@@ -122,10 +116,10 @@ static uint64_t slots_in_use(const struct collector *k)
 
 static void look_at_machine(struct collector *k, double seconds)
 {
-	struct disk_watch *disk = &k->pipeline->disk;
 	struct watching *w = &k->watching;
 	uint64_t slots = k->layout ? k->layout->slot_count : 0, used = slots_in_use(k);
 	struct sink_figures figures;
+	struct disk_space space = { 0 };
 	struct quality_machine m = { .now_ns = clock_real_ns(),
 		                     .seconds_to_overflow = INFINITY,
 		                     .disk_seconds_left = INFINITY };
@@ -135,9 +129,9 @@ static void look_at_machine(struct collector *k, double seconds)
 		m.buffer_used = (double)used / (double)slots;
 	if (used > w->used)
 		m.seconds_to_overflow = (double)(slots - used) * seconds / (double)(used - w->used);
-	/* relaxed, both: figures. */
-	m.disk = atomic_load_explicit(&disk->directory, memory_order_relaxed);
-	m.disk_free_bytes = atomic_load_explicit(&disk->free_bytes, memory_order_relaxed);
+	m.disk = fullest_disk(k->pipeline, &space);
+	m.disk_free_bytes = space.free_bytes;
+	m.disk_bytes = space.size_bytes;
 	if (m.disk && figures.written_bytes > w->written)
 		m.disk_seconds_left = (double)m.disk_free_bytes * seconds /
 		                      (double)(figures.written_bytes - w->written);

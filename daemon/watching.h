@@ -5,7 +5,6 @@
 #include "daemon/quality.h"
 #include "sinks/sinks.h"
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 /* Between the collector and the quality of what it places: feeds sentinels and trends, says in the
@@ -21,15 +20,6 @@ struct watching {
 	uint64_t written;   /* with so many bytes on disk, */
 	uint64_t used;      /* and so many slots in use */
 };
-
-/* Free space where the fullest sink writes, by the main thread: a file system may hang. */
-struct disk_watch {
-	_Atomic uint64_t free_bytes;
-	_Atomic(const char *) directory; /* NULL: no sink writes files */
-};
-
-/* Look at the disks. Main thread, once a second. */
-void disk_watch_look(struct disk_watch *w, const struct config *c);
 
 /* 0 or -ENOMEM. */
 int watching_open(struct collector *k);

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the sentinels say of a phantom measurement: of a good one nothing, of a bad one everything."""
 import json
+import os
+import re
 import subprocess
 import time
 
-from e2e_case import case, check, equal
+from e2e_case import Skip, case, check, contains, equal, until
 
 SIZE = "128x96"
 OPEN = [{"name": "left", "x": 0, "y": 0, "width": 12, "height": 96},
@@ -103,3 +105,19 @@ def each_mishap_of_camera_and_beam_is_found_at_its_frames_and_ends(bench):
     flags = {int(r["frame"]): r["flags"] for r in series.rows if r["flags"]}
     dips = {n: "beam-dip" for n in range(300, 305)} | {n: "beam-dip|no-beam" for n in range(2300, 2304)}
     equal(flags, dips, "flags")
+
+
+@case
+def a_disk_that_is_nearly_full_is_told(bench):
+    if os.geteuid() != 0:
+        raise Skip("a small file system needs root")
+    small = bench.folder / "small"
+    small.mkdir()
+    camera = bench.camera()
+    daemon = bench.daemon(
+        camera.endpoint, {"sinks": [{"format": "tiff", "directory": str(small), "sync": "200ms"}]}, series=None,
+        wrapper=("unshare", "-m", "sh", "-c", f'mount -t tmpfs -o size=64m none {small} && exec "$@"', "sh"))
+    until(lambda: re.search(rf"disk {small} has \d+ MiB left: free space or stop", daemon.log),
+          "the sentinel of the disk")
+    contains(daemon.log, "sentinel=disk")
+    daemon.stop(0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef DAEMON_STATUS_DISKS_H
-#define DAEMON_STATUS_DISKS_H
+#ifndef DAEMON_DISKS_H
+#define DAEMON_DISKS_H
 
 #include "config/config.h"
 

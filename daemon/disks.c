@@ -2,7 +2,7 @@
 /* The thread `disks` owns nothing but its figures.
  * It waits for a second to pass, and for file systems to answer.
  * It ends when it is told to; one that hangs is left behind. */
-#include "daemon/status_disks.h"
+#include "daemon/disks.h"
 #include "daemon/idle.h"
 #include "daemon/stage.h"
 
