@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/combine.h"
+#include "kernels/float_key.h"
 
 #include <math.h>
 #include <string.h>
@@ -170,23 +171,6 @@ void combine_moments(float *restrict mean, float *restrict variance, const struc
 /* Medians by bisection of each pixel's own range: how many frames are at most the middle of it? No
  * sorting, no branch that depends on a pixel, and as many rounds as the widest range of the block
  * has bits. Floats are compared as integers of the same order. */
-
-static inline uint32_t key_of_float(float v)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &v, sizeof bits);
-	return bits ^ ((uint32_t)((int32_t)bits >> 31) | 0x80000000u);
-}
-
-static inline float float_of_key(uint32_t key)
-{
-	uint32_t bits = key ^ (key & 0x80000000u ? 0x80000000u : UINT32_MAX);
-	float v;
-
-	memcpy(&v, &bits, sizeof v);
-	return v;
-}
 
 #define AS_IT_IS(v) (v)
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/nanmedian.h"
+#include "kernels/float_key.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -7,24 +8,6 @@
 #include <string.h>
 
 #define BINS 2048
-
-/* An integer of the same order. */
-static inline uint32_t key_of(float v)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &v, sizeof bits);
-	return bits ^ ((uint32_t)((int32_t)bits >> 31) | 0x80000000u);
-}
-
-static inline float value_of(uint32_t key)
-{
-	uint32_t bits = key ^ (key & 0x80000000u ? 0x80000000u : UINT32_MAX);
-	float v;
-
-	memcpy(&v, &bits, sizeof v);
-	return v;
-}
 
 /* What is known of the key looked for: its bits from `shift` on. */
 struct search {
@@ -40,7 +23,7 @@ static void narrow(struct search *s, unsigned bits, const float *values, size_t 
 	uint32_t counts[BINS] = { 0 }, bin = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		uint32_t key = key_of(values[i]);
+		uint32_t key = key_of_float(values[i]);
 		bool here = s->shift == 32 || key >> s->shift == s->prefix;
 
 		if (here && !isnan(values[i]))
@@ -80,7 +63,7 @@ double nanmedian(const float *values, size_t n)
 	narrow(&s, 11, values, n);
 	narrow(&s, 11, values, n);
 	narrow(&s, 10, values, n);
-	lower = value_of(s.prefix);
+	lower = float_of_key(s.prefix);
 	if (count % 2)
 		return lower;
 	upper = next_above(values, n, lower, &at_most);
