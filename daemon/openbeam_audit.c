@@ -3,6 +3,7 @@
  * read files that may be damaged in ways they do not expect; what kills that process is one more
  * finding about the series, not the end of the audit. */
 #include "daemon/openbeam_commands.h"
+#include "daemon/openbeam_progress.h"
 #include "sinks/audit.h"
 
 #include <dirent.h>
@@ -19,13 +20,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SHOWN_MAX        20
-#define PROGRESS_LINE_NS 5000000000u
-#define PROGRESS_DRAW_NS 200000000u
-#define PATH_BYTES       4096
+#define SHOWN_MAX  20
+#define PATH_BYTES 4096
 
 static const char usage[] =
 	"usage: openbeam audit [--quick] PATH...\n"
@@ -55,24 +53,8 @@ struct proof {
 	struct standing *standing;
 	const char *path;
 	uint64_t shown, hidden;
-	uint64_t began_ns, told_ns; /* CLOCK_MONOTONIC */
-	bool terminal, drawn;
+	struct openbeam_progress progress;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void wipe(struct proof *p)
-{
-	if (p->drawn)
-		fputs("\r\033[K", stderr);
-	p->drawn = false;
-}
 
 static void on_found(void *user, enum audit_kind kind, const char *where, const char *what)
 {
@@ -83,7 +65,7 @@ static void on_found(void *user, enum audit_kind kind, const char *where, const 
 		return;
 	}
 	p->shown += kind == AUDIT_FINDING;
-	wipe(p);
+	openbeam_progress_wipe(&p->progress);
 	if (*where && !strchr(where, '/'))
 		fprintf(stderr, "openbeam: %s/%s: %s\n", p->path, where, what);
 	else
@@ -93,18 +75,12 @@ static void on_found(void *user, enum audit_kind kind, const char *where, const 
 static void on_reading(void *user, const char *name, uint64_t done, uint64_t all)
 {
 	struct proof *p = user;
-	uint64_t now = monotonic_ns();
-	double gb = (double)done / 1e9, of = (double)all / 1e9;
+	double gb = (double)done / 1e9, of = (double)all / 1e9, seconds;
 
 	snprintf(p->standing->name, sizeof p->standing->name, "%s", name);
-	if (now - p->told_ns < (p->terminal ? PROGRESS_DRAW_NS : PROGRESS_LINE_NS))
-		return;
-	p->told_ns = now;
-	fprintf(stderr,
-	        p->terminal ? "\r\033[K%s: %.1f of %.1f GB, %.2f GB/s"
-	                    : "%s: %.1f of %.1f GB, %.2f GB/s\n",
-	        p->path, gb, of, (double)done / (double)(now - p->began_ns + 1));
-	p->drawn = p->terminal;
+	if (openbeam_progress_due(&p->progress, &seconds))
+		openbeam_progress_line(&p->progress, "%s: %.1f of %.1f GB, %.2f GB/s", p->path, gb,
+		                       of, gb / seconds);
 }
 
 /* ---- verdicts ---- */
@@ -185,19 +161,15 @@ static void print_verdict(const char *path, const struct audit_result *r, bool q
 
 static int prove(const char *path, bool quick, struct standing *standing)
 {
-	uint64_t now = monotonic_ns();
-	struct proof p = { .standing = standing,
-		           .path = path,
-		           .began_ns = now,
-		           .told_ns = now,
-		           .terminal = isatty(STDERR_FILENO) && !getenv("NO_COLOR") };
+	struct proof p = { .standing = standing, .path = path };
 	struct audit_options o = {
 		.quick = quick, .user = &p, .found = on_found, .at = on_reading
 	};
 	struct audit_result r;
 
+	openbeam_progress_begin(&p.progress);
 	audit_series(path, &o, &r);
-	wipe(&p);
+	openbeam_progress_wipe(&p.progress);
 	if (p.hidden)
 		fprintf(stderr, "openbeam: and %" PRIu64 " more\n", p.hidden);
 	print_verdict(path, &r, quick);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* openbeam replay: whether what was recorded comes out of its source frames once more. */
 #include "daemon/openbeam_commands.h"
+#include "daemon/openbeam_progress.h"
 #include "daemon/replaying.h"
 
 #include <errno.h>
@@ -11,11 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
-#include <unistd.h>
-
-#define PROGRESS_LINE_NS 5000000000u
-#define PROGRESS_DRAW_NS 200000000u
 
 static const char usage[] =
 	"usage: openbeam replay [--json] [--to DIR [--flats BEFORE,AFTER]] PATH\n"
@@ -49,38 +45,18 @@ static const char usage[] =
 
 struct show {
 	const char *path;
-	uint64_t began_ns, told_ns; /* CLOCK_MONOTONIC */
-	bool terminal, drawn;
+	struct openbeam_progress progress;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void wipe(struct show *s)
-{
-	if (s->drawn)
-		fputs("\r\033[K", stderr);
-	s->drawn = false;
-}
 
 static void on_frame(void *user, uint64_t done, uint64_t all)
 {
 	struct show *s = user;
-	uint64_t now = monotonic_ns();
+	double seconds;
 
-	if (now - s->told_ns < (s->terminal ? PROGRESS_DRAW_NS : PROGRESS_LINE_NS))
-		return;
-	s->told_ns = now;
-	fprintf(stderr,
-	        s->terminal ? "\r\033[K%s: frame %" PRIu64 " of %" PRIu64 ", %.1f frames/s"
-	                    : "%s: frame %" PRIu64 " of %" PRIu64 ", %.1f frames/s\n",
-	        s->path, done, all, (double)done * 1e9 / (double)(now - s->began_ns + 1));
-	s->drawn = s->terminal;
+	if (openbeam_progress_due(&s->progress, &seconds))
+		openbeam_progress_line(&s->progress,
+		                       "%s: frame %" PRIu64 " of %" PRIu64 ", %.1f frames/s",
+		                       s->path, done, all, (double)done / seconds);
 }
 
 /* Texts may hold what somebody else wrote, and end on a terminal. */
@@ -94,7 +70,7 @@ static void on_say(void *user, const char *text)
 {
 	struct show *s = user;
 
-	wipe(s);
+	openbeam_progress_wipe(&s->progress);
 	fputs("openbeam: ", stderr);
 	print_text(stderr, text);
 	fputc('\n', stderr);
@@ -254,20 +230,18 @@ static int status_of(int err)
 
 static int run(struct replay_options *o, bool json)
 {
-	struct show show = { .path = o->path,
-		             .began_ns = monotonic_ns(),
-		             .told_ns = monotonic_ns(),
-		             .terminal = isatty(STDERR_FILENO) && !getenv("NO_COLOR") };
+	struct show show = { .path = o->path };
 	struct replay_result *r = calloc(1, sizeof *r);
 	int err, status;
 
 	if (!r)
 		return EX_OSERR;
+	openbeam_progress_begin(&show.progress);
 	o->user = &show;
 	o->at = on_frame;
 	o->say = on_say;
 	err = replay(o, r);
-	wipe(&show);
+	openbeam_progress_wipe(&show.progress);
 	print_kinds(o->path, "different", &r->differences);
 	print_kinds(o->path, "left out", &r->left_out);
 	if (err) {
