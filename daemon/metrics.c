@@ -72,7 +72,7 @@ static void gauge(struct text *t, const char *name, const char *help, double val
 /* ---- frames ---- */
 
 static void by_reason(struct text *t, const char *name, const char *help, const char *source,
-                      const uint64_t *counts, unsigned kinds, const char *(*reason)(unsigned))
+                      const uint64_t *counts, unsigned kinds, reason_name_fn *reason)
 {
 	char text[LABEL_BYTES];
 
@@ -80,21 +80,6 @@ static void by_reason(struct text *t, const char *name, const char *help, const 
 	for (unsigned i = 0; i < kinds; i++)
 		text_add(t, "openbeam_%s{source=\"%s\",reason=\"%s\"} %" PRIu64 "\n", name,
 		         quoted(source, text), reason(i), counts[i]);
-}
-
-static const char *dropped_name(unsigned reason)
-{
-	return frame_reason_name(FRAME_DROPPED, reason);
-}
-
-static const char *missing_name(unsigned reason)
-{
-	return frame_reason_name(FRAME_MISSING, reason);
-}
-
-static const char *rejected_name(unsigned reason)
-{
-	return reject_name((enum reject)reason);
 }
 
 static void frames(struct text *t, const struct status_view *v, const char *primary)
@@ -111,13 +96,13 @@ static void frames(struct text *t, const struct status_view *v, const char *prim
 	counter(t, "frames_flagged_total", "Frames that their sender calls damaged.", "source",
 	        source, ever->flagged);
 	by_reason(t, "frames_dropped_total", "Frames that were received and not written.", source,
-	          ever->dropped, DROPPED_COUNT, dropped_name);
+	          ever->dropped, DROPPED_COUNT, status_dropped_name);
 	by_reason(t, "frames_missing_total", "Frame numbers that never came in a usable message.",
-	          source, ever->missing, MISSING_COUNT, missing_name);
+	          source, ever->missing, MISSING_COUNT, status_missing_name);
 	counter(t, "frames_duplicate_total", "Frames whose number was there already.", "source",
 	        source, ever->duplicate);
 	by_reason(t, "messages_rejected_total", "Messages that are no usable frame.", source,
-	          ever->rejected, REJECT_COUNT, rejected_name);
+	          ever->rejected, REJECT_COUNT, status_rejected_name);
 	counter(t, "messages_received_total", "Messages of any kind.", "source", source,
 	        v->messages);
 	counter(t, "received_bytes_total", "Bytes of all messages.", "source", source,

@@ -61,23 +61,6 @@ static json_t *text_or_null(const char *text)
 
 /* ---- frames ---- */
 
-typedef const char *reason_name_fn(unsigned reason);
-
-static const char *dropped_name(unsigned reason)
-{
-	return frame_reason_name(FRAME_DROPPED, reason);
-}
-
-static const char *missing_name(unsigned reason)
-{
-	return frame_reason_name(FRAME_MISSING, reason);
-}
-
-static const char *rejected_name(unsigned reason)
-{
-	return reject_name((enum reject)reason);
-}
-
 static json_t *by_reason(const uint64_t *counts, unsigned kinds, reason_name_fn *name)
 {
 	json_t *o = json_object();
@@ -93,9 +76,9 @@ static void set_totals(json_t *o, const struct totals *t)
 	status_set(o, "written", count(t->written));
 	status_set(o, "durable", count(t->durable));
 	status_set(o, "flagged", count(t->flagged));
-	status_set(o, "dropped", by_reason(t->dropped, DROPPED_COUNT, dropped_name));
-	status_set(o, "missing", by_reason(t->missing, MISSING_COUNT, missing_name));
-	status_set(o, "rejected", by_reason(t->rejected, REJECT_COUNT, rejected_name));
+	status_set(o, "dropped", by_reason(t->dropped, DROPPED_COUNT, status_dropped_name));
+	status_set(o, "missing", by_reason(t->missing, MISSING_COUNT, status_missing_name));
+	status_set(o, "rejected", by_reason(t->rejected, REJECT_COUNT, status_rejected_name));
 	status_set(o, "duplicate", count(t->duplicate));
 	status_set(o, "dummies", count(t->dummies));
 }

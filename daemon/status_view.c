@@ -140,3 +140,18 @@ void status_sink_label(const struct config *c, unsigned sink, char ret[SINK_LABE
 	else
 		snprintf(ret, SINK_LABEL_BYTES, "%s", format);
 }
+
+const char *status_dropped_name(unsigned reason)
+{
+	return frame_reason_name(FRAME_DROPPED, reason);
+}
+
+const char *status_missing_name(unsigned reason)
+{
+	return frame_reason_name(FRAME_MISSING, reason);
+}
+
+const char *status_rejected_name(unsigned reason)
+{
+	return reject_name((enum reject)reason);
+}

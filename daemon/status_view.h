@@ -66,4 +66,8 @@ double status_disk_seconds(const struct status_view *v, uint64_t *ret_free_bytes
 #define SINK_LABEL_BYTES 32
 void status_sink_label(const struct config *c, unsigned sink, char ret[SINK_LABEL_BYTES]);
 
+/* The names of reasons, as status and metrics have them. */
+typedef const char *reason_name_fn(unsigned reason);
+reason_name_fn status_dropped_name, status_missing_name, status_rejected_name;
+
 #endif
