@@ -93,15 +93,16 @@ static struct reduce_job prepare(const struct layout *l, void *scratch,
 	return job;
 }
 
-/* Every so many frames a look for pixels that have failed. */
+/* Every so many frames a look for pixels that have failed, where a sentinel asks for it. */
 static void look_for_defects(const struct worker *w, const struct layout *l,
                              const struct calibrated *c, struct slot *s,
                              const struct reduce_job *job)
 {
-	uint32_t every = w->pipeline->config->sentinels.pixels_every;
+	const struct config *config = w->pipeline->config;
+	const struct config_sentinels *asks = &config->sentinels;
+	uint64_t position = s->frame.number / config->series.step;
 
-	s->defects = NULL;
-	if (every == 0 || s->frame.number / w->pipeline->config->series.step % every != 0)
+	if ((asks->dead == 0 && asks->hot == 0) || position % asks->pixels_every != 0)
 		return;
 	s->defects = layout_take_defects(l);
 	if (s->defects)
