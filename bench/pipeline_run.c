@@ -87,8 +87,10 @@ static void place_regions(const struct images *images, struct reduce_region ret[
 	ret[3] = (struct reduce_region){ right / 2, bottom, width, height };
 }
 
-/* Everything that is asked about the quality of a frame. Returns how many sets there are. */
-static unsigned configure_quality(const struct images *images, char (*sets)[SET_BYTES])
+/* Everything that is asked about the quality of a frame: the sentinels are on by themselves, and
+ * the black box holds the last second. Returns how many sets there are. */
+static unsigned configure_quality(const struct images *images, const char *directory,
+                                  char (*sets)[SET_BYTES])
 {
 	struct reduce_region r[REGIONS];
 	int at = snprintf(sets[0], SET_BYTES, "regions=[");
@@ -102,7 +104,18 @@ static unsigned configure_quality(const struct images *images, char (*sets)[SET_
 		               i + 1 < REGIONS ? "" : "]");
 	snprintf(sets[1], SET_BYTES, "beam.regions=[r0, r1]");
 	snprintf(sets[2], SET_BYTES, "beam.use=apply");
-	return 3;
+	snprintf(sets[3], SET_BYTES, "blackbox={before: 1s, on: [command], directory: \"%s\"}",
+	         directory);
+	return 4;
+}
+
+/* And nothing of it. */
+static unsigned configure_none(char (*sets)[SET_BYTES])
+{
+	snprintf(sets[0], SET_BYTES,
+	         "sentinels={saturated: 0, dead: 0, hot: 0, flat_drift: 0, "
+	         "repeated: 0, noise: 0, rate: 0, timestamps: 0, buffer: 0, disk: 0s}");
+	return 1;
 }
 
 static int configure(const struct pipeline_setup *s, uint64_t frames, struct run *r, char *why)
@@ -123,8 +136,8 @@ static int configure(const struct pipeline_setup *s, uint64_t frames, struct run
 	snprintf(sets[n++], SET_BYTES, "histogram.raw.bins=%u", s->raw_histogram ? 4096 : 0);
 	snprintf(sets[n++], SET_BYTES, "sinks=[{format: null, directory: \"%s\"}]",
 	         r->scratch.path);
-	if (s->quality)
-		n += configure_quality(s->images, sets + n);
+	n += s->quality ? configure_quality(s->images, r->scratch.path, sets + n)
+	                : configure_none(sets + n);
 	for (unsigned i = 0; i < n; i++)
 		at[i] = sets[i];
 	if (config_load(&r->config, NULL, at, n, &problems)) {

@@ -12,8 +12,9 @@ struct pipeline_setup {
 	const struct images *images;
 	const char *directory; /* ledger and journal of the series go into a folder here */
 	bool raw_histogram;    /* 4096 bins */
-	bool quality;   /* four regions, two of them in the open beam, T divided by the dose */
-	unsigned cores; /* that all threads share; 0: all of the process */
+	bool quality;          /* four regions, two of them in the open beam, T divided by the dose;
+	                          sentinels with their look at pixels, the black box */
+	unsigned cores;        /* that all threads share; 0: all of the process */
 	const uint32_t
 		*crc32c; /* of the reduced frames [IMAGES_COUNT]; NULL: they are not checked */
 };
