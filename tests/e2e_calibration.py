@@ -749,3 +749,31 @@ def hot_and_noisy_pixels_are_found_on_any_scale_of_floats(bench):
         measure(bench, frames, flat, flat[:2], {"calibration.directory": str(directory)})
         flags = tifffile.imread(directory / "dark-0001-found.tif")
         equal({(y, x): flags[y, x] for y, x in numpy.argwhere(flags).tolist()}, found, f"found in {folder}")
+
+
+@case
+def a_calibration_of_another_exposure_is_refused_and_used_again_where_it_fits(bench):
+    dark, flat, sample = frames_of(100, 6, 1), frames_of(3000, 6, 2), frames_of(1500, 6, 3)
+    camera = bench.camera()
+    daemon = bench.daemon(camera.endpoint, {
+        "ingest.protocol": "dectris-v1", "series.name": "scan", "reduce.normalise": "transmission",
+        "calibration.sequence": ["dark 6", "flat 6", "flat 6"], "calibration.directory": str(bench.output)}, series=4)
+    # Dark and second flat were exposed for 0.1 s; so are the first and the last sample.
+    for series, (group, seconds) in enumerate(
+            ((dark, 0.1), (flat, 0.2), (flat, 0.1), (sample, 0.1), (sample, 0.5), (sample, 0.5), (sample, 0.1)), 1):
+        camera.send_parts(*v1_header(series, 6, SHAPE, count_time=seconds))
+        for number, pixels in enumerate(group):
+            camera.send_parts(*v1_image(series, number, pixels, "<"))
+        camera.send_parts(*v1_end(series))
+    daemon.wait(1)  # a step of the sequence was refused
+    contains(daemon.log, "no flat: the dark was exposed for 0.1 s and these frames for 0.2 s",
+             "refused: ", "was exposed for 0.1 s, and the detector says 0.5 s", "fits again and is used")
+    equal(daemon.log.count("refused: "), 2, "times that it is said, for 0.2 s and for 0.5 s")
+    equal(sidecar(bench.output / "dark-0001.tif")["exposure_s"], 0.1, "exposure in the sidecar")
+    scans = [s.require_complete(6) for s in bench.all_series() if s.manifest["kind"] == "sample"]
+    equal([set(s.column("calibration", str)) for s in scans], [{"2"}, {""}, {""}, {"2"}], "calibrations")
+    gain = reference.gain(exact_mean(dark), exact_mean(flat))
+    for scan, normalised in zip(scans, (True, False, False, True)):
+        for number, pixels in scan.images().items():
+            wanted = reference.transmission(sample[number], exact_mean(dark), gain)
+            same_pixels(pixels, wanted if normalised else sample[number].astype(F32), f"{scan.folder.name}, {number}")
