@@ -70,6 +70,9 @@ def a_command_keeps_what_was_before_and_after_it(bench):
         check((pixels == picture(number)).all(), f"pixels of {number}")
     contains(event.manifest["why"], "command")
     daemon.stop(0)
+    for command, says in (("audit", "sound"), ("replay", "alike")):
+        status, said, _ = bench.run("openbeam", command, event.folder)
+        equal((status, said.split(":")[0]), (0, says), command)
 
 
 @case
