@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands over HTTP: who may give them, and what is answered. */
+#include "daemon/commands.h"
+#include "daemon/idle.h"
+#include "daemon/monitor_command.h"
+#include "daemon/monitor_parts.h"
+#include "daemon/pipeline.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static unsigned status_of(int err)
+{
+	switch (err) {
+	case 0:
+		return 200;
+	case -EINVAL:
+		return 400;
+	case -EBUSY:
+		return 409;
+	case -EFBIG:
+		return 413;
+	case -ENOTSUP:
+	case -ENOSYS:
+		return 501;
+	case -ESHUTDOWN:
+		return 503;
+	default:
+		return 500;
+	}
+}
+
+/* The last part of the series' path. */
+static json_t *series_word(struct monitor *m)
+{
+	struct series_place place;
+	const char *slash;
+
+	figures_place(&m->pipeline->collector.board, &place);
+	slash = strrchr(place.path, '/');
+	return place.path[0] ? status_text(slash ? slash + 1 : place.path) : json_null();
+}
+
+static void answer_command(struct monitor *m, unsigned status, const char *why,
+                           struct http_answer *a)
+{
+	monitor_give_json(a, status,
+	                  json_pack("{s:b, s:o, s:o}", "ok", status == 200, "series",
+	                            series_word(m), "error",
+	                            status == 200 ? json_null() : status_text(why)));
+}
+
+__attribute__((format(printf, 2, 3))) static void log_command(struct monitor *m, const char *format,
+                                                              ...)
+{
+	va_list arguments;
+	char line[600];
+
+	va_start(arguments, format);
+	vsnprintf(line, sizeof line, format, arguments);
+	va_end(arguments);
+	if (log_limit_take(&m->commands, clock_monotonic_ns(), line))
+		log_line(LOG_INFO, "monitor", "%s", line);
+}
+
+void monitor_post_command(struct monitor *m, const struct http_request *r, struct http_answer *a)
+{
+	char why[400] = "";
+	struct command c;
+	int err;
+
+	if (!r->trusted) {
+		log_command(m, "a command from %s was refused: no valid token", r->from);
+		return answer_command(m, 401,
+		                      "commands from another machine need the token of "
+		                      "monitor.token_file",
+		                      a);
+	}
+	err = monitor_command_parse(r->body, r->body_bytes, &c, why);
+	if (err == 0) {
+		err = command_give(m->pipeline, &c, why);
+		log_line(LOG_INFO, "monitor", "command %s from %s%s%s",
+		         monitor_command_name(c.kind), r->from, err < 0 ? " was refused: " : "",
+		         err < 0 ? why : "");
+	}
+	answer_command(m, status_of(err), why, a);
+}
