@@ -22,6 +22,8 @@ static const struct route {
 	{ "/api/v1/status", false, monitor_get_status },
 	{ "/api/v1/histogram", false, monitor_get_histogram },
 	{ "/api/v1/trend", false, monitor_get_trend },
+	{ "/api/v1/live", false, monitor_get_live },
+	{ "/api/v1/live.png", false, monitor_get_live_png },
 	{ "/api/v1/config", false, monitor_get_config },
 	{ "/api/v1/command", true, monitor_post_command },
 	{ "/metrics", false, monitor_get_metrics },
@@ -37,8 +39,8 @@ static void answer(void *user, const struct http_request *r, struct http_answer 
 		route++;
 	if (!route->path) {
 		http_refuse(ret, 404,
-		            "there is nothing; there are /api/v1/status, histogram, trend, config "
-		            "and command, /metrics and /healthz");
+		            "there is nothing; there are /api/v1/status, histogram, trend, live, "
+		            "live.png, config and command, /metrics and /healthz");
 		return;
 	}
 	if (route->post != r->post) {
@@ -126,6 +128,8 @@ struct monitor *monitor_open(struct pipeline *p, const struct sink_program *prog
 void monitor_close(struct monitor *m)
 {
 	/* A thread that does not end keeps what it reads. */
-	if (m && http_close(m->http))
+	if (m && http_close(m->http)) {
+		monitor_live_free(m->live);
 		free(m);
+	}
 }

@@ -14,6 +14,7 @@
 
 #define MONITOR_JSON "application/json"
 
+struct live;
 struct pipeline;
 
 struct monitor {
@@ -25,6 +26,7 @@ struct monitor {
 	struct rates rates;
 	struct status_view view;
 	struct log_limit commands; /* lines about them */
+	struct live *live;         /* NULL until somebody looks */
 };
 
 /* One route: fills *ret. */
@@ -34,6 +36,10 @@ typedef void route_fn(struct monitor *m, const struct http_request *r, struct ht
 route_fn monitor_get_status, monitor_get_metrics, monitor_get_config, monitor_get_health;
 /* monitor_quality.c */
 route_fn monitor_get_histogram, monitor_get_trend;
+/* monitor_live.c */
+route_fn monitor_get_live, monitor_get_live_png;
+/* Accepts NULL. */
+void monitor_live_free(struct live *l);
 /* monitor_order.c */
 route_fn monitor_post_command;
 
