@@ -13,7 +13,7 @@
 
 #define POOL         3
 #define FRESH        4u /* beside the number of the one in the middle: nobody has looked at it */
-#define TAKEN        UINT64_MAX
+#define TAKEN        UINT64_MAX                   /* never a time */
 #define OLD_TIMES_NS ((uint64_t)10 * 1000000000u) /* a clock that was put back is believed */
 
 struct pictures {
@@ -23,14 +23,14 @@ struct pictures {
 	/* The reader's thread. */
 	_Alignas(64) _Atomic uint64_t wanted_ns; /* until then */
 	unsigned front;
-	bool touched, any;
+	bool any;
 
 	/* Both sides. */
 	_Alignas(64) _Atomic unsigned middle;
-	_Atomic bool missed; /* frames came that nobody wanted to see */
 
-	/* When the next is due; TAKEN while a worker has the turn, and with it all that follows. */
-	_Alignas(64) _Atomic uint64_t due_ns;
+	/* When the last was taken, 0: none was; TAKEN while a worker has the turn, and with it all
+	 * that follows. */
+	_Alignas(64) _Atomic uint64_t last_ns;
 	unsigned back;
 	uint64_t taken_ns, serial;
 	uint64_t shown_ns, shown, shown_time_ns, shown_series;
@@ -84,6 +84,8 @@ int pictures_open(struct pictures **ret, const struct config *c, uint64_t interv
 		free(p);
 		return -ENOMEM;
 	}
+	/* Workers shall find the pages there. */
+	memset(p->memory, 0, MEMORY_BYTES);
 	p->config = c;
 	p->interval_ns = interval_ns;
 	p->front = 0;
@@ -106,12 +108,8 @@ void pictures_close(struct pictures *p)
 
 void pictures_want(struct pictures *p, uint64_t now_ns)
 {
-	/* Workers shall find the pages there; who never looks needs none. */
-	if (!p->touched)
-		memset(p->memory, 0, MEMORY_BYTES);
-	p->touched = true;
-	/* release pairs with the acquire in pictures_begin(): the memory was touched before. */
-	atomic_store_explicit(&p->wanted_ns, now_ns + PICTURES_WANTED_NS, memory_order_release);
+	/* relaxed: no other data goes with it. */
+	atomic_store_explicit(&p->wanted_ns, now_ns + PICTURES_WANTED_NS, memory_order_relaxed);
 }
 
 const struct picture *pictures_look(struct pictures *p)
@@ -124,10 +122,7 @@ const struct picture *pictures_look(struct pictures *p)
 		           ~FRESH;
 		p->any = true;
 	}
-	/* relaxed: it may be a frame late. */
-	if (!p->any || atomic_load_explicit(&p->missed, memory_order_relaxed))
-		return NULL;
-	return &p->pool[p->front];
+	return p->any ? &p->pool[p->front] : NULL;
 }
 
 bool pictures_newest(struct pictures *p, uint64_t *ret_frame, uint64_t *ret_time_ns)
@@ -159,46 +154,35 @@ static bool is_newer(const struct pictures *p, const struct frame *f)
 	return !back || f->series != p->shown_series || since_ns > c->series.idle_end_ns;
 }
 
-static void give_turn(struct pictures *p, uint64_t due_ns)
+static void give_turn(struct pictures *p, uint64_t last_ns)
 {
 	/* release pairs with the acquire in take_turn(): what the turn gives is as we left it. */
-	atomic_store_explicit(&p->due_ns, due_ns, memory_order_release);
+	atomic_store_explicit(&p->last_ns, last_ns, memory_order_release);
 }
 
 static bool take_turn(struct pictures *p, uint64_t now_ns)
 {
-	/* relaxed: the exchange decides. */
-	uint64_t due_ns = atomic_load_explicit(&p->due_ns, memory_order_relaxed);
+	/* relaxed, both: a figure, and the exchange decides. */
+	uint64_t wanted_ns = atomic_load_explicit(&p->wanted_ns, memory_order_relaxed);
+	uint64_t last_ns = atomic_load_explicit(&p->last_ns, memory_order_relaxed);
+	uint64_t interval_ns = now_ns < wanted_ns ? p->interval_ns : PICTURES_UNWATCHED_NS;
 
+	if (last_ns == TAKEN || (last_ns != 0 && now_ns - last_ns < interval_ns))
+		return false;
 	/* acquire pairs with the release in give_turn(). */
-	return due_ns <= now_ns &&
-	       atomic_compare_exchange_strong_explicit(&p->due_ns, &due_ns, TAKEN,
+	return atomic_compare_exchange_strong_explicit(&p->last_ns, &last_ns, TAKEN,
 	                                               memory_order_acquire, memory_order_relaxed);
-}
-
-/* Frames come and nobody looks. */
-static void miss(struct pictures *p)
-{
-	/* relaxed, both: no other data goes with it. Read first, so that the line stays shared. */
-	if (!atomic_load_explicit(&p->missed, memory_order_relaxed))
-		atomic_store_explicit(&p->missed, true, memory_order_relaxed);
 }
 
 struct picture *pictures_begin(struct pictures *p, const struct frame *f)
 {
-	/* acquire pairs with the release in pictures_want(). */
-	uint64_t wanted_ns = atomic_load_explicit(&p->wanted_ns, memory_order_acquire);
-	uint64_t now_ns = wanted_ns ? clock_monotonic_ns() : 0;
+	uint64_t now_ns = clock_monotonic_ns();
 
-	if (now_ns >= wanted_ns) {
-		miss(p);
-		return NULL;
-	}
 	if (!take_turn(p, now_ns))
 		return NULL;
 	p->taken_ns = now_ns;
 	if (!is_newer(p, f)) {
-		give_turn(p, now_ns);
+		give_turn(p, p->shown_ns);
 		return NULL;
 	}
 	p->pool[p->back].frame = f->number;
@@ -267,13 +251,11 @@ void pictures_end(struct pictures *p, struct picture *picture, bool good)
 		p->shown_time_ns = picture->time_ns;
 		p->shown_series = picture->series;
 		p->shown_ns = p->taken_ns;
-		/* relaxed: as in miss(). */
-		atomic_store_explicit(&p->missed, false, memory_order_relaxed);
 		/* release pairs with the acquire in pictures_look(); acquire with the release
 		 * there: the one that we get is not looked at any more. */
 		p->back = atomic_exchange_explicit(&p->middle, p->back | FRESH,
 		                                   memory_order_acq_rel) &
 		          ~FRESH;
 	}
-	give_turn(p, p->taken_ns + p->interval_ns);
+	give_turn(p, p->taken_ns);
 }

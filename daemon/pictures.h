@@ -10,10 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The picture of the newest frame, for people. While somebody looks, a worker makes one of a frame
- * that it has just reduced, five times a second at most; dark and flat frames are shown as well.
- * Within a series the frame shown never gets older. Neither side waits for the other, and frames
- * are not touched. */
+/* The picture of the newest frame, for people. A worker makes one of a frame that it has just
+ * reduced: five times a second at most while somebody looks, once a second else, so that who comes
+ * after the last frame still sees what was measured. Dark and flat frames are shown as well. Within
+ * a series the frame shown never gets older. Neither side waits for the other, and frames are not
+ * touched. */
 
 enum picture_product {
 	PICTURE_NORMALISED,
@@ -41,13 +42,15 @@ struct picture {
 
 struct pictures;
 
-#define PICTURES_INTERVAL_NS ((uint64_t)200 * 1000000u)
-#define PICTURES_WANTED_NS   ((uint64_t)3 * 1000000000u)
+#define PICTURES_INTERVAL_NS  ((uint64_t)200 * 1000000u)
+#define PICTURES_WANTED_NS    ((uint64_t)3 * 1000000000u)
+#define PICTURES_UNWATCHED_NS ((uint64_t)1 * 1000000000u)
 
 /* What they take at most. Bytes. */
 uint64_t pictures_bytes(void);
 
-/* `c` is borrowed. At least interval_ns lie between two pictures. 0 or -ENOMEM. Main thread. */
+/* `c` is borrowed. At least interval_ns lie between two pictures while somebody looks. 0 or
+ * -ENOMEM. Main thread. */
 int pictures_open(struct pictures **ret, const struct config *c, uint64_t interval_ns);
 
 /* Accepts NULL. Threads must have ended. */
@@ -55,11 +58,10 @@ void pictures_close(struct pictures *p);
 
 /* ---- the HTTP server's thread ---- */
 
-/* Somebody looks: pictures are made for the next three seconds. CLOCK_MONOTONIC. */
+/* Somebody looks: pictures are made more often for the next three seconds. CLOCK_MONOTONIC. */
 void pictures_want(struct pictures *p, uint64_t now_ns);
 
-/* The newest picture, valid until the next look; NULL: there is none, or frames came meanwhile that
- * nobody wanted to see. */
+/* The newest picture, valid until the next look; NULL: there is none. */
 const struct picture *pictures_look(struct pictures *p);
 
 /* Of what frame that would be. False: there is none. Counts as a look. */

@@ -38,23 +38,23 @@ static bool shows(struct pictures *p, uint64_t number, uint64_t received_ns, uin
 	return true;
 }
 
-Test(pictures, are_made_only_while_somebody_looks)
+Test(pictures, are_made_now_and_then_without_anybody_looking)
 {
 	struct pictures *p;
 	uint64_t frame, time_ns;
 
 	cr_assert_eq(pictures_open(&p, &config, 0), 0);
-	cr_assert_not(shows(p, 1, 1, 0), "nobody has asked");
-	pictures_want(p, clock_monotonic_ns());
 	cr_assert_not(pictures_newest(p, &frame, &time_ns), "there is none yet");
-	cr_assert(shows(p, 2, 2, 0));
-	cr_assert(pictures_newest(p, &frame, &time_ns) && frame == 2 && time_ns == 2);
-	pictures_want(p, clock_monotonic_ns() - PICTURES_WANTED_NS);
-	cr_assert_not(pictures_look(p) == NULL, "nothing came since: it is the newest still");
-	cr_assert_not(shows(p, 3, 3, 0), "nobody has asked for three seconds");
-	cr_assert_null(pictures_look(p), "a newer frame was not shown");
+	cr_assert(shows(p, 1, 1, 0), "the first is");
+	cr_assert_not(shows(p, 2, 2, 0), "nobody looks: one a second");
+	cr_assert(pictures_newest(p, &frame, &time_ns) && frame == 1 && time_ns == 1);
 	pictures_want(p, clock_monotonic_ns());
+	cr_assert(shows(p, 3, 3, 0));
 	cr_assert(shows(p, 4, 4, 0));
+	pictures_want(p, clock_monotonic_ns() - PICTURES_WANTED_NS);
+	cr_assert_not(shows(p, 5, 5, 0), "nobody has looked for three seconds");
+	usleep(PICTURES_UNWATCHED_NS / 1000 + 1000);
+	cr_assert(shows(p, 6, 6, 0), "a second later");
 	pictures_close(p);
 }
 
