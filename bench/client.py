@@ -55,9 +55,11 @@ def main():
     parser.add_argument("--token-file", help="with the daemon's monitor.token_file, from afar")
     options = parser.parse_args()
     token = open(options.token_file).read().strip() if options.token_file else ""
-    arm(options.url, options.name, options.frames, token)
-    print(f"armed: {options.name}, {options.frames} frames; start the detector")
+    name = arm(options.url, options.name, options.frames, token)
+    print(f"armed: {name}, {options.frames} frames; start the detector", flush=True)
     status = wait(options.url)
+    if status["series"]["name"] != name:
+        raise RuntimeError(f"{name} was disarmed before its first frame")
     expected, written, lost = totals(status)
     print(f"{status['series']['path']}: {written} of {expected} frames written, {lost} lost")
     return 0 if written == expected == options.frames and not status["frames"]["flagged"] else 1

@@ -290,13 +290,14 @@ void closing_finish(struct collector *k)
 		tell_empty(k);
 		k->series.state = SERIES_CLOSED;
 		lineage_close(k);
-		controlling_ended(k);
+		controlling_ended(k, false);
 		return;
 	}
 	collector_on_disk(k, true);
 	series_finish(&k->series);
 	averaging_finish(k);
-	if (k->begun) {
+	bool begun = k->begun;
+	if (begun) {
 		watching_end(k);
 		write_ledger(k);
 		k->series_closed += k->calibrating.purpose == PURPOSE_SAMPLE;
@@ -308,7 +309,7 @@ void closing_finish(struct collector *k)
 	/* What the reports took goes back before somebody holds it against the ceiling. */
 	(void)malloc_trim(0);
 	collector_on_disk(k, false);
-	controlling_ended(k);
+	controlling_ended(k, begun);
 	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
 		pipeline_phase(k->pipeline, PHASE_END);
 }

@@ -522,7 +522,7 @@ const struct sink_stop *controlling_stop(const struct collector *k)
 	return k->series.stopped || k->series.aborted ? &k->controlling.stop : NULL;
 }
 
-void controlling_ended(struct collector *k)
+void controlling_ended(struct collector *k, bool begun)
 {
 	struct controlling *c = &k->controlling;
 	uint64_t ticket = c->ticket;
@@ -531,5 +531,5 @@ void controlling_ended(struct collector *k)
 	c->ending = ENDING_NOT;
 	c->ticket = 0;
 	c->paused = false;
-	answer(k, ticket, series_folder(k));
+	answer(k, ticket, begun ? series_folder(k) : "");
 }

@@ -108,7 +108,7 @@ void controlling_finish(struct collector *k);
 /* Who ended it before its time; NULL: nobody did. Until controlling_ended(). */
 const struct sink_stop *controlling_stop(const struct collector *k);
 
-/* It is closed. */
-void controlling_ended(struct collector *k);
+/* It is closed; `begun`: it had a folder. */
+void controlling_ended(struct collector *k, bool begun);
 
 #endif

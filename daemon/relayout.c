@@ -271,7 +271,9 @@ static bool enough_agree(struct collector *k, const struct frame_shape *shape)
 /* Whether the geometry may change now, as far as the series is concerned. */
 static bool may_change(struct collector *k, const struct frame_shape *shape)
 {
-	return !k->layout || k->series.state == SERIES_IDLE ||
+	bool armed = k->series.state == SERIES_CLOSED && k->controlling.next.waiting;
+
+	return !k->layout || k->series.state == SERIES_IDLE || armed ||
 	       (k->series.state == SERIES_OPEN && !k->begun && k->series.held == 0) ||
 	       enough_agree(k, shape);
 }

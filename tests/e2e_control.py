@@ -125,6 +125,10 @@ def an_arm_is_for_one_series_and_says_its_name_frames_and_first_number(bench):
     control.wait_for_rejected(8)
     equal(len(bench.all_series()), 1, "series")
     equal(daemon.log.count("a series begins only after"), 1, "times that it was explained")
+    control.order("arm", name="wide", frames=3)  # of another shape from its first frame on
+    camera.send_all([image(n, (5, 30)) for n in range(3)])
+    control.wait_for(lambda s: s["since_start"]["series_closed"] == 2, "the second series")
+    equal(named(bench, "wide-0001").require_complete(3).images()[0].shape, (5, 30), "shape")
     daemon.stop()
 
 
@@ -258,7 +262,7 @@ def a_detectors_series_is_armed_stopped_and_aborted(bench):
     control.order("arm", name="never")
     camera.send_parts(*v1_header(6, 2, SHAPE))
     until(lambda: daemon.log.count("the detector says") == 5, "the start message came")
-    control.order("stop")  # before the first frame
+    equal(control.order("stop"), None, "series without a frame")
     equal(control.wait_for_idle()["armed"], None, "armed")
     daemon.stop(1)  # of the abort
     equal(len(bench.all_series()), 4, "series")
@@ -343,12 +347,13 @@ def an_abort_on_a_slow_disk_is_answered_at_once_and_shown(bench):
     shape = (512, 512)
     daemon, control = start(
         bench, camera, {**REMOTE, "ingest.buffer": "18MiB", "ingest.frame_limit": "1MiB"},
-        wrapper=("env", "OPENBEAM_TEST_DISK_BYTES_PER_S=4e6"), program="openbeamd_slow")
+        wrapper=("env", "OPENBEAM_TEST_DISK_BYTES_PER_S=1.5e6"), program="openbeamd_slow")
     sending = Sending(camera, shape=shape)
-    control.wait_for_frames(8)
+    control.wait_for_frames(6)
     asked = time.monotonic()
     equal(control.order("abort"), "s-0001", "series that was aborted")
     check(time.monotonic() - asked < 2, f"it was answered after {time.monotonic() - asked:.1f} s")
+    control.wait_for(lambda s: s["series"]["ending"] == "abort", "it is shown while the disk is waited for")
     sending.on = False  # it may wait for room
     control.wait_for_idle()
     sending.end()
@@ -426,12 +431,15 @@ def the_example_of_a_client_measures_and_says_what_was_lost(bench):
     camera = bench.camera()
     daemon, control = start(bench, camera, {**ARMED, "series.idle_end": "300ms"})
 
-    def run(name, *arguments):
-        return subprocess.Popen([sys.executable, CLIENT, name, "20", *arguments], stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True)
+    def run(name):
+        return subprocess.Popen([sys.executable, CLIENT, name, "20", "--url", control.url, "--token-file",
+                                 token], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    token = bench.folder / "token"
+    token.write_text("of-no-use-from-this-machine\n")
 
     for name, lost, status in (("good", (), 0), ("bad", (4, 11), 1)):
-        client = run(name, "--url", control.url)
+        client = run(name)
         control.wait_for(lambda s: s["armed"], "the client arms")
         for number in range(20):
             if number not in lost:
@@ -439,9 +447,13 @@ def the_example_of_a_client_measures_and_says_what_was_lost(bench):
         out = client.communicate(timeout=30)[0]
         equal(client.returncode, status, f"status of the client: {out}")
         contains(out, f"{name}-0001: {20 - len(lost)} of 20 frames written, {len(lost)} lost")
-    control.order("arm")
+    client = run("lost")
+    control.wait_for(lambda s: s["armed"], "the client arms")
+    control.order("stop")
+    contains(client.communicate(timeout=30)[0], "lost was disarmed")
+    equal(client.returncode, 1, "status of a client whose series never began")
     daemon.stop(1)
-    client = run("late", "--url", control.url)
+    client = run("late")
     out = client.communicate(timeout=30)[0]
     equal(client.returncode, 1, "status without a daemon")
     contains(out, "does not answer", control.url)
