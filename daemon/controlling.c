@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUFFER_FULL 0.9  /* share of the slots in use that refuses an arm */
-#define PEERS_MAX   1024 /* beyond, the figures did not fit each other */
+#define BUFFER_FULL 0.9       /* share of the slots in use that refuses an arm */
+#define PEERS_MAX   1024      /* beyond, the figures did not fit each other */
+#define DRY_NS      20000000u /* within which a receiver that slept has seen what arrived */
 
 /* ---- answers ---- */
 
@@ -254,6 +255,7 @@ static void end_series(struct collector *k, const struct command *command, enum 
 	answer(k, c->ticket, series_folder(k)); /* a stop that an abort overtakes */
 	c->ending = how;
 	c->ticket = command->ticket;
+	c->since_ns = clock_monotonic_ns();
 	for (unsigned i = 0; i < k->pipeline->receiver_count; i++)
 		c->left[i] = arrived(k, &k->pipeline->receivers[i], how);
 	snprintf(c->by, sizeof c->by, "%s", command->by);
@@ -307,10 +309,11 @@ static void end(struct collector *k, const struct command *c)
 static bool has_all(struct collector *k)
 {
 	struct controlling *c = &k->controlling;
+	bool may_be_dry = clock_monotonic_ns() - c->since_ns >= DRY_NS;
 	uint64_t left = 0;
 
 	for (unsigned i = 0; i < k->pipeline->receiver_count; i++) {
-		if (is_quiet(&k->pipeline->receivers[i]))
+		if (may_be_dry && is_quiet(&k->pipeline->receivers[i]))
 			c->left[i] = 0;
 		left += c->left[i];
 	}
