@@ -101,19 +101,21 @@ static void sent(void *argument)
 }
 
 static const char *const headers[][2] = {
-	{ "Cache-Control", "no-store" },
 	{ "X-Content-Type-Options", "nosniff" },
 	{ "X-Frame-Options", "DENY" },
 	{ "Referrer-Policy", "no-referrer" },
 	{ "Cross-Origin-Resource-Policy", "same-origin" },
-	{ "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'" },
 };
+static const char strict[] = "default-src 'none'; frame-ancestors 'none'";
 
 static void add_headers(struct MHD_Response *response, const struct http_answer *a)
 {
 	for (unsigned i = 0; i < sizeof headers / sizeof headers[0]; i++)
 		MHD_add_response_header(response, headers[i][0], headers[i][1]);
 	MHD_add_response_header(response, "Content-Type", a->type);
+	MHD_add_response_header(response, "Content-Security-Policy",
+	                        a->policy ? a->policy : strict);
+	MHD_add_response_header(response, "Cache-Control", a->cache ? a->cache : "no-store");
 	if (a->allow)
 		MHD_add_response_header(response, "Allow", a->allow);
 	if (a->status == 401)
@@ -126,6 +128,9 @@ static struct MHD_Response *make_response(struct http *h, struct http_answer *a)
 	struct waiting *w = a->body ? malloc(sizeof *w) : NULL;
 	struct MHD_Response *response;
 
+	if (a->lasting)
+		return MHD_create_response_from_buffer(a->bytes, (void *)(uintptr_t)a->lasting,
+		                                       MHD_RESPMEM_PERSISTENT);
 	if (!w) {
 		free(a->body);
 		return NULL;
@@ -144,7 +149,7 @@ static enum MHD_Result give(struct http *h, struct MHD_Connection *c, struct htt
 	struct MHD_Response *response;
 	enum MHD_Result result;
 
-	if (h->waiting_bytes + a->bytes > WAITING_BYTES) {
+	if (a->body && h->waiting_bytes + a->bytes > WAITING_BYTES) {
 		free(a->body);
 		http_refuse(a, 503, "too many answers wait for their readers: try again");
 	}

@@ -38,7 +38,13 @@ struct http_answer {
 	unsigned status;
 	const char *type;  /* static text: "application/json" */
 	const char *allow; /* with 405: "GET, HEAD"; static text or NULL */
-	char *body;        /* malloc'd, taken over [bytes]; NULL: no memory, the connection ends */
+	/* The Content-Security-Policy, static text; NULL: the strict one, for what is not a page.
+	 */
+	const char *policy;
+	const char *cache; /* the Cache-Control, static text; NULL: "no-store" */
+	/* Either of these [bytes]; neither: no memory, the connection ends. */
+	char *body;          /* malloc'd, taken over */
+	const char *lasting; /* outlives the server: part of the program */
 	size_t bytes;
 };
 
