@@ -19,26 +19,39 @@ static const struct route {
 	bool post;
 	route_fn *answer;
 } routes[] = {
+	{ "/", false, monitor_get_page },
 	{ "/api/v1/status", false, monitor_get_status },
 	{ "/api/v1/histogram", false, monitor_get_histogram },
 	{ "/api/v1/trend", false, monitor_get_trend },
 	{ "/api/v1/config", false, monitor_get_config },
 	{ "/api/v1/command", true, monitor_post_command },
+	{ "/assets/", false, monitor_get_page },
 	{ "/metrics", false, monitor_get_metrics },
 	{ "/healthz", false, monitor_get_health },
 	{ 0 },
 };
 
+/* Whether it is a route's path, or begins with that of one that ends in a slash. */
+static bool leads_to(const char *path, const struct route *route)
+{
+	size_t length = strlen(route->path);
+
+	if (length > 1 && route->path[length - 1] == '/')
+		return strncmp(path, route->path, length) == 0;
+	return strcmp(path, route->path) == 0;
+}
+
 static void answer(void *user, const struct http_request *r, struct http_answer *ret)
 {
 	const struct route *route = routes;
 
-	while (route->path && strcmp(route->path, r->path) != 0)
+	while (route->path && !leads_to(r->path, route))
 		route++;
 	if (!route->path) {
-		http_refuse(ret, 404,
-		            "there is nothing; there are /api/v1/status, histogram, trend, config "
-		            "and command, /metrics and /healthz");
+		http_refuse(
+			ret, 404,
+			"there is nothing; there are /, /api/v1/status, histogram, trend, config "
+			"and command, /metrics and /healthz");
 		return;
 	}
 	if (route->post != r->post) {

@@ -34,6 +34,8 @@ typedef void route_fn(struct monitor *m, const struct http_request *r, struct ht
 route_fn monitor_get_status, monitor_get_metrics, monitor_get_config, monitor_get_health;
 /* monitor_quality.c */
 route_fn monitor_get_histogram, monitor_get_trend;
+/* monitor_page.c */
+route_fn monitor_get_page;
 /* monitor_order.c */
 route_fn monitor_post_command;
 
