@@ -8,7 +8,6 @@
 #define HTML   "text/html; charset=utf-8"
 #define STYLE  "text/css; charset=utf-8"
 #define SCRIPT "text/javascript; charset=utf-8"
-#define SVG    "image/svg+xml"
 
 /* Asked for anew each time: after an upgrade of the daemon its files fit each other. */
 #define OURS "no-cache"
@@ -24,8 +23,7 @@ extern const struct embedded page_index_html, page_page_css, page_dygraph_min_js
 	page_command_js, page_dom_js, page_feed_js, page_figures_js, page_format_js,
 	page_histogram_js, page_latency_js, page_latest_js, page_machine_js, page_notices_js,
 	page_page_js, page_picture_js, page_picture_data_js, page_state_js, page_theme_js,
-	page_trend_js, page_icon_idle_svg, page_icon_armed_svg, page_icon_running_svg,
-	page_icon_degraded_svg, page_icon_error_svg;
+	page_trend_js;
 
 static const struct page_file {
 	const char *path, *type, *cache;
@@ -51,11 +49,6 @@ static const struct page_file {
 	{ "/assets/state.js", SCRIPT, OURS, &page_state_js },
 	{ "/assets/theme.js", SCRIPT, OURS, &page_theme_js },
 	{ "/assets/trend.js", SCRIPT, OURS, &page_trend_js },
-	{ "/assets/icon-idle.svg", SVG, OURS, &page_icon_idle_svg },
-	{ "/assets/icon-armed.svg", SVG, OURS, &page_icon_armed_svg },
-	{ "/assets/icon-running.svg", SVG, OURS, &page_icon_running_svg },
-	{ "/assets/icon-degraded.svg", SVG, OURS, &page_icon_degraded_svg },
-	{ "/assets/icon-error.svg", SVG, OURS, &page_icon_error_svg },
 	{ 0 },
 };
 

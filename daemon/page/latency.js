@@ -3,12 +3,12 @@
 import { byId, make } from './dom.js';
 
 const STAGES = [
-	['queue', 'from its last byte to a worker'],
-	['reduce', 'normalised and reduced'],
-	['collect', 'until its turn in the order'],
-	['submit', 'from its last byte to the sinks'],
-	['write', 'from the sinks to the file'],
-	['durable', 'from its last byte until it is safe'],
+	['queue', 'last byte to worker'],
+	['reduce', 'normalise, reduce'],
+	['collect', 'wait for its turn'],
+	['submit', 'last byte to sinks'],
+	['write', 'sinks to file'],
+	['durable', 'last byte to synced'],
 ];
 const COLUMNS = ['p50', 'p99', 'p999', 'max'];
 

@@ -15,21 +15,35 @@ const MEANING = {
 
 let shown = '', spoken = '';
 
+/** The state's symbol, in its colour, for the browser's tab. */
+function iconOf(name) {
+	const { innerHTML } = byId(`symbol-${name}`);
+	const colour = getComputedStyle(byId('state')).color;
+
+	return `data:image/svg+xml,${encodeURIComponent(
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" color="${colour}">${innerHTML}</svg>`)}`;
+}
+
 function showState(name, word) {
 	if (shown === name)
 		return;
 	shown = name;
 	byId('state').dataset.state = name;
 	byId('state-symbol').setAttribute('href', `#symbol-${name}`);
-	byId('icon').setAttribute('href', `/assets/icon-${name in WORDS ? name : 'error'}.svg`);
+	byId('icon').setAttribute('href', iconOf(name));
 	say(byId('state-word'), word);
+	performance.mark(`state ${name}`);
 	say(byId('state-meaning'), MEANING[name]);
 }
 
-/** For those who listen: only what is new, not every figure. */
-function speak(sentence) {
-	if (spoken !== sentence)
-		say(byId('spoken'), spoken = sentence);
+/** For those who listen: a new state, a new alarm, but not each figure in its text. */
+function speak(word, alarms) {
+	const about = [word, ...alarms.map((alarm) => alarm.sentinel)].join();
+
+	if (spoken === about)
+		return;
+	spoken = about;
+	say(byId('spoken'), [word, ...alarms.map((alarm) => alarm.text)].join('; '));
 }
 
 const nameOf = ({ name, number }) =>
@@ -56,7 +70,7 @@ export function status(s) {
 	say(byId('series-name'), s.series.number === null ? 'no series yet' : nameOf(s.series));
 	byId('copy').disabled = !s.series.path;
 	showArmed(s.armed);
-	speak(`${word}${s.alarms.length ? `; ${s.alarms.map((a) => a.text).join('; ')}` : ''}`);
+	speak(word, s.alarms);
 	document.title = `${word} \u00b7 ${nameOf(s.series)} \u00b7 openbeam`;
 	byId('about').title = `commit ${s.commit}`;
 }

@@ -13,17 +13,19 @@ const NAMES = {
 	mean: ['mean, normalised', ''],
 	std: ['spread, normalised', ''],
 	raw_mean: ['mean, raw', 'counts'],
-	saturated_share: ['saturated', 'share'],
+	saturated_share: ['saturated', ''],
 	dose: ['dose', ''],
 };
 const FIRST = ['fps', 'mean', 'saturated_share'];
 const FROM_ZERO = ['fps', 'saturated_share'];
 const SHORTEST_S = 60; // that the charts span
+const OTHER_SIZE = 100;
 
 let columns = [], rows = [];
 let charts = new Map(); // by column
 let library = null;
 let asked = false; // for the rows so far
+let pointed = null; // the row under the cursor
 const chosen = new Set(FIRST);
 
 /** What a column is called: those of regions are <region>_mean, _raw_mean, _snr. */
@@ -56,35 +58,51 @@ const pointsOf = (column) => {
 
 /** The cursor of one chart is that of all; and its value beside each title. */
 function point(row) {
+	pointed = row;
 	for (const [column, chart] of charts) {
 		chart.graph?.setSelection(row);
-		showValue(column, row);
+		showValue(column);
 	}
 	say(byId('trend-time'), format.moment(new Date(rows[row][0] * 1000)));
 }
 
 function unpoint() {
+	pointed = null;
 	for (const [column, chart] of charts) {
 		chart.graph?.clearSelection();
-		showValue(column, rows.length - 1);
+		showValue(column);
 	}
 	say(byId('trend-time'), '');
 }
 
-function showValue(column, row) {
-	const value = rows[row]?.[columns.indexOf(column)];
+const wordsOf = (column, value) => (column === 'saturated_share' ?
+	format.percent(value) : format.plain(value, 4));
 
-	say(charts.get(column).value, column === 'saturated_share' ?
-		format.percent(value) : `${format.plain(value, 5)} ${unitOf(column)}`.trim());
+function showValue(column) {
+	const value = rows[pointed ?? rows.length - 1]?.[columns.indexOf(column)];
+
+	say(charts.get(column).value, `${wordsOf(column, value)} ${unitOf(column)}`.trim());
 }
-
-const axisNumber = (value) => format.plain(value, 4);
 
 /** The time that all charts span. */
 function timeWindow() {
 	const last = rows.at(-1)[0];
 
 	return [Math.min(rows[0][0], last - SHORTEST_S) * 1000, last * 1000];
+}
+
+/** What the axis spans; null: all values. Darks and flats are counts, while a sample's frames are
+ * near 1: what is of quite another size than most is left out, so that the rest can be seen. */
+function rangeOf(points) {
+	const values = points.map(([, value]) => value).filter((value) => value !== null);
+	const sizes = values.map(Math.abs).sort((a, b) => a - b);
+	const kept = values.filter((value) => Math.abs(value) <= OTHER_SIZE * sizes[sizes.length >> 1]);
+
+	if (kept.length === values.length || kept.length < 2)
+		return null;
+	const low = Math.min(...kept), high = Math.max(...kept);
+	const margin = (high - low || Math.abs(high) || 1) * 0.1;
+	return [low - margin, high + margin];
 }
 
 function optionsOf(column, withTimes) {
@@ -97,11 +115,10 @@ function optionsOf(column, withTimes) {
 		highlightCircleSize: 3,
 		axisLabelFontSize: 11,
 		includeZero: FROM_ZERO.includes(column),
-		dateWindow: timeWindow(),
 		interactionModel: {}, // no zoom: it shows ten minutes, and pages scroll over it
 		axes: {
 			x: { drawAxis: withTimes, pixelsPerLabel: 80, axisLabelFormatter: format.clock },
-			y: { axisLabelWidth: 56, pixelsPerLabel: 24, axisLabelFormatter: axisNumber },
+			y: { axisLabelWidth: 56, pixelsPerLabel: 24, axisLabelFormatter: (value) => wordsOf(column, value) },
 		},
 		highlightCallback: (_event, _x, _points, row) => point(row),
 		unhighlightCallback: unpoint,
@@ -120,12 +137,13 @@ function makeChart(column) {
 function drawChart(column, chart, Dygraph) {
 	const file = pointsOf(column);
 	const isLast = chart.item === byId('charts').lastElementChild;
+	const spans = { dateWindow: timeWindow(), valueRange: FROM_ZERO.includes(column) ? null : rangeOf(file) };
 
 	if (chart.graph)
-		chart.graph.updateOptions({ file, dateWindow: timeWindow() });
+		chart.graph.updateOptions({ file, ...spans });
 	else
-		chart.graph = new Dygraph(chart.place, file, optionsOf(column, isLast));
-	showValue(column, rows.length - 1);
+		chart.graph = new Dygraph(chart.place, file, { ...optionsOf(column, isLast), ...spans });
+	showValue(column);
 }
 
 async function draw() {
@@ -135,6 +153,8 @@ async function draw() {
 	byId('no-trend').hidden = true;
 	for (const [column, chart] of charts)
 		drawChart(column, chart, Dygraph);
+	if (pointed !== null)
+		point(Math.min(pointed, rows.length - 1));
 }
 
 /** Make the charts anew: other columns, another choice, other colours. */
