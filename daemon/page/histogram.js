@@ -173,7 +173,7 @@ const latest = new Latest(byId('histogram'), fetchHistogram);
 export function status(s) {
 	const before = anyFrame;
 
-	anyFrame = s.quality.frame !== null;
+	anyFrame = s.since_start.received > 0;
 	if (anyFrame && !before)
 		latest.want();
 	if (!anyFrame && shown) {

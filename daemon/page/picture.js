@@ -20,7 +20,7 @@ const cross = byId('cross');
 let shown = null;     // the last picture
 let cursor = null;    // { column, row } in it
 let clockAhead = 0;   // ms by which the daemon's clock is ahead of ours
-let anyFrame = false; // the daemon has seen one
+let fresh = true;     // nothing was heard yet of the run
 let calibration = -1; // the number of the one in use
 const product = () => byId('product').value;
 const isLive = () => product() === 'normalised' || product() === 'raw';
@@ -235,25 +235,24 @@ function leave() {
 // ---- what the page is told
 
 export function status(s) {
-	const before = anyFrame;
+	const other = s.calibration.id !== calibration && !isLive();
 
 	clockAhead = Date.parse(s.time) - Date.now();
-	anyFrame = s.quality.frame !== null;
-	if (!anyFrame && isLive())
-		return showNothing(NO_FRAME);
-	if (!before || (s.calibration.id !== calibration && !isLive()))
-		latest.want();
 	calibration = s.calibration.id;
+	if (s.since_start.received === 0 && isLive())
+		showNothing(NO_FRAME);
+	else if (fresh || other)
+		latest.want();
+	fresh = false;
 }
 
 export function picture() {
-	anyFrame = true;
 	if (isLive())
 		latest.want();
 }
 
 export function back() {
-	anyFrame = false; // it may be another run: ask for its picture
+	fresh = true; // it may be another run
 }
 
 function changeProduct() {

@@ -147,10 +147,11 @@ function drawChart(column, chart, Dygraph) {
 }
 
 async function draw() {
+	byId('charts').hidden = rows.length === 0;
+	byId('no-trend').hidden = rows.length > 0;
 	if (rows.length === 0)
 		return;
 	const Dygraph = await load();
-	byId('no-trend').hidden = true;
 	for (const [column, chart] of charts)
 		drawChart(column, chart, Dygraph);
 	if (pointed !== null)
@@ -210,7 +211,7 @@ async function fetchRows() {
 }
 
 export function status(s) {
-	if (!asked && s.quality.frame !== null)
+	if (!asked && s.since_start.received > 0)
 		fetchRows();
 }
 
