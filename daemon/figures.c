@@ -2,6 +2,7 @@
 #include "daemon/figures.h"
 #include "daemon/collector.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,11 +94,13 @@ void figures_publish(struct collector *k)
 		             .armed = open && !k->begun,
 		             .series_closed = k->series_closed,
 		             .held = k->series.held,
-		             .busy = sinks_busy(k->sinks) };
+		             .busy = sinks_busy(k->sinks),
+		             .saturation = INFINITY };
 
 	if (k->layout) {
 		f.slots = k->layout->slot_count;
 		f.slot_bytes = k->layout->budget.slot_bytes;
+		f.saturation = layout_saturation(k->layout);
 	}
 	sinks_figures(k->sinks, &f.sinks);
 	snapshot_put(k->board.figures, &f, sizeof f);

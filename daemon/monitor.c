@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/monitor.h"
+#include "daemon/embedded.h"
 #include "daemon/http_rules.h"
 #include "daemon/idle.h"
 #include "daemon/monitor_parts.h"
@@ -23,11 +24,13 @@ static const struct route {
 	{ "/api/v1/status", false, monitor_get_status },
 	{ "/api/v1/histogram", false, monitor_get_histogram },
 	{ "/api/v1/trend", false, monitor_get_trend },
+	{ "/api/v1/events", false, monitor_get_events },
 	{ "/api/v1/config", false, monitor_get_config },
 	{ "/api/v1/command", true, monitor_post_command },
 	{ "/assets/", false, monitor_get_page },
 	{ "/metrics", false, monitor_get_metrics },
 	{ "/healthz", false, monitor_get_health },
+	{ "/openapi.json", false, monitor_get_openapi },
 	{ 0 },
 };
 
@@ -48,10 +51,7 @@ static void answer(void *user, const struct http_request *r, struct http_answer 
 	while (route->path && !leads_to(r->path, route))
 		route++;
 	if (!route->path) {
-		http_refuse(
-			ret, 404,
-			"there is nothing; there are /, /api/v1/status, histogram, trend, config "
-			"and command, /metrics and /healthz");
+		http_refuse(ret, 404, "there is nothing; /openapi.json says what there is");
 		return;
 	}
 	if (route->post != r->post) {
@@ -63,6 +63,19 @@ static void answer(void *user, const struct http_request *r, struct http_answer 
 	route->answer(user, r, ret);
 }
 
+extern const struct embedded openapi_json; /* openapi.json */
+
+void monitor_get_openapi(struct monitor *m, const struct http_request *r, struct http_answer *a)
+{
+	(void)m;
+	if (!monitor_all_known(r, monitor_no_parameters, a))
+		return;
+	a->status = 200;
+	a->type = MONITOR_JSON;
+	a->lasting = openapi_json.at;
+	a->bytes = openapi_json.bytes;
+}
+
 static void tick(void *user, uint64_t monotonic_ns)
 {
 	struct monitor *m = user;
@@ -71,6 +84,9 @@ static void tick(void *user, uint64_t monotonic_ns)
 	status_sums(m->pipeline, monotonic_ns, &sums);
 	rates_add(&m->rates, &sums);
 	log_limit_flush(&m->commands, monotonic_ns, LOG_INFO, "monitor");
+	monitor_drop_kept(m);
+	if (m->http && http_streams(m->http) > 0)
+		monitor_tell(m, monotonic_ns);
 }
 
 /* ---- life ---- */
@@ -139,6 +155,8 @@ struct monitor *monitor_open(struct pipeline *p, const struct sink_program *prog
 void monitor_close(struct monitor *m)
 {
 	/* A thread that does not end keeps what it reads. */
-	if (m && http_close(m->http))
-		free(m);
+	if (!m || !http_close(m->http))
+		return;
+	monitor_drop_kept(m);
+	free(m);
 }

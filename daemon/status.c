@@ -323,6 +323,15 @@ static json_t *blackbox(const struct blackbox_report *b)
 	return o;
 }
 
+static json_t *watchers(const struct status_view *v)
+{
+	json_t *o = json_object();
+
+	status_set(o, "connections", count(v->watchers.connections));
+	status_set(o, "events", count(v->watchers.events));
+	return o;
+}
+
 json_t *status_json(const struct status_view *v)
 {
 	json_t *o = json_object();
@@ -346,6 +355,7 @@ json_t *status_json(const struct status_view *v)
 	good = good && status_set(o, "quality", quality(v));
 	good = good && status_set(o, "calibration", calibration(&v->calibration));
 	good = good && status_set(o, "blackbox", blackbox(&v->blackbox));
+	good = good && status_set(o, "watchers", watchers(v));
 	if (good)
 		return o;
 	json_decref(o);

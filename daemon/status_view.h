@@ -45,6 +45,9 @@ struct status_view {
 	struct quality_figures quality; /* without: NaN, no alarm */
 	struct calibration_report calibration;
 	struct blackbox_report blackbox;
+	struct {
+		uint64_t connections, events; /* open ones; streams of events among them */
+	} watchers;                           /* the monitor's */
 };
 
 /* Gather it. The rates of `r`; d NULL: no disk is known. Any thread; waits only as quality.h
