@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dashboard in Chromium: what it shows is what the daemon, its files and its frames are."""
 import json
-import signal
+import subprocess
 import time
-
-import numpy
 
 import e2e_reference as reference
 from browser import Browser
@@ -18,11 +16,12 @@ FIGURES = """Object.fromEntries([...document.querySelectorAll('[data-figure]')].
     (e) => [e.dataset.figure, [e.dataset.as, e.textContent]]))"""
 # Counts what the page asks for: streams, and the most requests of a kind at a time.
 COUNTING = """(() => {
-    const now = {}, asked = window.asked = {streams: 0, most: {}, headers: []};
+    const now = {}, asked = window.asked = {streams: 0, times: {}, most: {}, headers: []};
     const real = window.fetch, Stream = window.EventSource;
     window.fetch = async (path, options) => {
         const kind = path.split('?')[0];
         now[kind] = (now[kind] ?? 0) + 1;
+        asked.times[kind] = (asked.times[kind] ?? 0) + 1;
         asked.most[kind] = Math.max(asked.most[kind] ?? 0, now[kind]);
         asked.headers.push(options?.headers ?? {});
         try { return await real(path, options); } finally { now[kind]--; }
@@ -239,8 +238,7 @@ def the_page_gives_commands_and_waits_for_a_daemon_that_is_gone(bench):
         browser.wait("document.getElementById('state').dataset.state === 'idle'", "it is idle")
         browser.choose("token", "a-secret")
         browser.choose("dark-frames", "7")
-        browser.click("dark-form button".split()[0]) if False else browser.eval(
-            "document.querySelector('#dark-form button').click()")
+        browser.eval("document.querySelector('#dark-form button').click()")
         answer_of(browser, 0, "dark of 7 frames: accepted")
         contains(json.dumps(browser.eval("asked.headers")), '"Authorization": "Bearer a-secret"')
         equal(browser.eval("[sessionStorage.length, localStorage.length]"), [1, 0], "where the token is kept")
@@ -292,6 +290,20 @@ def can_be_used_by_keyboard(browser):
     check(len([r for r in reached if not r.startswith("BODY")]) >= wanted, f"{wanted} controls: {sorted(reached)}")
 
 
+def what_is_not_seen_is_not_asked_for(browser):
+    """A picture comes five times a second, and a histogram once."""
+    browser.eval("scrollTo(0, document.body.scrollHeight)")
+    large = "['/api/v1/live', '/api/v1/histogram'].map((kind) => asked.times[kind])"
+    browser.wait(f"window.before === (window.before = String({large}))", "they are asked for no more")
+    rows = "document.querySelector('[data-figure=\"frames.received\"]').textContent"
+    before = browser.eval(large)
+    for _ in range(3):
+        browser.wait(f"window.last !== (window.last = {rows})", "the figures go on")
+        time.sleep(0.5)
+    equal(browser.eval(large), before, "requests for what is not seen")
+    browser.eval("scrollTo(0, 0)")
+
+
 def is_well_in(browser, theme, width):
     browser.theme(theme)
     browser.size(width, 900)
@@ -302,7 +314,6 @@ def is_well_in(browser, theme, width):
 
 def phantom(bench, endpoint, frames, *more):
     """openbeam-send as a camera that connects."""
-    import subprocess
     return subprocess.Popen(
         [bench.programs / "openbeam-send", "--to", endpoint, "--attach", "connect", "--socket", "push",
          "--protocol", "array-1.0", "--size", "640x480", "--timestamps", "--frames", str(frames), *more],
@@ -335,11 +346,12 @@ def the_page_can_be_read_and_used_by_everybody(bench):
         with Browser() as browser:
             looks_well(bench, browser, monitor)
     finally:
-        sender.send_signal(signal.SIGKILL)
+        sender.kill()
         sender.wait()
 
 
 def looks_well(bench, browser, monitor):
+    browser.ask("Page.addScriptToEvaluateOnNewDocument", source=COUNTING)
     browser.theme("dark")
     browser.size(1440, 1000)
     browser.open(monitor.url)
@@ -354,6 +366,7 @@ def looks_well(bench, browser, monitor):
     is_well_in(browser, "dark", 1440)
     is_well_in(browser, "dark", 360)
     browser.screenshot(logs / "page-phone.png", whole=True)
+    what_is_not_seen_is_not_asked_for(browser)
     is_well_in(browser, "light", 360)
     is_well_in(browser, "light", 1440)
     browser.screenshot(logs / "page-wide-light.png", whole=True)

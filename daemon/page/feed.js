@@ -4,6 +4,7 @@
 const LATE_MS = 2400; // it speaks twice a second
 const LOOK_MS = 200;
 const AGAIN_MS = 2000;
+const STUCK_MS = 5000;
 const KINDS = ['status', 'trend', 'picture'];
 
 /** GET, within a time. What is refused is thrown as an Error with the daemon's sentence. */
@@ -30,6 +31,7 @@ export async function sentenceOf(answer) {
  */
 export function follow(handlers) {
 	let heardAt = performance.now(), heardOn = new Date(), away = false;
+	let source = null, openedAt = 0;
 
 	function heard() {
 		heardAt = performance.now();
@@ -55,8 +57,9 @@ export function follow(handlers) {
 	}
 
 	function open() {
-		const source = new EventSource('/api/v1/events');
-
+		source?.close();
+		source = new EventSource('/api/v1/events');
+		openedAt = performance.now();
 		for (const kind of KINDS)
 			source.addEventListener(kind, (event) => take(kind, JSON.parse(event.data)));
 		source.addEventListener('error', () => {
@@ -67,12 +70,21 @@ export function follow(handlers) {
 		});
 	}
 
+	function look() {
+		const now = performance.now();
+
+		if (now - heardAt < LATE_MS)
+			return;
+		if (!away) {
+			away = true;
+			handlers.lost(heardOn);
+		}
+		// A connection that a network lost tells nobody that it is no more.
+		if (now - openedAt > STUCK_MS)
+			open();
+	}
+
 	once();
 	open();
-	setInterval(() => {
-		if (away || performance.now() - heardAt < LATE_MS)
-			return;
-		away = true;
-		handlers.lost(heardOn);
-	}, LOOK_MS);
+	setInterval(look, LOOK_MS);
 }

@@ -33,7 +33,6 @@ function showState(name, word) {
 	byId('icon').setAttribute('href', iconOf(name));
 	say(byId('state-word'), word);
 	performance.mark(`state ${name}`);
-	say(byId('state-meaning'), MEANING[name]);
 }
 
 /** For those who listen: a new state, a new alarm, but not each figure in its text. */
@@ -65,8 +64,10 @@ function showArmed(armed) {
 
 export function status(s) {
 	const word = WORDS[s.state] ?? s.state;
+	const waits = s.state === 'idle' && s.series.start === 'armed' && !s.armed;
 
 	showState(s.state in WORDS ? s.state : 'error', word);
+	say(byId('state-meaning'), waits ? 'No series runs: arm one to begin.' : MEANING[s.state] ?? '');
 	say(byId('series-name'), s.series.number === null ? 'no series yet' : nameOf(s.series));
 	byId('copy').disabled = !s.series.path;
 	showArmed(s.armed);
@@ -79,6 +80,7 @@ export function lost(since) {
 	const sentence = `The daemon does not answer since ${format.moment(since)}.`;
 
 	showState('silent', 'no answer');
+	say(byId('state-meaning'), MEANING.silent);
 	document.body.classList.add('silent');
 	say(byId('outage-text'), `${sentence} What is shown is from then; the page goes on by itself when it is back.`);
 	byId('outage').hidden = false;
