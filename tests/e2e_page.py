@@ -292,6 +292,7 @@ def can_be_used_by_keyboard(browser):
 
 def what_is_not_seen_is_not_asked_for(browser):
     """A picture comes five times a second, and a histogram once."""
+    browser.size(360, 400)
     browser.eval("scrollTo(0, document.body.scrollHeight)")
     large = "['/api/v1/live', '/api/v1/histogram'].map((kind) => asked.times[kind])"
     browser.wait(f"window.before === (window.before = String({large}))", "they are asked for no more")
