@@ -13,6 +13,7 @@ const UNITS = { normalised: 'normalised', raw: 'counts', dark: 'counts', flat: '
 const NO_FRAME = 'No picture yet: no frame has come.';
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const LARGE_STEP = 10;
+const DECADES = 1e5; // that a logarithmic scale without a low has
 
 const canvas = byId('live');
 const cross = byId('cross');
@@ -33,11 +34,11 @@ function levels() {
 	let low = automatic ? shown.low : Number(byId('low').value);
 	let high = automatic ? shown.high : Number(byId('high').value);
 
-	if (!(high > low))
-		high = low + 1;
-	if (byId('scale').value === 'log' && low <= 0)
-		low = Math.min(high / 1000, 1);
-	return { low, high };
+	if (byId('scale').value === 'log') {
+		high = high > 0 ? high : 1;
+		low = low > 0 ? low : high / DECADES;
+	}
+	return { low, high: high > low ? high : low + 1 };
 }
 
 /** A function from a value to a row of the colour table. */
@@ -166,7 +167,8 @@ async function fetchPicture() {
 
 	try {
 		const answer = await get(`/api/v1/live?product=${wanted}&marks=1`);
-		const picture = parsePicture(await answer.arrayBuffer());
+		// Marks are of the frame: nothing of a dark or a flat is saturated.
+		const picture = parsePicture(await answer.arrayBuffer(), isLive() ? SATURATED | BAD : BAD);
 		if (wanted !== product())
 			return;
 		const newSize = !shown || shown.width !== picture.width || shown.height !== picture.height;

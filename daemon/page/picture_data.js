@@ -39,8 +39,9 @@ function countMarks(marks) {
 	return { saturated, bad };
 }
 
-/** The header's members, and pixels [height * width], marks [the same], saturated and bad. */
-export function parsePicture(buffer) {
+/** The header's members, and pixels [height * width], marks [the same] of those `kinds`, and how many
+ * are saturated and bad. */
+export function parsePicture(buffer, kinds) {
 	const header = headerOf(new DataView(buffer));
 	const area = header.width * header.height;
 	const pixelBytes = area * header.type.BYTES_PER_ELEMENT;
@@ -48,7 +49,8 @@ export function parsePicture(buffer) {
 	if (buffer.byteLength < HEADER_BYTES + pixelBytes + (header.marked ? area : 0))
 		throw new Error('the picture was cut short');
 	const marks = header.marked ?
-		new Uint8Array(buffer, HEADER_BYTES + pixelBytes, area) : new Uint8Array(area);
+		new Uint8Array(buffer, HEADER_BYTES + pixelBytes, area).map((mark) => mark & kinds) :
+		new Uint8Array(area);
 	return {
 		...header,
 		pixels: new header.type(buffer, HEADER_BYTES, area),
