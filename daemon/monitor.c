@@ -25,6 +25,8 @@ static const struct route {
 	{ "/api/v1/histogram", false, monitor_get_histogram },
 	{ "/api/v1/trend", false, monitor_get_trend },
 	{ "/api/v1/events", false, monitor_get_events },
+	{ "/api/v1/live", false, monitor_get_live },
+	{ "/api/v1/live.png", false, monitor_get_live_png },
 	{ "/api/v1/config", false, monitor_get_config },
 	{ "/api/v1/command", true, monitor_post_command },
 	{ "/assets/", false, monitor_get_page },

@@ -14,6 +14,7 @@
 
 #define MONITOR_JSON "application/json"
 
+struct live;
 struct pipeline;
 
 /* Answers that may be given more than once: status, metrics, trend, histograms by kind and window.
@@ -46,6 +47,7 @@ struct monitor {
 	struct shared_text *kept[KEPT_COUNT]; /* made since the last tick; NULL: not yet */
 	uint64_t spent_ns;                    /* on making answers, since then */
 	struct monitor_events events;
+	struct live *live;                    /* NULL until somebody looks */
 };
 
 /* One route: fills *ret. */
@@ -57,6 +59,10 @@ route_fn monitor_get_status, monitor_get_metrics, monitor_get_config, monitor_ge
 route_fn monitor_get_histogram, monitor_get_trend;
 /* monitor_page.c */
 route_fn monitor_get_page;
+/* monitor_live.c */
+route_fn monitor_get_live, monitor_get_live_png;
+/* Accepts NULL. */
+void monitor_live_free(struct live *l);
 /* monitor_order.c */
 route_fn monitor_post_command;
 /* monitor_events.c */

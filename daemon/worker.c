@@ -6,6 +6,7 @@
 #include "daemon/worker.h"
 #include "daemon/expand.h"
 #include "daemon/packing.h"
+#include "daemon/pictures.h"
 #include "daemon/pipeline.h"
 #include "ingest/shm_map.h"
 
@@ -109,6 +110,19 @@ static void look_for_defects(const struct worker *w, const struct layout *l,
 		reduce_defects(&c->plan, l->scratch[w->index], job, s->defects);
 }
 
+/* The newest of a hand can become the picture that people look at. */
+static void show(const struct worker *w, const struct layout *l, const struct calibrated *c,
+                 const struct slot *s, const struct reduce_job *job)
+{
+	struct pictures *pictures = w->pipeline->pictures;
+	struct picture *picture = pictures && !s->why ? pictures_begin(pictures, &s->frame) : NULL;
+
+	if (!picture)
+		return;
+	pictures_draw(pictures, picture, c, l->scratch[w->index], s, job);
+	pictures_end(pictures, picture, !s->hold.lease || shm_lease_holds(s->hold.lease));
+}
+
 /* At most a hand of them, of one generation. Damaged ones are left out: slot.why. */
 static void reduce_some(struct worker *w, const struct layout *l, struct slot *const *slots,
                         unsigned count)
@@ -135,6 +149,8 @@ static void reduce_some(struct worker *w, const struct layout *l, struct slot *c
 		look_for_defects(w, l, c, reduced[i], &jobs[i]);
 	for (unsigned i = 0; i < count; i++)
 		check_lease(slots[i]);
+	if (good > 0)
+		show(w, l, c, reduced[good - 1], &jobs[good - 1]);
 }
 
 /* A hand has room for so many, and never spans two calibrations. */
