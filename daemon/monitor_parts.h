@@ -33,6 +33,7 @@ struct monitor_events {
 	enum status_state state;
 	uint64_t series, alarms_raised, alarms_ended;
 	uint64_t trend_rows; /* that there were */
+	uint64_t picture_frame, picture_ns;
 };
 
 struct monitor {
@@ -47,7 +48,7 @@ struct monitor {
 	struct shared_text *kept[KEPT_COUNT]; /* made since the last tick; NULL: not yet */
 	uint64_t spent_ns;                    /* on making answers, since then */
 	struct monitor_events events;
-	struct live *live;                    /* NULL until somebody looks */
+	struct live *live; /* NULL until somebody looks */
 };
 
 /* One route: fills *ret. */

@@ -15,14 +15,15 @@ function showBar(bar, share, urgent) {
 function showBuffer(b) {
 	const share = b.size > 0 ? b.used / b.size : 0;
 	const filling = b.seconds_to_overflow !== null;
+	const full = b.slots > 0 && b.slots_used >= b.slots;
 
 	showBar(byId('buffer'), share, share >= NEARLY || (filling && b.seconds_to_overflow < SOON_S));
 	say(byId('buffer-text'), b.slots > 0 ?
 		`${format.count(b.slots_used)} of ${format.count(b.slots)} frames, ${format.bytes(b.size)}` :
 		'laid out at the first frame');
-	say(byId('overflow'), filling ?
+	say(byId('overflow'), full ? 'full' : filling ?
 		`full in ${format.seconds(b.seconds_to_overflow)}` : 'not filling up');
-	byId('overflow').classList.toggle('urgent', filling && b.seconds_to_overflow < SOON_S);
+	byId('overflow').classList.toggle('urgent', full || (filling && b.seconds_to_overflow < SOON_S));
 }
 
 function makeDisk() {

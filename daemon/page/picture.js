@@ -22,6 +22,7 @@ let shown = null;     // the last picture
 let cursor = null;    // { column, row } in it
 let clockAhead = 0;   // ms by which the daemon's clock is ahead of ours
 let fresh = true;     // nothing was heard yet of the run
+let received = 0;     // frames, since the daemon's start
 let calibration = -1; // the number of the one in use
 const product = () => byId('product').value;
 const isLive = () => product() === 'normalised' || product() === 'raw';
@@ -88,8 +89,8 @@ function drawRamp() {
 function showLevels() {
 	if (!byId('auto').checked)
 		return;
-	byId('low').value = format.plain(shown.low, 4);
-	byId('high').value = format.plain(shown.high, 4);
+	byId('low').value = format.plain(shown.low, 3);
+	byId('high').value = format.plain(shown.high, 3);
 }
 
 function showWords() {
@@ -241,7 +242,8 @@ export function status(s) {
 
 	clockAhead = Date.parse(s.time) - Date.now();
 	calibration = s.calibration.id;
-	if (s.since_start.received === 0 && isLive())
+	received = s.since_start.received;
+	if (received === 0 && isLive())
 		showNothing(NO_FRAME);
 	else if (fresh || other)
 		latest.want();
@@ -260,8 +262,9 @@ export function back() {
 function changeProduct() {
 	byId('auto').checked = true;
 	setFixed();
-	showNothing('');
-	latest.want();
+	showNothing(received > 0 ? '' : NO_FRAME);
+	if (received > 0)
+		latest.want();
 }
 
 function setFixed() {
