@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/pipeline.h"
+#include "daemon/http.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -243,5 +244,5 @@ uint64_t pipeline_kept_bytes(const struct config *c)
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes)
 {
 	return c->ingest.buffer + c->ingest.buffer / 4 + planes->bytes + mask_bytes(c) +
-	       pipeline_kept_bytes(c) + MARGIN_BYTES;
+	       pipeline_kept_bytes(c) + (c->monitor.http[0] ? HTTP_MEMORY_BYTES : 0) + MARGIN_BYTES;
 }
