@@ -102,11 +102,11 @@ def answered(monitor, *request, **headers):
         return None
 
 
-def deaf_watcher(monitor):
+def deaf_watcher(address):
     """A stream of events that is never read, with little room before the server notices."""
     watcher = socket.socket()
     watcher.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    watcher.connect(monitor.address)
+    watcher.connect(address)
     watcher.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return watcher
 
@@ -308,7 +308,7 @@ def hostile_clients_cost_their_connections_only(bench):
     slow = monitor.socket(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
     silent = monitor.socket()
     body = monitor.socket(b"POST /api/v1/command HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n")
-    watcher = deaf_watcher(monitor)
+    watcher = deaf_watcher(monitor.address)
     dripping = [threading.Thread(target=drip, args=(c, began + 3 * DEADLINE_S)) for c in (slow, body)]
     for thread in dripping:
         thread.start()
