@@ -7,9 +7,11 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define WAITING_BYTES ((size_t)32 << 20)
 #define PIECE_BYTES   ((size_t)16 << 10) /* of a stream; no more than headers have fits */
+#define AHEAD_BYTES   (16 << 10)         /* that the kernel takes of a stream; it doubles them */
 
 void http_refuse(struct http_answer *ret, unsigned status, const char *sentence)
 {
@@ -97,6 +99,7 @@ static struct MHD_Response *make_of_events(struct http *h, struct MHD_Connection
 	struct http_watcher *w = spare_watcher(h);
 	struct MHD_Response *response = MHD_create_response_from_callback(
 		MHD_SIZE_UNKNOWN, PIECE_BYTES, read_events, w, forget_watcher);
+	const int ahead = AHEAD_BYTES;
 
 	if (!response)
 		return NULL;
@@ -104,6 +107,9 @@ static struct MHD_Response *make_of_events(struct http *h, struct MHD_Connection
 	for (unsigned i = 0; i < HTTP_EVENT_KINDS; i++)
 		if (h->newest[i])
 			http_stream_offer(&w->events, i, h->newest[i]);
+	/* What the kernel has taken is sent, however old it is by then. */
+	if (w->connection)
+		setsockopt(w->connection->fd, SOL_SOCKET, SO_SNDBUF, &ahead, sizeof ahead);
 	/* nginx keeps what it passes on until there is more of it, unless told. */
 	MHD_add_response_header(response, "X-Accel-Buffering", "no");
 	return response;

@@ -46,16 +46,25 @@ static bool leads_to(const char *path, const struct route *route)
 	return strcmp(path, route->path) == 0;
 }
 
+static void say_what_there_is(struct http_answer *ret)
+{
+	char sentence[600];
+	size_t n = 0;
+
+	for (const struct route *r = routes; r->path && n < sizeof sentence; r++)
+		n += (size_t)snprintf(sentence + n, sizeof sentence - n, "%s %s",
+		                      n ? "," : "there is nothing here; there are", r->path);
+	http_refuse(ret, 404, sentence);
+}
+
 static void answer(void *user, const struct http_request *r, struct http_answer *ret)
 {
 	const struct route *route = routes;
 
 	while (route->path && !leads_to(r->path, route))
 		route++;
-	if (!route->path) {
-		http_refuse(ret, 404, "there is nothing; /openapi.json says what there is");
-		return;
-	}
+	if (!route->path)
+		return say_what_there_is(ret);
 	if (route->post != r->post) {
 		ret->allow = route->post ? "POST" : "GET, HEAD";
 		http_refuse(ret, 405,
