@@ -138,9 +138,6 @@ class Browser:
             for (const kind of ['input', 'change']) e.dispatchEvent(new Event(kind, {{bubbles: true}}));
         }})()""")
 
-    def click(self, name):
-        self.eval(f"document.getElementById({json.dumps(name)}).click()")
-
     def key(self, key, shift=False):
         about = {"key": key, "code": key, "windowsVirtualKeyCode": KEYS[key],
                  "modifiers": SHIFT if shift else 0}

@@ -221,6 +221,23 @@ def the_page_shows_the_ledger_and_the_picture(bench):
 
 # ---- another daemon, commands
 
+def press(browser, selector):
+    browser.eval(f"document.querySelector('{selector}').click()")
+
+
+def arms_and_aborts(browser):
+    for name, value in (("arm-name", "scan"), ("arm-frames", "5"), ("arm-first", "3")):
+        browser.choose(name, value)
+    press(browser, "#arm-form button")
+    answer_of(browser, 2, "arm scan: accepted")
+    browser.wait("!document.getElementById('armed').hidden", "what is armed is shown")
+    contains(browser.text("#armed"), "scan, 5 frames, from number 3")
+    press(browser, "#abort")
+    press(browser, "#abort-yes")
+    answer_of(browser, 3, "abort: accepted")
+    browser.wait("document.getElementById('armed').hidden", "nothing is armed")
+
+
 def start_at(bench, camera, port):
     return bench.daemon(camera.endpoint, settings(**{"monitor.http": f"127.0.0.1:{port}"}), series=None)
 
@@ -242,16 +259,16 @@ def the_page_gives_commands_and_waits_for_a_daemon_that_is_gone(bench):
         browser.wait("document.getElementById('state').dataset.state === 'idle'", "it is idle")
         browser.choose("token", "a-secret")
         browser.choose("dark-frames", "7")
-        browser.eval("document.querySelector('#dark-form button').click()")
+        press(browser, "#dark-form button")
         answer_of(browser, 0, "dark of 7 frames: accepted")
         contains(json.dumps(browser.eval("asked.headers")), '"Authorization": "Bearer a-secret"')
         equal(browser.eval("[sessionStorage.length, localStorage.length]"), [1, 0], "where the token is kept")
         browser.wait("document.getElementById('calibration-word').textContent === 'taking the dark: 0 of 7 frames'")
         status, answer = monitor.command({"command": "flat", "frames": 5})
         equal(status, 409, "status of a second calibration")
-        browser.eval("document.querySelector('#flat-form button').click()")
+        press(browser, "#flat-form button")
         answer_of(browser, 1, "flat of 50 frames: refused", answer["error"])
-        browser.click("abort")
+        press(browser, "#abort")
         check(browser.eval("document.getElementById('abort-question').open"), "abort asks")
         browser.key("Enter")
         check(not browser.eval("document.getElementById('abort-question').open"), "and is given up")
@@ -272,6 +289,7 @@ def the_page_gives_commands_and_waits_for_a_daemon_that_is_gone(bench):
                      "document.getElementById('state').dataset.state === 'idle'", "it is back by itself")
         browser.wait("document.querySelector('[data-figure=\"frames.written\"]').textContent === '0'",
                      "the figures are the new run's")
+        arms_and_aborts(browser)
         no_complaints(browser, "409 (Conflict)", "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING",
                       "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET")
 

@@ -62,12 +62,19 @@ function showArmed(armed) {
 	say(byId('armed-text'), `Armed for the next series: ${parts.join(', ')}.`);
 }
 
+function meaningOf(s) {
+	if (s.series.ending)
+		return s.series.ending === 'stop' ? 'Stopping: what has arrived is written.' : 'Aborting.';
+	if (s.state === 'idle' && s.series.start === 'armed' && !s.armed)
+		return 'No series runs: arm one to begin.';
+	return MEANING[s.state] ?? '';
+}
+
 export function status(s) {
 	const word = WORDS[s.state] ?? s.state;
-	const waits = s.state === 'idle' && s.series.start === 'armed' && !s.armed;
 
 	showState(s.state in WORDS ? s.state : 'error', word);
-	say(byId('state-meaning'), waits ? 'No series runs: arm one to begin.' : MEANING[s.state] ?? '');
+	say(byId('state-meaning'), meaningOf(s));
 	say(byId('series-name'), s.series.number === null ? 'no series yet' : nameOf(s.series));
 	byId('copy').disabled = !s.series.path;
 	showArmed(s.armed);
