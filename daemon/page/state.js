@@ -3,7 +3,6 @@
 import * as format from './format.js';
 import { byId, say } from './dom.js';
 
-const WORDS = { idle: 'idle', armed: 'armed', running: 'running', degraded: 'degraded', error: 'error' };
 const MEANING = {
 	idle: 'No series runs.',
 	armed: 'The next frame begins a series.',
@@ -71,15 +70,13 @@ function meaningOf(s) {
 }
 
 export function status(s) {
-	const word = WORDS[s.state] ?? s.state;
-
-	showState(s.state in WORDS ? s.state : 'error', word);
+	showState(s.state in MEANING ? s.state : 'error', s.state);
 	say(byId('state-meaning'), meaningOf(s));
 	say(byId('series-name'), s.series.number === null ? 'no series yet' : nameOf(s.series));
 	byId('copy').disabled = !s.series.path;
 	showArmed(s.armed);
-	speak(word, s.alarms);
-	document.title = `${word} \u00b7 ${nameOf(s.series)} \u00b7 openbeam`;
+	speak(s.state, s.alarms);
+	document.title = `${s.state} \u00b7 ${nameOf(s.series)} \u00b7 openbeam`;
 	byId('about').title = `commit ${s.commit}`;
 }
 
