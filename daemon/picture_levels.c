@@ -17,23 +17,46 @@
 /* Pixels as keys of the same order, so many at a time. */
 #define RUN 1024
 
-static float value_at(const void *pixels, enum product_type type, size_t i)
+/* What is sorted. */
+struct sample {
+	const void *pixels;
+	enum product_type type;
+	const float *good;  /* NaN where a pixel is left out; NULL: none is */
+	size_t count, step; /* every step-th pixel */
+};
+
+static struct sample sample_of(const struct picture *p, enum picture_product product,
+                               bool good_only)
 {
-	if (type == PRODUCT_UINT8)
-		return ((const uint8_t *)pixels)[i];
-	return type == PRODUCT_UINT16 ? ((const uint16_t *)pixels)[i] : ((const float *)pixels)[i];
+	size_t pixels = (size_t)p->grid.width * p->grid.height;
+	struct sample s = { .pixels = p->pixels[product],
+		            .type = p->types[product],
+		            .good = good_only ? p->pixels[PICTURE_NORMALISED] : NULL,
+		            .count = pixels,
+		            .step = 1 };
+
+	while (s.count > LEVELS_OF) {
+		s.step += 2; /* odd: not the same columns in each row */
+		s.count = (pixels + s.step - 1) / s.step;
+	}
+	return s;
 }
 
-/* Pixels i to i + n; those that are not good have none. */
-static void take_keys(const struct picture *p, enum picture_product product, bool good_only,
-                      size_t i, size_t n, uint32_t ret[RUN])
+static float value_at(const struct sample *s, size_t i)
 {
-	const float *good = p->pixels[PICTURE_NORMALISED];
+	if (s->type == PRODUCT_UINT8)
+		return ((const uint8_t *)s->pixels)[i];
+	return s->type == PRODUCT_UINT16 ? ((const uint16_t *)s->pixels)[i]
+	                                 : ((const float *)s->pixels)[i];
+}
 
+/* Pixels i to i + n of the sample. */
+static void take_keys(const struct sample *s, size_t i, size_t n, uint32_t ret[RUN])
+{
 	for (size_t k = 0; k < n; k++)
-		ret[k] = key_of_float(value_at(p->pixels[product], p->types[product], i + k));
-	for (size_t k = 0; good_only && k < n; k++)
-		ret[k] = isnan(good[i + k]) ? NO_KEY : ret[k];
+		ret[k] = key_of_float(value_at(s, (i + k) * s->step));
+	for (size_t k = 0; s->good && k < n; k++)
+		ret[k] = isnan(s->good[(i + k) * s->step]) ? NO_KEY : ret[k];
 }
 
 /* What the second histograms are of. */
@@ -53,16 +76,14 @@ static void count_halves(struct picture_counts *c, const uint32_t *keys, size_t 
 }
 
 /* One histogram over all pixels, or two. */
-static void count(const struct picture *p, enum picture_product product, bool good_only,
-                  struct picture_counts *c, const struct halves *halves)
+static void count(const struct sample *s, struct picture_counts *c, const struct halves *halves)
 {
-	size_t pixels = (size_t)p->grid.width * p->grid.height;
 	uint32_t keys[RUN];
 
-	for (size_t i = 0; i < pixels; i += RUN) {
-		size_t n = pixels - i < RUN ? pixels - i : RUN;
+	for (size_t i = 0; i < s->count; i += RUN) {
+		size_t n = s->count - i < RUN ? s->count - i : RUN;
 
-		take_keys(p, product, good_only, i, n, keys);
+		take_keys(s, i, n, keys);
 		if (halves)
 			count_halves(c, keys, n, halves);
 		for (size_t k = 0; !halves && k < n; k++)
@@ -71,13 +92,12 @@ static void count(const struct picture *p, enum picture_product product, bool go
 }
 
 /* The first histogram. Returns of how many finite pixels it is. */
-static size_t count_finite(const struct picture *p, enum picture_product product, bool good_only,
-                           struct picture_counts *c)
+static size_t count_finite(const struct sample *s, struct picture_counts *c)
 {
 	size_t n = 0;
 
 	memset(c, 0, sizeof *c);
-	count(p, product, good_only, c, NULL);
+	count(s, c, NULL);
 	memset(c->coarse, 0, FIRST_BIN * sizeof *c->coarse);
 	memset(c->coarse + END_BIN, 0, (65536 - END_BIN) * sizeof *c->coarse);
 	for (unsigned i = 0; i < 65536; i++)
@@ -95,15 +115,15 @@ static uint32_t find_bin(const uint32_t counts[65536], size_t *rank)
 	return bin;
 }
 
-static void find_ranks(const struct picture *p, enum picture_product product, bool good_only,
-                       struct picture_counts *c, size_t n, struct picture_levels *ret)
+static void find_ranks(const struct sample *s, struct picture_counts *c, size_t n,
+                       struct picture_levels *ret)
 {
 	size_t low = n / TAIL, high = n - 1 - n / TAIL;
 	struct halves halves;
 
 	halves.low = find_bin(c->coarse, &low);
 	halves.high = find_bin(c->coarse, &high);
-	count(p, product, good_only, c, &halves);
+	count(s, c, &halves);
 	ret->low = float_of_key(halves.low << 16 | find_bin(c->low, &low));
 	ret->high = float_of_key(halves.high << 16 | find_bin(c->high, &high));
 }
@@ -111,18 +131,17 @@ static void find_ranks(const struct picture *p, enum picture_product product, bo
 void picture_levels_find(const struct picture *p, enum picture_product product,
                          struct picture_counts *counts, struct picture_levels *ret)
 {
-	bool good_only = true;
-	size_t n;
+	struct sample s = sample_of(p, product, true);
+	size_t n = count_finite(&s, counts);
 
-	n = count_finite(p, product, good_only, counts);
 	if (n == 0) {
-		good_only = false;
-		n = count_finite(p, product, good_only, counts);
+		s = sample_of(p, product, false);
+		n = count_finite(&s, counts);
 	}
 	*ret = (struct picture_levels){ 0, 1 };
 	if (n == 0)
 		return;
-	find_ranks(p, product, good_only, counts, n, ret);
+	find_ranks(&s, counts, n, ret);
 	if (ret->low == ret->high)
 		ret->high = ret->low + 1;
 	if (ret->low == ret->high)
