@@ -365,11 +365,17 @@ void collector_on_disk(struct collector *k, bool on_disk)
 	atomic_store_explicit(&k->stage.on_disk, k->disk_depth > 0, memory_order_relaxed);
 }
 
+/* A command is carried out between two turns, soon; but not while receivers are to stand still. */
+static bool turn_is_over(const struct collector *k, unsigned taken)
+{
+	return taken >= ENTRIES_PER_TURN || (k->controlling.given && !k->laying_out);
+}
+
 unsigned collector_take(struct collector *k)
 {
 	unsigned taken = 0;
 
-	while (taken < ENTRIES_PER_TURN) {
+	while (!turn_is_over(k, taken)) {
 		struct arrival next = next_arrival(k);
 
 		if (!next.receiver)

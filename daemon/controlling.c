@@ -414,10 +414,11 @@ static bool may_be_first(const struct collector *k, uint64_t number)
 {
 	const struct arming *a = &k->controlling.next;
 	uint64_t step = k->rules.step;
+	uint64_t place = a->first_given && number >= a->first ? (number - a->first) / step : 0;
 
-	if (a->first_given && number < a->first)
+	if (a->first_given && (number < a->first || (a->frames && place >= a->frames)))
 		return false;
-	if (a->first_given && (number - a->first) / step <= k->rules.reorder)
+	if (a->first_given && place <= k->rules.reorder)
 		return true;
 	if (!goes_on(&k->series, number / step))
 		return true;
@@ -506,14 +507,13 @@ void controlling_finish(struct collector *k)
 {
 	struct controlling *c = &k->controlling;
 
-	/* One that has all its frames has ended by itself. */
-	if (c->ending == ENDING_NOT || series_complete(&k->series))
+	if (c->ending == ENDING_NOT)
 		return;
 	if (is_announced(k))
 		c->next = (struct arming){ 0 };
 	if (c->ending == ENDING_ABORT && k->series.any)
 		series_abort(&k->series);
-	else
+	else if (!series_complete(&k->series)) /* which has ended by itself */
 		series_stop(&k->series);
 }
 
