@@ -556,7 +556,7 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 	struct series_rules rules =
 		rules_of(&p->config->series, protocol_find(p->config->ingest.protocol));
 	struct series_output output = { k, place, lose };
-	struct sink_callbacks callbacks = { k, released, settled, became_durable, say };
+	struct sink_callbacks callbacks = { k, released, settled, became_durable, say, NULL, NULL };
 	char sentence[256] = "";
 	int err;
 
