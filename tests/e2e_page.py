@@ -358,7 +358,7 @@ def the_page_can_be_read_and_used_by_everybody(bench):
     endpoint = f"ipc://{bench.folder}/camera"
     daemon = bench.daemon(endpoint, {
         "monitor.http": "127.0.0.1:0", "ingest.attach": "bind", "series.name": "wood",
-        "series.idle_end": "1s", "calibration": {"dark": "", "flat": ""}, "reduce.normalise": "transmission",
+        "series.idle_end": "1s", "series.reorder": 8, "calibration": {"dark": "", "flat": ""}, "reduce.normalise": "transmission",
         "regions": [{"name": "left", "x": 0, "y": 0, "width": 11, "height": 480}],
         "beam": {"regions": ["left"]}, "blackbox": {"before": "300ms", "after": "300ms"},
         "sentinels": {"saturated_for": "400ms"}}, series=None)
@@ -378,7 +378,7 @@ def the_page_can_be_read_and_used_by_everybody(bench):
 def looks_well(bench, browser, monitor):
     browser.ask("Page.addScriptToEvaluateOnNewDocument", source=COUNTING)
     browser.theme("dark")
-    browser.size(1440, 1000)
+    browser.size(1280, 1000)
     browser.open(monitor.url)
     browser.wait("/^frame /.test(document.getElementById('age').textContent) && "
                  "document.querySelector('#charts canvas') !== null && "
@@ -388,12 +388,12 @@ def looks_well(bench, browser, monitor):
     logs = bench.programs.parent.parent / "log"
     logs.mkdir(exist_ok=True)
     browser.screenshot(logs / "page-wide-dark.png", whole=True)
-    is_well_in(browser, "dark", 1440)
+    is_well_in(browser, "dark", 1280)
     is_well_in(browser, "dark", 360)
     browser.screenshot(logs / "page-phone.png", whole=True)
     what_is_not_seen_is_not_asked_for(browser)
     is_well_in(browser, "light", 360)
-    is_well_in(browser, "light", 1440)
+    is_well_in(browser, "light", 1280)
     browser.screenshot(logs / "page-wide-light.png", whole=True)
     can_be_used_by_keyboard(browser)
     no_complaints(browser, "product=normalised&marks=1")  # before there is the first picture
