@@ -92,6 +92,9 @@ def figures_are_those_of(browser, status):
             near(number(text), value, path, relative=0.01, absolute=0.0006)
         else:
             equal(text, str(value), path)
+    for label, path in browser.eval("""[...document.querySelectorAll('#frames dd[data-figure]')].map(
+            (e) => [e.parentElement.querySelector('dt').textContent, e.dataset.figure])"""):
+        check(path.rsplit(".", 1)[1] in label.replace(" ", "_"), f"{path} is called {label}")
     for group in ("dropped", "missing", "rejected"):
         total = sum(status["frames"][group].values())
         equal(number(browser.text(f"#{group}")), total, f"sum of {group}")
