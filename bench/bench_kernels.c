@@ -281,6 +281,20 @@ static int add_formats(struct results *r, struct pass_limit *pass, const struct 
 	return err;
 }
 
+/* The picture that people look at, beside the pass. */
+static void add_picture(struct results *r, struct pass_limit *pass, const struct bench_options *o)
+{
+	struct pass_load load = { .cpu = cpu_detect(), .threads = 1 };
+	struct samples ms = { 0 };
+	char note[96];
+
+	if (!pass_limit_picture(pass, &load, o->full ? 15 : 5, &ms))
+		return;
+	snprintf(note, sizeof note, "%.2f %% of a core at 5 a second", 0.5 * samples_median(&ms));
+	results_add(r, &(struct result){
+			       .name = "picture", .unit = "ms", .samples = &ms, .note = note });
+}
+
 static int add_passes(struct results *r, const struct bench_options *o,
                       const struct read_limits *read)
 {
@@ -289,6 +303,7 @@ static int add_passes(struct results *r, const struct bench_options *o,
 
 	if (err)
 		return err;
+	add_picture(r, &pass, o);
 	err = add_images(r, &pass, o, read);
 	if (!err)
 		err = add_formats(r, &pass, o, read);

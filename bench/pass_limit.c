@@ -4,6 +4,7 @@
 #include "bench/clock.h"
 #include "bench/crew.h"
 #include "bench/pack_pixels.h"
+#include "kernels/reduce_picture.h"
 
 #include <errno.h>
 #include <math.h>
@@ -297,4 +298,56 @@ bool pass_limit_measure(struct pass_limit *p, const struct pass_load *load, unsi
 		return false;
 	*ret = figures;
 	return true;
+}
+
+/* A picture's planes in one piece. */
+static struct picture_job picture_in(void *memory, const struct reduce_plan *plan,
+                                     const struct reduce_job *frame)
+{
+	struct picture_job job = { .grid = picture_grid_for(plan->width, plan->height),
+		                   .frame = frame,
+		                   .raw = memory };
+	uint8_t *known = (uint8_t *)memory + PICTURE_PIXELS_MAX * 8;
+
+	job.normalised = (float *)memory + PICTURE_PIXELS_MAX;
+	job.marks = known + PICTURE_PIXELS_MAX;
+	job.known_marks = known;
+	job.known_bad = picture_known_bad(plan, &job.grid, known);
+	return job;
+}
+
+static void time_pictures(struct pass_limit *p, struct pass_member *m, void *memory, unsigned runs,
+                          struct samples *ret_ms)
+{
+	struct reduce_job *frame = &m->jobs[0];
+	struct picture_job job = picture_in(memory, &p->plan, frame);
+
+	for (unsigned i = 0; i <= runs; i++) {
+		uint64_t ns;
+
+		frame->raw = payload_at(p, i);
+		reduce_hand(&p->plan, m->scratch, frame, 1);
+		ns = clock_cpu_ns();
+		reduce_picture(&p->plan, m->scratch, &job);
+		if (i > 0) /* the first one warms up */
+			samples_add(ret_ms, (double)(clock_cpu_ns() - ns) * 1e-6);
+	}
+}
+
+bool pass_limit_picture(struct pass_limit *p, const struct pass_load *load, unsigned runs,
+                        struct samples *ret_ms)
+{
+	struct reduce_plan plan = plan_for(p, load);
+	void *memory = aligned(PICTURE_PIXELS_MAX * (2 * sizeof(float) + 2));
+	bool good = memory && reduce_plan_init(&plan) && plan.hand <= HAND_MAX;
+
+	if (good) {
+		p->plan = plan;
+		good = open_member(&p->members[0], &plan);
+		if (good)
+			time_pictures(p, &p->members[0], memory, runs, ret_ms);
+		close_member(&p->members[0]);
+	}
+	free(memory);
+	return good;
 }

@@ -50,4 +50,9 @@ struct pass_figures {
 bool pass_limit_measure(struct pass_limit *p, const struct pass_load *load, unsigned runs,
                         double seconds, struct pass_figures *ret);
 
+/* CPU time of the live picture of a frame (kernels/reduce_picture.h), straight after its pass, in
+ * ms. False when it cannot be made. */
+bool pass_limit_picture(struct pass_limit *p, const struct pass_load *load, unsigned runs,
+                        struct samples *ret_ms);
+
 #endif

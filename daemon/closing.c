@@ -3,6 +3,7 @@
 #include "daemon/detectors.h"
 #include "daemon/figures.h"
 #include "daemon/lineage.h"
+#include "daemon/losses.h"
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
 
@@ -11,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REASONS_MAX (DROPPED_COUNT + MISSING_COUNT + 4)
+#define REASONS_MAX (DROPPED_COUNT + MISSING_COUNT + 5)
 
 struct reasons {
 	unsigned count;
@@ -58,7 +59,7 @@ static void name_series(struct collector *k)
 		                                [PURPOSE_FLAT] = "-flat",
 		                                [PURPOSE_FLAT_DARK] = "-flat-dark" };
 
-	snprintf(k->name, sizeof k->name, "%s%s", k->pipeline->config->series.name,
+	snprintf(k->name, sizeof k->name, "%s%s", controlling_name(k),
 	         suffixes[k->calibrating.purpose]);
 }
 
@@ -69,12 +70,15 @@ void closing_begin(struct collector *k)
 	k->begun = true;
 	k->series_begun++;
 	calibrating_purpose(k);
+	controlling_begins(k);
 	applied_list(k);
 	k->began_ns = clock_monotonic_ns();
 	memset(k->raw_counts, 0, k->pipeline->config->histogram.raw.bins * sizeof *k->raw_counts);
 	memset(k->normalised_counts, 0,
 	       k->pipeline->config->histogram.normalised.bins * sizeof *k->normalised_counts);
 	k->raw_tails = k->normalised_tails = (struct histogram_tails){ 0 };
+	latency_begin(&k->latency);
+	last_loss_begin(&k->last_loss);
 	name_series(k);
 	collector_on_disk(k, true);
 	struct sink_histograms histograms = live_histograms(k);
@@ -105,7 +109,7 @@ bool closing_may_begin(const struct collector *k)
 	int phase = atomic_load_explicit(&k->pipeline->phase, memory_order_acquire);
 
 	return (k->series_limit == 0 || k->series_closed < k->series_limit) &&
-	       (phase == PHASE_RUN || phase == PHASE_DRAIN);
+	       (phase == PHASE_RUN || phase == PHASE_DRAIN) && controlling_allows(k);
 }
 
 /* ---- the verdict ---- */
@@ -171,6 +175,8 @@ static void find_reasons(const struct collector *k, struct reasons *r)
 			"series.max_gap, so they are not counted as missing",
 			(unsigned long long)k->series.announced_frames,
 			(unsigned long long)(k->series.announced_frames - t->expected));
+	if (k->series.aborted)
+		add_reason(r, "aborted by a command from %s", k->controlling.stop.by);
 	if (t->pending > 0)
 		add_reason(r, "the ledger does not close: %llu of %llu frames have no state",
 		           (unsigned long long)t->pending, (unsigned long long)t->expected);
@@ -211,11 +217,25 @@ static bool describe_detector(const struct collector *k, struct sink_detector *r
 	return true;
 }
 
+static void list_latency(struct collector *k, struct sink_latency ret[LATENCY_STAGES])
+{
+	for (unsigned i = 0; i < LATENCY_STAGES; i++) {
+		enum latency_stage stage = (enum latency_stage)i;
+		struct latency_figures f;
+
+		latency_series(&k->latency, stage, &f);
+		ret[i] = (struct sink_latency){ latency_name(stage), f.count, f.p50_ms, f.p99_ms,
+			                        f.p999_ms,           f.max_ms };
+	}
+}
+
 static void write_ledger(struct collector *k)
 {
 	struct reasons reasons = { 0 };
 	struct sink_detector detector;
 	struct sink_finding findings[FINDINGS_MAX];
+	struct sink_latency latency[LATENCY_STAGES];
+	struct losses_listed losses;
 	float raw_percentiles[PERCENTILES], normalised_percentiles[PERCENTILES];
 	struct sink_summary summary;
 	struct bins raw, normalised;
@@ -229,10 +249,13 @@ static void write_ledger(struct collector *k)
 	percentiles_of_series(normalised_percentiles, &normalised, k->normalised_counts,
 	                      &k->normalised_tails, false);
 	applied_settle_list(k);
+	list_latency(k, latency);
+	losses_list(k, &losses);
 	summary = (struct sink_summary){
 		.totals = &k->totals,
 		.detector = describe_detector(k, &detector) ? &detector : NULL,
 		.expected_from = series_expected_from(&k->series),
+		.stopped = controlling_stop(k),
 		.reasons = reasons.at,
 		.reason_count = reasons.count,
 		.raw_bins = raw,
@@ -246,6 +269,10 @@ static void write_ledger(struct collector *k)
 		.calibrations = k->applied.listed,
 		.calibration_count = k->applied.listed_count,
 		.findings = findings,
+		.latency = latency,
+		.latency_count = LATENCY_STAGES,
+		.losses = losses.at,
+		.loss_count = losses.count,
 	};
 	summary.finding_count = watching_findings(k, findings, &summary.findings_left_out);
 	bool complete = sinks_end(k->sinks, &summary) && reasons.count == 0;
@@ -266,6 +293,7 @@ static void tell_empty(struct collector *k)
 		"series incomplete: %llu frames were expected, none came; no files are made, since "
 		"nothing says what frames would look like",
 		(unsigned long long)expected);
+	controlling_begins(k);
 	k->status = 1;
 	k->series_closed++;
 	k->totals.expected = k->totals.missing[MISSING_NEVER] = expected;
@@ -278,12 +306,14 @@ void closing_finish(struct collector *k)
 {
 	if (k->series.state != SERIES_OPEN)
 		return;
+	controlling_finish(k);
 	if (!k->layout && series_expected(&k->series) > 0)
 		relayout_from_detector(k);
 	if (!k->layout) {
 		tell_empty(k);
 		k->series.state = SERIES_CLOSED;
 		lineage_close(k);
+		controlling_ended(k);
 		return;
 	}
 	collector_on_disk(k, true);
@@ -301,6 +331,7 @@ void closing_finish(struct collector *k)
 	/* What the reports took goes back before somebody holds it against the ceiling. */
 	(void)malloc_trim(0);
 	collector_on_disk(k, false);
+	controlling_ended(k);
 	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
 		pipeline_phase(k->pipeline, PHASE_END);
 }

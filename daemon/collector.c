@@ -10,6 +10,7 @@
 #include "daemon/closing.h"
 #include "daemon/detectors.h"
 #include "daemon/lineage.h"
+#include "daemon/losses.h"
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
 
@@ -57,7 +58,6 @@ static void settled(void *user, uint64_t number, enum frame_state state, unsigne
 {
 	struct collector *k = user;
 
-	(void)number;
 	stage_turn(&k->stage);
 	if (state == FRAME_WRITTEN) {
 		k->totals.written++;
@@ -65,6 +65,21 @@ static void settled(void *user, uint64_t number, enum frame_state state, unsigne
 	}
 	k->totals.written -= revoked;
 	k->totals.dropped[reason]++;
+	losses_add(k, number, state, reason);
+}
+
+static void landed(void *user, const struct sink_times *times)
+{
+	struct collector *k = user;
+
+	latency_add(&k->latency, LATENCY_WRITE, times->put_ns, clock_monotonic_ns());
+}
+
+static void lasting(void *user, const struct sink_times *times)
+{
+	struct collector *k = user;
+
+	latency_add(&k->latency, LATENCY_DURABLE, times->arrived_ns, clock_monotonic_ns());
 }
 
 static void became_durable(void *user, uint64_t frames)
@@ -113,8 +128,26 @@ struct sink_frame collector_frame(struct slot *s)
 		.reduction = &s->reduction,
 		.regions = s->regions,
 		.calibration = s->calibration,
+		.times = { s->times.arrived_ns, s->times.placed_ns },
 		.owner = s,
 	};
+}
+
+/* What is in no file yet is dropped. */
+static bool is_aborted(const struct collector *k)
+{
+	return phase_of(k) == PHASE_ABORT || k->controlling.ending == ENDING_ABORT;
+}
+
+static void note_times(struct collector *k, struct slot *s)
+{
+	struct slot_times *t = &s->times;
+
+	t->placed_ns = clock_monotonic_ns();
+	latency_add(&k->latency, LATENCY_QUEUE, t->arrived_ns, t->claimed_ns);
+	latency_add(&k->latency, LATENCY_REDUCE, t->claimed_ns, t->reduced_ns);
+	latency_add(&k->latency, LATENCY_COLLECT, t->reduced_ns, t->placed_ns);
+	latency_add(&k->latency, LATENCY_SUBMIT, t->arrived_ns, t->placed_ns);
 }
 
 static void place(void *user, uint64_t number, void *held)
@@ -125,10 +158,11 @@ static void place(void *user, uint64_t number, void *held)
 
 	k->held[s->home]--;
 	closing_begin(k);
-	if (phase_of(k) != PHASE_ABORT)
+	if (!is_aborted(k))
 		calibrating_place(k, s);
-	if (phase_of(k) == PHASE_ABORT) { /* maybe while that waited */
+	if (is_aborted(k)) { /* maybe while that waited */
 		k->totals.dropped[DROPPED_ABORTED]++;
+		losses_add(k, number, FRAME_DROPPED, DROPPED_ABORTED);
 		sinks_lose(k->sinks, number, FRAME_DROPPED, DROPPED_ABORTED, s->frame.flags,
 		           s->frame.received_ns);
 		give_back(k, s);
@@ -138,6 +172,7 @@ static void place(void *user, uint64_t number, void *held)
 	watching_place(k, s);
 	blackbox_place(&k->pipeline->blackbox, s, k->series_begun);
 	keeping_free(&k->pipeline->keeping, s);
+	note_times(k, s);
 	if (k->layout->plan.averaged) {
 		averaging_place(k, number, s);
 		return;
@@ -160,8 +195,9 @@ static void lose(void *user, uint64_t number, enum frame_state state, unsigned r
 		k->totals.dropped[reason]++;
 	else
 		k->totals.missing[reason]++;
+	losses_add(k, number, state, reason);
 	sinks_lose(k->sinks, number, state, reason, 0, 0);
-	if (phase_of(k) != PHASE_ABORT)
+	if (!is_aborted(k))
 		blackbox_trigger(&k->pipeline->blackbox, "loss", "a frame of the series was lost",
 		                 clock_real_ns());
 }
@@ -175,15 +211,16 @@ static void tell_rejected(struct collector *k, uint64_t number)
 		[REJECT_JUMP] =
 			"its number is more than series.max_gap ahead; three in a row are needed",
 		[REJECT_LATE] = "its number was already declared missing",
-		[REJECT_NO_SERIES] = "no series runs that it could belong to",
 	};
-	const char *sentence = sentences[k->series.reason];
+	const char *sentence = k->series.reason == REJECT_NO_SERIES ? controlling_refusal(k)
+	                                                            : sentences[k->series.reason];
 	char text[200];
 
 	snprintf(text, sizeof text, "frame %llu rejected: %s reason=%s", (unsigned long long)number,
 	         sentence ? sentence : "", reject_name(k->series.reason));
 	if (log_limit_take(&k->rejections, clock_monotonic_ns(), text))
 		log_line(LOG_WARNING, "series", "%s", text);
+	controlling_explain(k);
 }
 
 static enum series_answer submit(struct collector *k, const struct entry *e)
@@ -206,6 +243,10 @@ static enum series_answer answer_for(struct collector *k, const struct entry *e)
 		return SERIES_REJECTED;
 	}
 	calibrating_settle(k, e->frame.number);
+	if (k->series.state != SERIES_OPEN && !controlling_admits(k, e)) {
+		k->series.reason = REJECT_NO_SERIES;
+		return SERIES_REJECTED;
+	}
 	answer = submit(k, e);
 	if (answer != SERIES_RESTART)
 		return answer;
@@ -354,11 +395,17 @@ void collector_on_disk(struct collector *k, bool on_disk)
 	atomic_store_explicit(&k->stage.on_disk, k->disk_depth > 0, memory_order_relaxed);
 }
 
+/* A command is carried out between two turns, soon; but not while receivers are to stand still. */
+static bool turn_is_over(const struct collector *k, unsigned taken)
+{
+	return taken >= ENTRIES_PER_TURN || (k->controlling.given && !k->laying_out);
+}
+
 unsigned collector_take(struct collector *k)
 {
 	unsigned taken = 0;
 
-	while (taken < ENTRIES_PER_TURN) {
+	while (!turn_is_over(k, taken)) {
 		struct arrival next = next_arrival(k);
 
 		if (!next.receiver)
@@ -370,6 +417,7 @@ unsigned collector_take(struct collector *k)
 		if (commands_wait(&k->pipeline->commands)) /* the entry may have come after it */
 			calibrating_poll(k, clock_monotonic_ns());
 		collect_entry(k, next.receiver, &e);
+		controlling_count(&k->controlling, next.receiver->index);
 		relieve(k, next.receiver->index);
 		taken++;
 	}
@@ -416,6 +464,7 @@ static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched
 		k->last_entry_ns = watched_ns;
 		return;
 	}
+	k->controlling.paused = true;
 	if (watched_ns - k->last_entry_ns < silence_limit(k))
 		return;
 	/* A detector that is armed may wait for its trigger for as long as it likes. */
@@ -497,6 +546,7 @@ void *collector_run(void *argument)
 		bool ended = receivers_ended(k);
 		calibrating_poll(k, clock_monotonic_ns());
 		unsigned taken = collector_take(k);
+		controlling_turn(k);
 		uint64_t now_ns = clock_monotonic_ns();
 		collector_on_disk(k, true);
 		uint64_t wanted_ns = sinks_poll(k->sinks, now_ns);
@@ -505,6 +555,7 @@ void *collector_run(void *argument)
 		uint64_t watched_ns = watched_clock_ns(&k->watched, now_ns);
 		figures_publish(k);
 		watching_turn(k, now_ns);
+		losses_turn(k, now_ns);
 		if (taken > 0) {
 			k->last_entry_ns = watched_ns;
 			round = 0;
@@ -556,7 +607,8 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 	struct series_rules rules =
 		rules_of(&p->config->series, protocol_find(p->config->ingest.protocol));
 	struct series_output output = { k, place, lose };
-	struct sink_callbacks callbacks = { k, released, settled, became_durable, say };
+	struct sink_callbacks callbacks = { k,   released, settled, became_durable,
+		                            say, landed,   lasting };
 	char sentence[256] = "";
 	int err;
 
@@ -574,6 +626,8 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 	if (!k->held || !k->asks || !k->raw_counts || !k->normalised_counts)
 		return -ENOMEM;
 	err = series_open(&k->series, &rules, &output);
+	if (err == 0)
+		err = controlling_open(k);
 	if (err == 0)
 		err = watching_open(k);
 	if (err == 0)
@@ -597,6 +651,7 @@ void collector_close(struct collector *k)
 	if (!k->pipeline)
 		return;
 	calibrating_close(k);
+	controlling_close(k);
 	applied_close(k);
 	sinks_close(k->sinks);
 	series_close(&k->series);

@@ -6,9 +6,12 @@
 #include "daemon/averaging.h"
 #include "daemon/calibrated.h"
 #include "daemon/calibrating.h"
+#include "daemon/controlling.h"
 #include "daemon/figures.h"
 #include "daemon/slot_layout.h"
 #include "daemon/idle.h"
+#include "daemon/last_loss.h"
+#include "daemon/latency.h"
 #include "daemon/log.h"
 #include "daemon/sequence.h"
 #include "daemon/series.h"
@@ -38,7 +41,11 @@ struct collector {
 	struct planes *superseded;   /* of the generation that workers use, once it is gone */
 	struct applied applied;
 	struct calibrating calibrating;
+	struct controlling controlling;
 	struct watching watching;
+	struct latency latency;
+	struct last_loss last_loss;
+	uint64_t sampled_ns;   /* CLOCK_MONOTONIC: of its last sample */
 	uint64_t series_begun; /* since start, of any kind */
 	struct series series;
 	struct series_rules rules; /* of samples */

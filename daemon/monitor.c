@@ -20,17 +20,31 @@ static const struct route {
 	bool post;
 	route_fn *answer;
 } routes[] = {
+	{ "/", false, monitor_get_page },
 	{ "/api/v1/status", false, monitor_get_status },
 	{ "/api/v1/histogram", false, monitor_get_histogram },
 	{ "/api/v1/trend", false, monitor_get_trend },
 	{ "/api/v1/events", false, monitor_get_events },
+	{ "/api/v1/live", false, monitor_get_live },
+	{ "/api/v1/live.png", false, monitor_get_live_png },
 	{ "/api/v1/config", false, monitor_get_config },
 	{ "/api/v1/command", true, monitor_post_command },
+	{ "/assets/", false, monitor_get_page },
 	{ "/metrics", false, monitor_get_metrics },
 	{ "/healthz", false, monitor_get_health },
 	{ "/openapi.json", false, monitor_get_openapi },
 	{ 0 },
 };
+
+/* Whether it is a route's path, or begins with that of one that ends in a slash. */
+static bool leads_to(const char *path, const struct route *route)
+{
+	size_t length = strlen(route->path);
+
+	if (length > 1 && route->path[length - 1] == '/')
+		return strncmp(path, route->path, length) == 0;
+	return strcmp(path, route->path) == 0;
+}
 
 static void say_what_there_is(struct http_answer *ret)
 {
@@ -47,7 +61,7 @@ static void answer(void *user, const struct http_request *r, struct http_answer 
 {
 	const struct route *route = routes;
 
-	while (route->path && strcmp(route->path, r->path) != 0)
+	while (route->path && !leads_to(r->path, route))
 		route++;
 	if (!route->path)
 		return say_what_there_is(ret);

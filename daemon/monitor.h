@@ -10,6 +10,10 @@
  *   GET  /api/v1/histogram?kind=&window=         kind raw | normalised, window series | second |
  *                                                frame; normalised and series where not said
  *   GET  /api/v1/trend                           one row a second of the last ten minutes
+ *   GET  /api/v1/live?product=&marks=            the newest frame's picture (daemon/pictures.h):
+ *                                                product normalised | raw | dark | flat, marks 0 |
+ * 1 GET  /api/v1/live.png?product=&map=&low=     the same in colours (daemon/picture_png.h):
+ *        &high=&scale=&marks=                    map viridis | grey | inferno, scale linear | log
  *   GET  /api/v1/config                          the effective configuration
  *   POST /api/v1/command                         daemon/monitor_command.h; the answer comes at
  *                                                once, what became of it is in the status

@@ -3,8 +3,10 @@
  * for all of them, and only while there are any. */
 #include "daemon/idle.h"
 #include "daemon/monitor_parts.h"
+#include "daemon/pictures.h"
 #include "daemon/pipeline.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define SHORTLY_NS 50000000u /* half a tick: a period is over at the tick next to its end */
@@ -39,6 +41,25 @@ static bool add_trend_row(struct monitor *m, struct text *t)
 	return any;
 }
 
+/* While there are streams, somebody looks. */
+static bool add_picture(struct monitor *m, struct text *t)
+{
+	struct pictures *pictures = m->pipeline->pictures;
+	uint64_t frame, time_ns;
+
+	if (!pictures)
+		return false;
+	pictures_want(pictures, clock_monotonic_ns());
+	if (!pictures_newest(pictures, &frame, &time_ns))
+		return false;
+	bool any = frame != m->events.picture_frame || time_ns != m->events.picture_ns;
+	if (any)
+		text_add(t, "{\"frame\":%" PRIu64 ",\"time_ns\":%" PRIu64 "}", frame, time_ns);
+	m->events.picture_frame = frame;
+	m->events.picture_ns = time_ns;
+	return any;
+}
+
 /* Whether something happened that people want to see at once. */
 static bool is_news(struct monitor *m)
 {
@@ -69,6 +90,7 @@ static const struct event_kind {
 } kinds[] = {
 	{ "retry: 1000\nevent: status\ndata: ", 500000000u, is_news, add_status },
 	{ "event: trend\ndata: ", 0, NULL, add_trend_row },
+	{ "event: picture\ndata: ", PICTURES_INTERVAL_NS, NULL, add_picture },
 };
 _Static_assert(sizeof kinds / sizeof kinds[0] <= HTTP_EVENT_KINDS, "each has a place in a stream");
 

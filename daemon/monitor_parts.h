@@ -14,6 +14,7 @@
 
 #define MONITOR_JSON "application/json"
 
+struct live;
 struct pipeline;
 
 /* Answers that may be given more than once: status, metrics, trend, histograms by kind and window.
@@ -32,6 +33,7 @@ struct monitor_events {
 	enum status_state state;
 	uint64_t series, alarms_raised, alarms_ended;
 	uint64_t trend_rows; /* that there were */
+	uint64_t picture_frame, picture_ns;
 };
 
 struct monitor {
@@ -46,6 +48,7 @@ struct monitor {
 	struct shared_text *kept[KEPT_COUNT]; /* made since the last tick; NULL: not yet */
 	uint64_t spent_ns;                    /* on making answers, since then */
 	struct monitor_events events;
+	struct live *live; /* NULL until somebody looks */
 };
 
 /* One route: fills *ret. */
@@ -55,6 +58,12 @@ typedef void route_fn(struct monitor *m, const struct http_request *r, struct ht
 route_fn monitor_get_status, monitor_get_metrics, monitor_get_config, monitor_get_health;
 /* monitor_quality.c */
 route_fn monitor_get_histogram, monitor_get_trend;
+/* monitor_page.c */
+route_fn monitor_get_page;
+/* monitor_live.c */
+route_fn monitor_get_live, monitor_get_live_png;
+/* Accepts NULL. */
+void monitor_live_free(struct live *l);
 /* monitor_order.c */
 route_fn monitor_post_command;
 /* monitor_events.c */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/pipeline.h"
 #include "daemon/http.h"
+#include "daemon/pictures.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -92,6 +93,8 @@ int pipeline_open(struct pipeline *p, const struct config *c, const struct plane
 		err = disks_open(&p->disks, c);
 	if (err == 0)
 		err = blackbox_open(&p->blackbox, p, why, ret_status);
+	if (err == 0 && c->monitor.http[0])
+		err = pictures_open(&p->pictures, c, PICTURES_INTERVAL_NS);
 	if (err == 0)
 		err = bell_open(&p->collect);
 	if (err == 0)
@@ -199,6 +202,7 @@ void pipeline_close(struct pipeline *p)
 	disks_close(p->disks); /* one that hangs in a file system is left behind */
 	blackbox_close(&p->blackbox);
 	quality_close(p->quality);
+	pictures_close(p->pictures);
 	commands_close(&p->commands);
 	for (unsigned i = 0; i < p->receiver_count; i++)
 		receiver_close(&p->receivers[i]);
@@ -244,5 +248,6 @@ uint64_t pipeline_kept_bytes(const struct config *c)
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes)
 {
 	return c->ingest.buffer + c->ingest.buffer / 4 + planes->bytes + mask_bytes(c) +
-	       pipeline_kept_bytes(c) + (c->monitor.http[0] ? HTTP_MEMORY_BYTES : 0) + MARGIN_BYTES;
+	       pipeline_kept_bytes(c) +
+	       (c->monitor.http[0] ? pictures_bytes() + HTTP_MEMORY_BYTES : 0) + MARGIN_BYTES;
 }

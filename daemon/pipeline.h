@@ -32,6 +32,7 @@ enum phase {
 	PHASE_ABORT, /* drop what is not in a file yet, end */
 };
 
+struct pictures;
 struct quality;
 
 struct pipeline {
@@ -46,6 +47,7 @@ struct pipeline {
 	struct keeping keeping;         /* payloads that outlive their reduction */
 	struct disks *disks;            /* the space left */
 	struct quality *quality;        /* NULL before it is open */
+	struct pictures *pictures;      /* NULL: nobody can look */
 	struct commands commands;
 	struct calibrator calibrator;
 	struct blackbox blackbox;

@@ -307,8 +307,12 @@ void relayout_ask(struct collector *k, struct receiver *r, const struct entry *e
 		answer(r, ASK_ACCEPTED);
 		return;
 	}
-	if (!closing_may_begin(k)) {
-		refuse(k, r, e->frame.number, REJECT_NO_SERIES, "no further series is taken");
+	/* What runs may go on; of what shape its frames are is asked below. */
+	if (!closing_may_begin(k) && !(k->series.state == SERIES_OPEN && !controlling_allows(k))) {
+		refuse(k, r, e->frame.number, REJECT_NO_SERIES,
+		       controlling_allows(k) ? "no further series is taken"
+		                             : controlling_refusal(k));
+		controlling_explain(k);
 		return;
 	}
 	struct layout *next = malloc(sizeof *next);

@@ -4,6 +4,9 @@
 
 #include "daemon/commands.h"
 #include "daemon/figures.h"
+#include "daemon/last_loss.h"
+#include "daemon/latency.h"
+#include "daemon/process_figures.h"
 #include "daemon/quality.h"
 #include "daemon/disks.h"
 #include "daemon/status_rates.h"
@@ -15,7 +18,7 @@ struct pipeline;
 
 enum status_state {
 	STATUS_IDLE,     /* no series runs */
-	STATUS_ARMED,    /* a start message came, its first frame did not */
+	STATUS_ARMED,    /* an arm command or a start message came, the first frame did not */
 	STATUS_RUNNING,  /* a series runs */
 	STATUS_DEGRADED, /* and has lost or damaged frames, or an alarm is active */
 	STATUS_ERROR,    /* frames cannot be written, or the run cannot go on */
@@ -39,7 +42,14 @@ struct status_view {
 	struct rate_figures rates;
 	uint64_t slots_used; /* of figures.slots */
 
+	struct latency_figures latency[LATENCY_STAGES];          /* of the series */
+	struct latency_since_start latency_ever[LATENCY_STAGES]; /* of all */
+	struct loss_record last_loss;                            /* time 0: none */
+
 	struct disk_space disks[CONFIG_SINKS_MAX]; /* of each sink */
+
+	struct process_figures process;
+	uint64_t ceiling_bytes; /* that its memory should not pass */
 
 	bool has_quality;
 	struct quality_figures quality; /* without: NaN, no alarm */

@@ -6,6 +6,7 @@
 #include "daemon/worker.h"
 #include "daemon/expand.h"
 #include "daemon/packing.h"
+#include "daemon/pictures.h"
 #include "daemon/pipeline.h"
 #include "ingest/shm_map.h"
 
@@ -109,6 +110,19 @@ static void look_for_defects(const struct worker *w, const struct layout *l,
 		reduce_defects(&c->plan, l->scratch[w->index], job, s->defects);
 }
 
+/* The newest of a hand can become the picture that people look at. */
+static void show(const struct worker *w, const struct layout *l, const struct calibrated *c,
+                 const struct slot *s, const struct reduce_job *job)
+{
+	struct pictures *pictures = w->pipeline->pictures;
+	struct picture *picture = pictures && !s->why ? pictures_begin(pictures, &s->frame) : NULL;
+
+	if (!picture)
+		return;
+	pictures_draw(pictures, picture, c, l->scratch[w->index], s, job);
+	pictures_end(pictures, picture, !s->hold.lease || shm_lease_holds(s->hold.lease));
+}
+
 /* At most a hand of them, of one generation. Damaged ones are left out: slot.why. */
 static void reduce_some(struct worker *w, const struct layout *l, struct slot *const *slots,
                         unsigned count)
@@ -135,6 +149,8 @@ static void reduce_some(struct worker *w, const struct layout *l, struct slot *c
 		look_for_defects(w, l, c, reduced[i], &jobs[i]);
 	for (unsigned i = 0; i < count; i++)
 		check_lease(slots[i]);
+	if (good > 0)
+		show(w, l, c, reduced[good - 1], &jobs[good - 1]);
 }
 
 /* A hand has room for so many, and never spans two calibrations. */
@@ -200,11 +216,21 @@ static void pack(struct worker *w, const struct layout *l, struct slot *const *s
 	}
 }
 
+/* A frame goes on with its hand. */
+static void stamp_reduced(struct slot *const *slots, unsigned count)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	for (unsigned i = 0; i < count; i++)
+		slots[i]->times.reduced_ns = now_ns;
+}
+
 static void process(struct worker *w, const struct hand *h)
 {
 	struct pipeline *p = w->pipeline;
 	struct slot *slots[HAND_MOST];
 	unsigned frames = 0;
+	uint64_t claimed_ns = clock_monotonic_ns();
 	bool abort = atomic_load_explicit(&p->phase, memory_order_relaxed) == PHASE_ABORT;
 
 	for (unsigned i = 0; i < h->count; i++) {
@@ -213,6 +239,7 @@ static void process(struct worker *w, const struct hand *h)
 		if (e->kind != ENTRY_FRAME)
 			continue;
 		slots[frames++] = e->slot;
+		e->slot->times.claimed_ns = claimed_ns;
 	}
 	/* acquire pairs with the collector's store: a claimed frame was published after it. */
 	const struct layout *l = atomic_load_explicit(&p->layout, memory_order_acquire);
@@ -223,6 +250,8 @@ static void process(struct worker *w, const struct hand *h)
 		free_payloads(h->receiver, slots, frames);
 	if (frames > 0 && !abort)
 		pack(w, l, slots, frames);
+	if (frames > 0)
+		stamp_reduced(slots, frames);
 	for (unsigned i = 0; i < h->count; i++)
 		sequence_done(&h->receiver->ring, h->first + i);
 	bell_ring(&p->collect);

@@ -102,6 +102,14 @@ void mark_missing_ports(const struct reduce_plan *p, float *t, const struct redu
 void mark_missing_bits(const struct reduce_plan *p, uint64_t *marked, const struct reduce_job *job,
                        const struct tile *tile);
 
+/* Raw pixels x to x + n of a row in the machine's order: where they are, or in s->native. */
+const void *raw_run(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *job,
+                    uint32_t row, uint32_t x, uint32_t n);
+
+/* T of them, before it is divided by the dose and before -ln. */
+void flatten_run(const struct reduce_plan *p, const struct scratch *s, const struct reduce_job *job,
+                 const void *raw, uint32_t row, uint32_t x, uint32_t n, float *ret);
+
 /* T of pixels x to x + n of a row, before it is divided by the dose and before -ln, from the
  * payload. Overwrites s->native. */
 void transmission_run(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *job,

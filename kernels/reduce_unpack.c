@@ -111,24 +111,35 @@ void mark_missing_bits(const struct reduce_plan *p, uint64_t *marked, const stru
 	}
 }
 
-void transmission_run(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *job,
-                      uint32_t row, uint32_t x, uint32_t n, float *ret)
+const void *raw_run(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *job,
+                    uint32_t row, uint32_t x, uint32_t n)
+{
+	size_t pixel = product_bytes(product_of_layout(p->layout));
+
+	if (reduce_in_place(p))
+		return (const char *)job->raw + (payload_pixel(p, row) + x) * pixel;
+	unpack_run(p, s->native, job, row, x, n);
+	return s->native;
+}
+
+void flatten_run(const struct reduce_plan *p, const struct scratch *s, const struct reduce_job *job,
+                 const void *raw, uint32_t row, uint32_t x, uint32_t n, float *ret)
 {
 	const struct tile tile = { .row = row };
 	size_t i = (size_t)row * p->width + x;
-	size_t pixel = product_bytes(product_of_layout(p->layout));
-	const void *raw = s->native;
 
-	if (reduce_in_place(p))
-		raw = (const char *)job->raw + (payload_pixel(p, row) + x) * pixel;
-	else
-		unpack_run(p, s->native, job, row, x, n);
 	p->kernels.flatten(ret, raw, p->offset ? p->offset + i : s->offset,
 	                   p->gain ? p->gain + i : s->gain, n);
 	if (p->kernels.invalidate)
 		p->kernels.invalidate(ret, raw, p->no_value, n);
 	if (lacks_a_port(p, job))
 		mark_missing_ports(p, ret, job, &tile, x, n);
+}
+
+void transmission_run(const struct reduce_plan *p, struct scratch *s, const struct reduce_job *job,
+                      uint32_t row, uint32_t x, uint32_t n, float *ret)
+{
+	flatten_run(p, s, job, raw_run(p, s, job, row, x, n), row, x, n, ret);
 }
 
 void reduce_spoil_ports(const struct reduce_plan *p, void *sums, uint64_t missing)

@@ -22,6 +22,7 @@ struct manifest {
 	const struct totals *totals;          /* NULL: still running */
 	const char *expected_from;            /* NULL: still running */
 	const struct sink_detector *detector; /* NULL: nothing was said, or still running */
+	const struct sink_stop *stopped;      /* NULL: nobody did */
 	const char *const *reasons;
 	unsigned reason_count;
 	const char *kind;                    /* "sample", "dark", "flat", "blackbox" */
@@ -35,6 +36,10 @@ struct manifest {
 	const struct sink_finding *findings;        /* [finding_count] */
 	unsigned finding_count;
 	uint64_t findings_left_out;
+	const struct sink_latency *latency; /* [latency_count]; NULL: still running */
+	unsigned latency_count;
+	const struct sink_loss *losses; /* [loss_count] */
+	unsigned loss_count;
 };
 
 /* The same as JSON text, malloc'd; NULL without memory. */

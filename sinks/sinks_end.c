@@ -249,6 +249,7 @@ static struct manifest final_manifest(const struct sinks *s, const struct sink_s
 	m.end_ns = writer_clock_ns(CLOCK_REALTIME);
 	m.totals = summary->totals;
 	m.expected_from = summary->expected_from;
+	m.stopped = summary->stopped;
 	m.detector = summary->detector;
 	if (summary->calibrations) {
 		m.calibrations = summary->calibrations;
@@ -259,6 +260,10 @@ static struct manifest final_manifest(const struct sinks *s, const struct sink_s
 	m.findings = summary->findings;
 	m.finding_count = summary->finding_count;
 	m.findings_left_out = summary->findings_left_out;
+	m.latency = summary->latency;
+	m.latency_count = summary->latency_count;
+	m.losses = summary->losses;
+	m.loss_count = summary->loss_count;
 	m.reasons = r->at;
 	m.reason_count = r->count;
 	return m;
