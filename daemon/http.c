@@ -187,7 +187,10 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const st
 		                        .body_bytes = e->body_bytes };
 	struct parameters parameters = { &request, false };
 	struct http_answer a = { .allow = e->allow };
+	struct http_connection *mine = http_connection_of(c);
 
+	if (mine)
+		mine->answering = true;
 	MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_parameter, &parameters);
 	if (e->refused)
 		http_refuse(&a, e->refused, e->sentence);
@@ -266,8 +269,9 @@ static void connected(void *argument, struct MHD_Connection *c, void **context,
 			mine = &h->connections[i];
 	*context = mine;
 	if (mine && info)
-		*mine = (struct http_connection){ true, false, info->connect_fd,
-			                          http_deadline_ns() };
+		*mine = (struct http_connection){ .used = true,
+			                          .fd = info->connect_fd,
+			                          .deadline_ns = http_deadline_ns() };
 	else if (info)
 		shutdown(info->connect_fd, SHUT_RDWR);
 }
@@ -287,6 +291,7 @@ static void completed(void *argument, struct MHD_Connection *c, void **ret_excha
 	if (!mine)
 		return;
 	mine->idle = true;
+	mine->answering = false;
 	mine->deadline_ns = http_deadline_ns();
 }
 
@@ -304,16 +309,39 @@ static void *begin(void *argument, const char *uri, struct MHD_Connection *c)
 	return NULL; /* no exchange yet */
 }
 
+/* The server sees the end of the connection and closes it. */
+static void cut(struct http_connection *c)
+{
+	shutdown(c->fd, SHUT_RDWR);
+	c->deadline_ns = UINT64_MAX;
+}
+
+/* Whether the peer has ended a connection that owes it no answer. libmicrohttpd takes a short read
+ * for the last one until more comes, and so misses an end that came with it. */
+static bool has_left(const struct http_connection *c)
+{
+	char byte;
+
+	return !c->answering && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static void cut_left(struct http *h)
+{
+	for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+		struct http_connection *c = &h->connections[i];
+
+		if (c->used && c->deadline_ns != UINT64_MAX && has_left(c))
+			cut(c);
+	}
+}
+
 static void cut_late(struct http *h, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
 		struct http_connection *c = &h->connections[i];
 
-		if (!c->used || now_ns < c->deadline_ns)
-			continue;
-		/* The server sees the end of the connection and closes it. */
-		shutdown(c->fd, SHUT_RDWR);
-		c->deadline_ns = UINT64_MAX;
+		if (c->used && now_ns >= c->deadline_ns)
+			cut(c);
 	}
 }
 
@@ -350,6 +378,7 @@ static void *serve(void *argument)
 		if (now_ns - h->ticked_ns < (uint64_t)TICK_MS * 1000000u)
 			continue;
 		h->ticked_ns = now_ns;
+		cut_left(h);
 		h->options.tick(h->options.user, now_ns);
 	}
 	return NULL;

@@ -15,7 +15,9 @@
 #define HTTP_DEADLINE_S 10
 
 struct http_connection {
-	bool used, idle; /* idle: between two requests */
+	bool used;
+	bool idle;      /* between two requests */
+	bool answering; /* a request is there, and its answer not yet sent */
 	int fd;
 	uint64_t deadline_ns; /* UINT64_MAX: nothing is waited for */
 };

@@ -4,9 +4,10 @@ import json
 import re
 
 import jsonschema
+import numpy
 
 from e2e_case import case, check, contains, equal, until
-from e2e_http import HERE, Monitor, images
+from e2e_http import HERE, SHAPE, Monitor, images
 
 OTHER = {"GET": "POST", "POST": "GET"}
 
@@ -90,10 +91,12 @@ def event_of(monitor, kind):
 @case
 def the_description_is_what_the_daemon_does(bench):
     camera = bench.camera()
+    level = numpy.full(SHAPE, 100, "float32")
     daemon = bench.daemon(camera.endpoint, {
-        **HERE, "series.frames": 30, "series.idle_end": "1s",
-        "regions": [{"name": "beam", "x": 0, "y": 0, "width": 8, "height": 8}]},
-        series=None)
+        **HERE, "series.frames": 300, "reduce.type": "float32",
+        "reduce.normalise": "transmission", "calibration.dark": bench.tiff("dark.tif", level),
+        "calibration.flat": bench.tiff("flat.tif", level + 20000),
+        "regions": [{"name": "beam", "x": 0, "y": 0, "width": 8, "height": 8}]}, series=None)
     monitor = Monitor(daemon)
     description = Description(monitor)
     schemas = description.document["components"]["schemas"]
@@ -112,8 +115,13 @@ def the_description_is_what_the_daemon_does(bench):
         description.hold(operation, (status, headers, body), path)
 
     description.hold_all("before the first frame")
+    numbers = (number for number in range(300) if number not in (200, 201))
     pixels = images(1)[0]
-    camera.send_all([pixels] * 20)
+
+    def a_frame_more():
+        camera.send(next(numbers), pixels)
+        return monitor.status_of("/api/v1/live") == 200
+    until(a_frame_more, "a picture")
     trend = event_of(monitor, "trend")
     description.judge(trend, plain(schemas["TrendRow"], description.document), "event: trend")
     status = event_of(monitor, "status")
@@ -123,9 +131,11 @@ def the_description_is_what_the_daemon_does(bench):
     equal({path for path, found in running.items() if found != 200}, set(), "routes that do not answer")
     equal(monitor.json("/api/v1/histogram?kind=raw")["saturation"], 65535, "saturated counts")
     equal(monitor.json("/api/v1/histogram")["saturation"], None, "of what is no count")
-    camera.send_all([pixels] * 9, 20)  # one is missing
+    for number in numbers:
+        camera.send(number, pixels)
     until(lambda: monitor.status()["since_start"]["series_closed"] == 1, "the series is closed")
     description.hold_all("after it")
+    equal(monitor.status()["last_loss"]["frames"], 2, "frames of the loss that is described")
 
     operation = paths["/api/v1/command"][1]
     for body in (b"", b"{}", b'{"command": "keep"}', b'{"command": "dance"}', b" " * 65537):
@@ -134,7 +144,10 @@ def the_description_is_what_the_daemon_does(bench):
     for wrong in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
         description.hold(operation, monitor.ask("/api/v1/command", "POST", b"{}", **wrong), str(wrong))
     command = plain(schemas["Command"], description.document)
-    for good in ({"command": "dark", "frames": 5, "combine": "median", "timeout_s": 1.5, "for": "flats"},
+    picture = event_of(monitor, "picture")
+    description.judge(picture, plain(schemas["Picture"], description.document), "event: picture")
+    for good in ({"command": "arm", "name": "a", "frames": 5, "first": 0}, {"command": "stop"},
+                 {"command": "dark", "frames": 5, "combine": "median", "timeout_s": 1.5, "for": "flats"},
                  {"command": "keep"}):
         description.judge(good, command, "a command that is taken")
     check(list(jsonschema.Draft4Validator(command).iter_errors({"command": "keep", "frames": 5})),
