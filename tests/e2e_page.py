@@ -92,6 +92,9 @@ def figures_are_those_of(browser, status):
             near(number(text), value, path, relative=0.01, absolute=0.0006)
         else:
             equal(text, str(value), path)
+    for label, path in browser.eval("""[...document.querySelectorAll('#frames dd[data-figure]')].map(
+            (e) => [e.parentElement.querySelector('dt').textContent, e.dataset.figure])"""):
+        check(path.rsplit(".", 1)[1] in label.replace(" ", "_"), f"{path} is called {label}")
     for group in ("dropped", "missing", "rejected"):
         total = sum(status["frames"][group].values())
         equal(number(browser.text(f"#{group}")), total, f"sum of {group}")
@@ -176,6 +179,24 @@ def first_figures_ms(browser, url, loads):
     return sorted(found)
 
 
+def stuck_camera(browser, camera, image, count):
+    """Send one image again and again; the first alarm that the page shows meanwhile."""
+    alarm = ""
+    for number in range(count):
+        camera.send(number, image)
+        alarm = alarm or browser.eval("document.querySelector('.alarm-text')?.textContent ?? ''")
+        time.sleep(0 if alarm else 0.05)
+    return alarm
+
+
+def no_stranger_is_let_in(monitor):
+    """The policy allows no inline script or style and nothing from elsewhere; files are those of the table."""
+    policy = monitor.ask("/")[1]["Content-Security-Policy"]
+    contains(policy, "default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'")
+    for path in ("/assets/", "/assets/page", "/assets/../page.css", "/assets/%2e%2e/status", "/assets//page.js"):
+        equal(monitor.status_of(path), 404, f"status of {path}")
+
+
 @case
 def the_page_shows_the_ledger_and_the_picture(bench):
     camera = bench.camera()
@@ -184,6 +205,7 @@ def the_page_shows_the_ledger_and_the_picture(bench):
     monitor = Monitor(daemon)
     with Browser() as browser:
         browser.ask("Page.addScriptToEvaluateOnNewDocument", source=COUNTING)
+        no_stranger_is_let_in(monitor)
         times = first_figures_ms(browser, monitor.url, 3)
         print("navigation to first figures, ms:", ", ".join(f"{t:.0f}" for t in times))
         check(times[0] < 3000, f"first figures within 3 s: {times}")
@@ -205,7 +227,7 @@ def the_page_shows_the_ledger_and_the_picture(bench):
 
         image = reference.noise_image(SHAPE, 1, 0, 60000)
         image[SATURATED] = 65535
-        camera.send_all([image] * 40)
+        check("the same pixels" in stuck_camera(browser, camera, image, 40), "the alarm is shown")
         browser.wait("document.getElementById('saturated-count').textContent === '1 saturated'",
                      "a picture of the second series")
         browser.wait("document.querySelector('#age.stale') !== null && "
@@ -330,6 +352,13 @@ def what_is_not_seen_is_not_asked_for(browser):
     browser.eval("scrollTo(0, 0)")
 
 
+def theme_after_a_press(browser):
+    """The button goes from the system's theme to dark, light, and back to the system's."""
+    press(browser, "#theme")
+    red = browser.eval("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/)[0]")
+    return "light" if int(red) > 127 else "dark"
+
+
 def is_well_in(browser, theme, width):
     browser.theme(theme)
     browser.size(width, 900)
@@ -358,7 +387,7 @@ def the_page_can_be_read_and_used_by_everybody(bench):
     endpoint = f"ipc://{bench.folder}/camera"
     daemon = bench.daemon(endpoint, {
         "monitor.http": "127.0.0.1:0", "ingest.attach": "bind", "series.name": "wood",
-        "series.idle_end": "1s", "calibration": {"dark": "", "flat": ""}, "reduce.normalise": "transmission",
+        "series.idle_end": "1s", "series.reorder": 8, "calibration": {"dark": "", "flat": ""}, "reduce.normalise": "transmission",
         "regions": [{"name": "left", "x": 0, "y": 0, "width": 11, "height": 480}],
         "beam": {"regions": ["left"]}, "blackbox": {"before": "300ms", "after": "300ms"},
         "sentinels": {"saturated_for": "400ms"}}, series=None)
@@ -378,7 +407,7 @@ def the_page_can_be_read_and_used_by_everybody(bench):
 def looks_well(bench, browser, monitor):
     browser.ask("Page.addScriptToEvaluateOnNewDocument", source=COUNTING)
     browser.theme("dark")
-    browser.size(1440, 1000)
+    browser.size(1280, 1000)
     browser.open(monitor.url)
     browser.wait("/^frame /.test(document.getElementById('age').textContent) && "
                  "document.querySelector('#charts canvas') !== null && "
@@ -388,12 +417,13 @@ def looks_well(bench, browser, monitor):
     logs = bench.programs.parent.parent / "log"
     logs.mkdir(exist_ok=True)
     browser.screenshot(logs / "page-wide-dark.png", whole=True)
-    is_well_in(browser, "dark", 1440)
+    is_well_in(browser, "dark", 1280)
     is_well_in(browser, "dark", 360)
     browser.screenshot(logs / "page-phone.png", whole=True)
     what_is_not_seen_is_not_asked_for(browser)
     is_well_in(browser, "light", 360)
-    is_well_in(browser, "light", 1440)
+    is_well_in(browser, "light", 1280)
     browser.screenshot(logs / "page-wide-light.png", whole=True)
     can_be_used_by_keyboard(browser)
+    equal([theme_after_a_press(browser) for _ in range(3)], ["dark", "light", "light"], "themes by the button")
     no_complaints(browser, "product=normalised&marks=1")  # before there is the first picture

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""screenshot.py FROM TO: a screenshot as a small PNG, with a palette of 256 colours."""
+"""screenshot.py FROM TO: a screenshot as a small PNG, with a palette of 112 colours."""
 import argparse
 import base64
 import struct
@@ -12,7 +12,7 @@ import numpy
 
 from browser import Browser
 
-COLOURS = 256
+COLOURS = 112
 PIXELS = """(async () => {
     const image = new Image();
     image.src = 'data:image/png;base64,%s';

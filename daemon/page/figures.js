@@ -75,7 +75,7 @@ function showLastLoss(loss, lost) {
 
 	if (!loss)
 		return say(element, lost > 0 ? '' : 'No frame of this series was lost.');
-	const sentence = `Last loss, ${format.moment(new Date(loss.time))}: ${loss.text}`;
+	const sentence = `Last loss: ${loss.text}`;
 	if (element.textContent !== sentence)
 		element.replaceChildren(symbol('degraded'), sentence);
 }

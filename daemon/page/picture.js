@@ -117,7 +117,7 @@ function markWords(mark) {
 function showCursor() {
 	cross.hidden = !cursor || !shown;
 	if (cross.hidden)
-		return say(byId('readout'), 'point at the picture, or move with the arrow keys');
+		return say(byId('readout'), 'point, or use the arrow keys');
 	const at = cursor.row * shown.width + cursor.column;
 	const { left, top, scale } = frameOf();
 

@@ -118,7 +118,7 @@ function optionsOf(column, withTimes) {
 		interactionModel: {}, // no zoom: it shows ten minutes, and pages scroll over it
 		axes: {
 			x: { drawAxis: withTimes, pixelsPerLabel: 80, axisLabelFormatter: format.clock },
-			y: { axisLabelWidth: 56, pixelsPerLabel: 24, axisLabelFormatter: (value) => wordsOf(column, value) },
+			y: { axisLabelWidth: 56, pixelsPerLabel: 18, axisLabelFormatter: (value) => wordsOf(column, value) },
 		},
 		highlightCallback: (_event, _x, _points, row) => point(row),
 		unhighlightCallback: unpoint,
