@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define SHORTLY_NS 50000000u /* half a tick: a period is over at the tick next to its end */
+#define FETCH_NS   20000000u /* whoever hears of a picture asks for it, and that is megabytes */
 
 /* Append the data of an event as one line of JSON; false: there is nothing new. Within a
  * millisecond. */
@@ -85,12 +86,13 @@ static bool is_news(struct monitor *m)
 static const struct event_kind {
 	const char *head;
 	uint64_t period_ns;                 /* no more often, */
+	uint64_t each_ns;                   /* and with many streams as much for each of them, */
 	bool (*at_once)(struct monitor *m); /* unless this says so; NULL: never */
 	event_fn *add;
 } kinds[] = {
-	{ "retry: 1000\nevent: status\ndata: ", 500000000u, is_news, add_status },
-	{ "event: trend\ndata: ", 0, NULL, add_trend_row },
-	{ "event: picture\ndata: ", PICTURES_INTERVAL_NS, NULL, add_picture },
+	{ "retry: 1000\nevent: status\ndata: ", 500000000u, 0, is_news, add_status },
+	{ "event: trend\ndata: ", 0, 0, NULL, add_trend_row },
+	{ "event: picture\ndata: ", PICTURES_INTERVAL_NS, FETCH_NS, NULL, add_picture },
 };
 _Static_assert(sizeof kinds / sizeof kinds[0] <= HTTP_EVENT_KINDS, "each has a place in a stream");
 
@@ -121,11 +123,14 @@ void monitor_tell(struct monitor *m, uint64_t monotonic_ns)
 {
 	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		uint64_t since_ns = monotonic_ns - m->events.told_ns[i];
+		uint64_t for_all_ns = kinds[i].each_ns * http_streams(m->http);
+		uint64_t period_ns =
+			kinds[i].period_ns > for_all_ns ? kinds[i].period_ns : for_all_ns;
 
 		/* Both are looked at: the news of now are not news at the next tick. */
 		bool at_once = kinds[i].at_once && kinds[i].at_once(m);
 
-		if (at_once || since_ns + SHORTLY_NS >= kinds[i].period_ns)
+		if (at_once || since_ns + SHORTLY_NS >= period_ns)
 			tell(m, i, monotonic_ns);
 	}
 }
