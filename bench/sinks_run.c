@@ -82,7 +82,8 @@ static int configure(struct run *r, char *why)
 static int open_sinks(struct run *r, char *why)
 {
 	static const struct sink_program program = { "benchmark", "", "", "{}" };
-	const struct sink_callbacks callbacks = { r, on_released, on_settled, on_durable, on_say };
+	const struct sink_callbacks callbacks = { r,      on_released, on_settled, on_durable,
+		                                  on_say, NULL,        NULL };
 	const struct frame_slots *slots = r->load->slots;
 	const struct sink_memory memory = { slots->memory, slots->count * slots->slot_bytes };
 	const struct sink_geometry geometry = {

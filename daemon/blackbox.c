@@ -42,6 +42,7 @@ int blackbox_open(struct blackbox *b, struct pipeline *p, char why[400], int *re
 	kept_list_init(&b->recent);
 	kept_list_init(&b->queue);
 	pthread_mutex_init(&b->lock, NULL);
+	pthread_mutex_init(&b->report_lock, NULL);
 	if (err < 0 || !blackbox_wanted(c))
 		return err;
 	b->configured = b->report.configured = true;
@@ -75,6 +76,7 @@ void blackbox_close(struct blackbox *b)
 	kept_list_free(&b->pipeline->keeping, &b->recent);
 	kept_list_free(&b->pipeline->keeping, &b->queue);
 	pthread_mutex_destroy(&b->lock);
+	pthread_mutex_destroy(&b->report_lock);
 	bell_close(&b->bell);
 	*b = (struct blackbox){ 0 };
 }
@@ -129,11 +131,16 @@ static void show(struct blackbox *b)
 	const struct kept *first = b->recent.first;
 
 	pthread_mutex_lock(&b->lock);
-	b->report.frames = b->recent.frames;
-	b->report.bytes = b->recent.bytes + b->queue.bytes;
-	b->report.seconds = first ? (double)(b->newest_ns - first->frame.received_ns) / 1e9 : 0.0;
-	b->report.writing = b->event;
+	uint64_t queued = b->queue.bytes;
+	bool writing = b->event;
 	pthread_mutex_unlock(&b->lock);
+	if (pthread_mutex_trylock(&b->report_lock) != 0)
+		return; /* somebody reads: at the next turn */
+	b->report.frames = b->recent.frames;
+	b->report.bytes = b->recent.bytes + queued;
+	b->report.seconds = first ? (double)(b->newest_ns - first->frame.received_ns) / 1e9 : 0.0;
+	b->report.writing = writing;
+	pthread_mutex_unlock(&b->report_lock);
 }
 
 void blackbox_place(struct blackbox *b, const struct slot *s, uint64_t series)
@@ -269,12 +276,14 @@ static enum next next_of(struct blackbox *b, struct kept **ret_frame)
 
 static void tell_result(struct blackbox *b, const struct blackbox_series *s)
 {
+	pthread_mutex_lock(&b->report_lock);
 	pthread_mutex_lock(&b->lock);
 	b->event = b->report.writing = b->queue.first != NULL; /* of blackbox_finish() */
 	b->report.written += s->series_count;
 	snprintf(b->report.path, sizeof b->report.path, "%s", s->path);
 	snprintf(b->report.text, sizeof b->report.text, "%s", s->error[0] ? s->error : b->why);
 	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&b->report_lock);
 	if (s->path[0])
 		log_line(s->error[0] ? LOG_WARNING : LOG_INFO, "blackbox",
 		         "kept frames=%llu path=%s", (unsigned long long)s->frames, s->path);
@@ -325,7 +334,7 @@ void *blackbox_run(void *argument)
 
 void blackbox_report(struct pipeline *p, struct blackbox_report *ret)
 {
-	pthread_mutex_lock(&p->blackbox.lock);
+	pthread_mutex_lock(&p->blackbox.report_lock);
 	*ret = p->blackbox.report;
-	pthread_mutex_unlock(&p->blackbox.lock);
+	pthread_mutex_unlock(&p->blackbox.report_lock);
 }

@@ -43,6 +43,9 @@ struct blackbox {
 	struct kept_list queue;
 	bool event, over, stop; /* one is open; the collector adds nothing more to it; end */
 	char why[240];
+
+	pthread_mutex_t
+		report_lock; /* of the report: people's, for whom the collector never waits */
 	struct blackbox_report report;
 };
 

@@ -164,7 +164,7 @@ static void close_geometry(struct blackbox_series *s)
 
 static int open_sinks(struct blackbox_series *s, char why[400])
 {
-	struct sink_callbacks callbacks = { s, released, settled, became_durable, say };
+	struct sink_callbacks callbacks = { s, released, settled, became_durable, say, NULL, NULL };
 	struct sink_program program = { .version = OPENBEAM_VERSION,
 		                        .commit = OPENBEAM_COMMIT,
 		                        .isa = cpu_level_name(s->pipeline->cpu),

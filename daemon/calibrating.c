@@ -276,14 +276,6 @@ static void wait_for_job(struct collector *k)
 	finish_job(k, job);
 }
 
-static double saturation_of(const struct collector *k)
-{
-	const struct reduce_plan *p = &k->layout->plan;
-
-	return p->can_saturate || product_of_layout(p->layout) == PRODUCT_FLOAT32 ? p->saturation
-	                                                                          : INFINITY;
-}
-
 /* Enough frames are there: hand them over. */
 static void make(struct collector *k)
 {
@@ -294,7 +286,7 @@ static void make(struct collector *k)
 		.combine = c->combine,
 		.wanted = c->wanted,
 		.exposure_s = k->detector ? k->detector->exposure_s : 0,
-		.saturation = saturation_of(k),
+		.saturation = layout_saturation(k->layout),
 		.id = (c->last_id > k->installed_id ? c->last_id : k->installed_id) + 1
 	};
 	c->job.frames = c->frames;

@@ -3,6 +3,7 @@
 #include "daemon/detectors.h"
 #include "daemon/figures.h"
 #include "daemon/lineage.h"
+#include "daemon/losses.h"
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
 
@@ -76,6 +77,8 @@ void closing_begin(struct collector *k)
 	memset(k->normalised_counts, 0,
 	       k->pipeline->config->histogram.normalised.bins * sizeof *k->normalised_counts);
 	k->raw_tails = k->normalised_tails = (struct histogram_tails){ 0 };
+	latency_begin(&k->latency);
+	last_loss_begin(&k->last_loss);
 	name_series(k);
 	collector_on_disk(k, true);
 	struct sink_histograms histograms = live_histograms(k);
@@ -214,11 +217,25 @@ static bool describe_detector(const struct collector *k, struct sink_detector *r
 	return true;
 }
 
+static void list_latency(struct collector *k, struct sink_latency ret[LATENCY_STAGES])
+{
+	for (unsigned i = 0; i < LATENCY_STAGES; i++) {
+		enum latency_stage stage = (enum latency_stage)i;
+		struct latency_figures f;
+
+		latency_series(&k->latency, stage, &f);
+		ret[i] = (struct sink_latency){ latency_name(stage), f.count, f.p50_ms, f.p99_ms,
+			                        f.p999_ms,           f.max_ms };
+	}
+}
+
 static void write_ledger(struct collector *k)
 {
 	struct reasons reasons = { 0 };
 	struct sink_detector detector;
 	struct sink_finding findings[FINDINGS_MAX];
+	struct sink_latency latency[LATENCY_STAGES];
+	struct losses_listed losses;
 	float raw_percentiles[PERCENTILES], normalised_percentiles[PERCENTILES];
 	struct sink_summary summary;
 	struct bins raw, normalised;
@@ -232,6 +249,8 @@ static void write_ledger(struct collector *k)
 	percentiles_of_series(normalised_percentiles, &normalised, k->normalised_counts,
 	                      &k->normalised_tails, false);
 	applied_settle_list(k);
+	list_latency(k, latency);
+	losses_list(k, &losses);
 	summary = (struct sink_summary){
 		.totals = &k->totals,
 		.detector = describe_detector(k, &detector) ? &detector : NULL,
@@ -250,6 +269,10 @@ static void write_ledger(struct collector *k)
 		.calibrations = k->applied.listed,
 		.calibration_count = k->applied.listed_count,
 		.findings = findings,
+		.latency = latency,
+		.latency_count = LATENCY_STAGES,
+		.losses = losses.at,
+		.loss_count = losses.count,
 	};
 	summary.finding_count = watching_findings(k, findings, &summary.findings_left_out);
 	bool complete = sinks_end(k->sinks, &summary) && reasons.count == 0;

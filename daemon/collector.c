@@ -10,6 +10,7 @@
 #include "daemon/closing.h"
 #include "daemon/detectors.h"
 #include "daemon/lineage.h"
+#include "daemon/losses.h"
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
 
@@ -57,7 +58,6 @@ static void settled(void *user, uint64_t number, enum frame_state state, unsigne
 {
 	struct collector *k = user;
 
-	(void)number;
 	stage_turn(&k->stage);
 	if (state == FRAME_WRITTEN) {
 		k->totals.written++;
@@ -65,6 +65,21 @@ static void settled(void *user, uint64_t number, enum frame_state state, unsigne
 	}
 	k->totals.written -= revoked;
 	k->totals.dropped[reason]++;
+	losses_add(k, number, state, reason);
+}
+
+static void landed(void *user, const struct sink_times *times)
+{
+	struct collector *k = user;
+
+	latency_add(&k->latency, LATENCY_WRITE, times->put_ns, clock_monotonic_ns());
+}
+
+static void lasting(void *user, const struct sink_times *times)
+{
+	struct collector *k = user;
+
+	latency_add(&k->latency, LATENCY_DURABLE, times->arrived_ns, clock_monotonic_ns());
 }
 
 static void became_durable(void *user, uint64_t frames)
@@ -113,6 +128,7 @@ struct sink_frame collector_frame(struct slot *s)
 		.reduction = &s->reduction,
 		.regions = s->regions,
 		.calibration = s->calibration,
+		.times = { s->times.arrived_ns, s->times.placed_ns },
 		.owner = s,
 	};
 }
@@ -121,6 +137,17 @@ struct sink_frame collector_frame(struct slot *s)
 static bool is_aborted(const struct collector *k)
 {
 	return phase_of(k) == PHASE_ABORT || k->controlling.ending == ENDING_ABORT;
+}
+
+static void note_times(struct collector *k, struct slot *s)
+{
+	struct slot_times *t = &s->times;
+
+	t->placed_ns = clock_monotonic_ns();
+	latency_add(&k->latency, LATENCY_QUEUE, t->arrived_ns, t->claimed_ns);
+	latency_add(&k->latency, LATENCY_REDUCE, t->claimed_ns, t->reduced_ns);
+	latency_add(&k->latency, LATENCY_COLLECT, t->reduced_ns, t->placed_ns);
+	latency_add(&k->latency, LATENCY_SUBMIT, t->arrived_ns, t->placed_ns);
 }
 
 static void place(void *user, uint64_t number, void *held)
@@ -135,6 +162,7 @@ static void place(void *user, uint64_t number, void *held)
 		calibrating_place(k, s);
 	if (is_aborted(k)) { /* maybe while that waited */
 		k->totals.dropped[DROPPED_ABORTED]++;
+		losses_add(k, number, FRAME_DROPPED, DROPPED_ABORTED);
 		sinks_lose(k->sinks, number, FRAME_DROPPED, DROPPED_ABORTED, s->frame.flags,
 		           s->frame.received_ns);
 		give_back(k, s);
@@ -144,6 +172,7 @@ static void place(void *user, uint64_t number, void *held)
 	watching_place(k, s);
 	blackbox_place(&k->pipeline->blackbox, s, k->series_begun);
 	keeping_free(&k->pipeline->keeping, s);
+	note_times(k, s);
 	if (k->layout->plan.averaged) {
 		averaging_place(k, number, s);
 		return;
@@ -166,6 +195,7 @@ static void lose(void *user, uint64_t number, enum frame_state state, unsigned r
 		k->totals.dropped[reason]++;
 	else
 		k->totals.missing[reason]++;
+	losses_add(k, number, state, reason);
 	sinks_lose(k->sinks, number, state, reason, 0, 0);
 	if (!is_aborted(k))
 		blackbox_trigger(&k->pipeline->blackbox, "loss", "a frame of the series was lost",
@@ -525,6 +555,7 @@ void *collector_run(void *argument)
 		uint64_t watched_ns = watched_clock_ns(&k->watched, now_ns);
 		figures_publish(k);
 		watching_turn(k, now_ns);
+		losses_turn(k, now_ns);
 		if (taken > 0) {
 			k->last_entry_ns = watched_ns;
 			round = 0;
@@ -576,7 +607,8 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 	struct series_rules rules =
 		rules_of(&p->config->series, protocol_find(p->config->ingest.protocol));
 	struct series_output output = { k, place, lose };
-	struct sink_callbacks callbacks = { k, released, settled, became_durable, say };
+	struct sink_callbacks callbacks = { k,   released, settled, became_durable,
+		                            say, landed,   lasting };
 	char sentence[256] = "";
 	int err;
 

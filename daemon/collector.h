@@ -10,6 +10,8 @@
 #include "daemon/figures.h"
 #include "daemon/slot_layout.h"
 #include "daemon/idle.h"
+#include "daemon/last_loss.h"
+#include "daemon/latency.h"
 #include "daemon/log.h"
 #include "daemon/sequence.h"
 #include "daemon/series.h"
@@ -41,6 +43,9 @@ struct collector {
 	struct calibrating calibrating;
 	struct controlling controlling;
 	struct watching watching;
+	struct latency latency;
+	struct last_loss last_loss;
+	uint64_t sampled_ns;   /* CLOCK_MONOTONIC: of its last sample */
 	uint64_t series_begun; /* since start, of any kind */
 	struct series series;
 	struct series_rules rules; /* of samples */

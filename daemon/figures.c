@@ -2,6 +2,7 @@
 #include "daemon/figures.h"
 #include "daemon/collector.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -100,12 +101,14 @@ void figures_publish(struct collector *k)
 		                          .first_given = a->first_given,
 		                          .first = a->first },
 		             .held = k->series.held,
-		             .busy = sinks_busy(k->sinks) };
+		             .busy = sinks_busy(k->sinks),
+		             .saturation = INFINITY };
 
 	snprintf(f.request.name, sizeof f.request.name, "%s", a->name);
 	if (k->layout) {
 		f.slots = k->layout->slot_count;
 		f.slot_bytes = k->layout->budget.slot_bytes;
+		f.saturation = layout_saturation(k->layout);
 	}
 	sinks_figures(k->sinks, &f.sinks);
 	snapshot_put(k->board.figures, &f, sizeof f);

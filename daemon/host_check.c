@@ -238,8 +238,9 @@ static void check_directories(struct check *k)
 
 static void check_sinks(struct check *k)
 {
-	struct sink_callbacks callbacks = { k, ignore_released, ignore_settled, ignore_durable,
-		                            say };
+	struct sink_callbacks callbacks = {
+		k, ignore_released, ignore_settled, ignore_durable, say, NULL, NULL
+	};
 	struct sink_program program = {
 		.version = "", .commit = "", .isa = "", .config_json = "{}"
 	};

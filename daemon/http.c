@@ -3,14 +3,9 @@
  * It waits for sockets, a tenth of a second at most, and gives way to the threads of the data path.
  * It ends when it is told to, and cuts what is open.
  * Every byte sent or taken is non-blocking: a slow peer holds up nobody, and a deadline ends it. */
-#include "daemon/http.h"
-#include "daemon/http_rules.h"
-#include "daemon/idle.h"
-#include "daemon/stage.h"
+#include "daemon/http_parts.h"
 
 #include <errno.h>
-#include <jansson.h>
-#include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -23,42 +18,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX    64
-#define CONNECTIONS_OF_ONE 16
-#define HEADER_BYTES       (16u << 10)
-#define BODY_BYTES         (64u << 10)
-#define DISCARD_BYTES      (1u << 20) /* of a body that is refused, so that the answer is read */
-#define WAITING_BYTES      (32u << 20)
-#define DEADLINE_S         10
-#define DEADLINE_NS        ((uint64_t)DEADLINE_S * 1000000000u)
-#define TICK_MS            100
-#define JOIN_MS            5000
-#define GENTLE             5 /* nice: the data path goes first */
-
-struct connection {
-	bool used, idle; /* idle: between two requests */
-	int fd;
-	uint64_t deadline_ns;
-};
-
-struct http {
-	struct http_options options;
-	char token[HTTP_TOKEN_BYTES];
-	char host[HTTP_HOST_BYTES]; /* as configured */
-	unsigned port;
-	char url[HTTP_HOST_BYTES + 32];
-	int listen_fd;
-	struct MHD_Daemon *server;
-	int events_fd; /* of the server: readable when it has something to do */
-	struct stage stage;
-	struct bell bell; /* rung to end */
-	_Atomic bool stop;
-
-	/* The thread's own. */
-	struct connection connections[CONNECTIONS_MAX];
-	size_t waiting_bytes; /* of answers */
-	uint64_t ticked_ns;
-};
+#define HEADER_BYTES  (16u << 10)
+#define BODY_BYTES    (64u << 10)
+#define DISCARD_BYTES (1u << 20)  /* of a body that is refused, so that the answer is read */
+#define SEND_BYTES    (128 << 10) /* that the kernel takes of a connection; it doubles them, */
+#define RECEIVE_BYTES (64 << 10)  /* and keeps as much */
+#define TICK_MS       100
+#define JOIN_MS       5000
+#define GENTLE        19 /* nice: the data path goes first */
 
 /* One request while it comes in. */
 struct exchange {
@@ -70,92 +37,6 @@ struct exchange {
 	char *body; /* [BODY_BYTES + 1]; NULL until there is one */
 	size_t body_bytes;
 };
-
-/* ---- answers ---- */
-
-void http_refuse(struct http_answer *ret, unsigned status, const char *sentence)
-{
-	json_t *error = json_pack("{s:s}", "error", sentence);
-
-	ret->status = status;
-	ret->type = "application/json";
-	ret->body = error ? json_dumps(error, 0) : NULL;
-	ret->bytes = ret->body ? strlen(ret->body) : 0;
-	json_decref(error);
-}
-
-/* An answer's text until it is sent. */
-struct waiting {
-	struct http *http;
-	size_t bytes;
-	char *body;
-};
-
-static void sent(void *argument)
-{
-	struct waiting *w = argument;
-
-	w->http->waiting_bytes -= w->bytes;
-	free(w->body);
-	free(w);
-}
-
-static const char *const headers[][2] = {
-	{ "Cache-Control", "no-store" },
-	{ "X-Content-Type-Options", "nosniff" },
-	{ "X-Frame-Options", "DENY" },
-	{ "Referrer-Policy", "no-referrer" },
-	{ "Cross-Origin-Resource-Policy", "same-origin" },
-	{ "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'" },
-};
-
-static void add_headers(struct MHD_Response *response, const struct http_answer *a)
-{
-	for (unsigned i = 0; i < sizeof headers / sizeof headers[0]; i++)
-		MHD_add_response_header(response, headers[i][0], headers[i][1]);
-	MHD_add_response_header(response, "Content-Type", a->type);
-	if (a->allow)
-		MHD_add_response_header(response, "Allow", a->allow);
-	if (a->status == 401)
-		MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
-}
-
-/* The response owns the body; NULL without memory. */
-static struct MHD_Response *make_response(struct http *h, struct http_answer *a)
-{
-	struct waiting *w = a->body ? malloc(sizeof *w) : NULL;
-	struct MHD_Response *response;
-
-	if (!w) {
-		free(a->body);
-		return NULL;
-	}
-	*w = (struct waiting){ h, a->bytes, a->body };
-	response =
-		MHD_create_response_from_buffer_with_free_callback_cls(a->bytes, a->body, sent, w);
-	h->waiting_bytes += a->bytes;
-	if (!response)
-		sent(w);
-	return response;
-}
-
-static enum MHD_Result give(struct http *h, struct MHD_Connection *c, struct http_answer *a)
-{
-	struct MHD_Response *response;
-	enum MHD_Result result;
-
-	if (h->waiting_bytes + a->bytes > WAITING_BYTES) {
-		free(a->body);
-		http_refuse(a, 503, "too many answers wait for their readers: try again");
-	}
-	response = make_response(h, a);
-	if (!response)
-		return MHD_NO;
-	add_headers(response, a);
-	result = MHD_queue_response(c, a->status, response);
-	MHD_destroy_response(response);
-	return result;
-}
 
 /* ---- what the headers say ---- */
 
@@ -306,7 +187,10 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const st
 		                        .body_bytes = e->body_bytes };
 	struct parameters parameters = { &request, false };
 	struct http_answer a = { .allow = e->allow };
+	struct http_connection *mine = http_connection_of(c);
 
+	if (mine)
+		mine->answering = true;
 	MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_parameter, &parameters);
 	if (e->refused)
 		http_refuse(&a, e->refused, e->sentence);
@@ -314,7 +198,7 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const st
 		http_refuse(&a, 400, "too many parameters");
 	else
 		h->options.answer(h->options.user, &request, &a);
-	return give(h, c, &a);
+	return http_give(h, c, &a);
 }
 
 /* False: the connection is to be cut. */
@@ -359,7 +243,7 @@ static enum MHD_Result handle(void *argument, struct MHD_Connection *c, const ch
 
 /* ---- deadlines ---- */
 
-static struct connection *connection_of(struct MHD_Connection *c)
+struct http_connection *http_connection_of(struct MHD_Connection *c)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -373,20 +257,21 @@ static void connected(void *argument, struct MHD_Connection *c, void **context,
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct http *h = argument;
-	struct connection *mine = *context;
+	struct http_connection *mine = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (mine)
-			*mine = (struct connection){ 0 };
+			*mine = (struct http_connection){ 0 };
 		return;
 	}
-	for (unsigned i = 0; !mine && i < CONNECTIONS_MAX; i++)
+	for (unsigned i = 0; !mine && i < HTTP_CONNECTIONS_MAX; i++)
 		if (!h->connections[i].used)
 			mine = &h->connections[i];
 	*context = mine;
 	if (mine && info)
-		*mine = (struct connection){ true, false, info->connect_fd,
-			                     clock_monotonic_ns() + DEADLINE_NS };
+		*mine = (struct http_connection){ .used = true,
+			                          .fd = info->connect_fd,
+			                          .deadline_ns = http_deadline_ns() };
 	else if (info)
 		shutdown(info->connect_fd, SHUT_RDWR);
 }
@@ -394,7 +279,7 @@ static void connected(void *argument, struct MHD_Connection *c, void **context,
 static void completed(void *argument, struct MHD_Connection *c, void **ret_exchange,
                       enum MHD_RequestTerminationCode code)
 {
-	struct connection *mine = connection_of(c);
+	struct http_connection *mine = http_connection_of(c);
 	struct exchange *e = *ret_exchange;
 
 	(void)argument;
@@ -406,33 +291,57 @@ static void completed(void *argument, struct MHD_Connection *c, void **ret_excha
 	if (!mine)
 		return;
 	mine->idle = true;
-	mine->deadline_ns = clock_monotonic_ns() + DEADLINE_NS;
+	mine->answering = false;
+	mine->deadline_ns = http_deadline_ns();
 }
 
 /* A request line is there: of a connection that was kept, its time begins now. */
 static void *begin(void *argument, const char *uri, struct MHD_Connection *c)
 {
-	struct connection *mine = connection_of(c);
+	struct http_connection *mine = http_connection_of(c);
 
 	(void)argument;
 	(void)uri;
 	if (mine && mine->idle) {
 		mine->idle = false;
-		mine->deadline_ns = clock_monotonic_ns() + DEADLINE_NS;
+		mine->deadline_ns = http_deadline_ns();
 	}
 	return NULL; /* no exchange yet */
 }
 
+/* The server sees the end of the connection and closes it. */
+static void cut(struct http_connection *c)
+{
+	shutdown(c->fd, SHUT_RDWR);
+	c->deadline_ns = UINT64_MAX;
+}
+
+/* Whether the peer has ended a connection that owes it no answer. libmicrohttpd takes a short read
+ * for the last one until more comes, and so misses an end that came with it. */
+static bool has_left(const struct http_connection *c)
+{
+	char byte;
+
+	return !c->answering && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static void cut_left(struct http *h)
+{
+	for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+		struct http_connection *c = &h->connections[i];
+
+		if (c->used && c->deadline_ns != UINT64_MAX && has_left(c))
+			cut(c);
+	}
+}
+
 static void cut_late(struct http *h, uint64_t now_ns)
 {
-	for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
-		struct connection *c = &h->connections[i];
+	for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+		struct http_connection *c = &h->connections[i];
 
-		if (!c->used || now_ns < c->deadline_ns)
-			continue;
-		/* The server sees the end of the connection and closes it. */
-		shutdown(c->fd, SHUT_RDWR);
-		c->deadline_ns = UINT64_MAX;
+		if (c->used && now_ns >= c->deadline_ns)
+			cut(c);
 	}
 }
 
@@ -469,6 +378,7 @@ static void *serve(void *argument)
 		if (now_ns - h->ticked_ns < (uint64_t)TICK_MS * 1000000u)
 			continue;
 		h->ticked_ns = now_ns;
+		cut_left(h);
 		h->options.tick(h->options.user, now_ns);
 	}
 	return NULL;
@@ -479,7 +389,8 @@ static void *serve(void *argument)
 /* Bind the first address that can be bound. A descriptor or negative errno. */
 static int bind_any(const struct addrinfo *found)
 {
-	int err = -EADDRNOTAVAIL, yes = 1;
+	const int yes = 1, send_bytes = SEND_BYTES, receive_bytes = RECEIVE_BYTES;
+	int err = -EADDRNOTAVAIL;
 
 	for (const struct addrinfo *a = found; a; a = a->ai_next) {
 		int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -489,7 +400,11 @@ static int bind_any(const struct addrinfo *found)
 			continue;
 		}
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-		if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, CONNECTIONS_MAX) == 0)
+		/* Connections have those of the socket that listens. */
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+		if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 &&
+		    listen(fd, HTTP_CONNECTIONS_MAX) == 0)
 			return fd;
 		err = -errno;
 		close(fd);
@@ -568,13 +483,13 @@ static void find_url(struct http *h)
 static int start_server(struct http *h)
 {
 	h->server = MHD_start_daemon(
-		MHD_USE_EPOLL, 0, NULL, NULL, handle, h, MHD_OPTION_LISTEN_SOCKET, h->listen_fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_OF_ONE,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)DEADLINE_S, MHD_OPTION_NOTIFY_COMPLETED,
-		completed, h, MHD_OPTION_NOTIFY_CONNECTION, connected, h,
-		MHD_OPTION_URI_LOG_CALLBACK, begin, h, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, h,
+		MHD_OPTION_LISTEN_SOCKET, h->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		(unsigned)HTTP_CONNECTIONS_OF_ONE, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)HEADER_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_DEADLINE_S,
+		MHD_OPTION_NOTIFY_COMPLETED, completed, h, MHD_OPTION_NOTIFY_CONNECTION, connected,
+		h, MHD_OPTION_URI_LOG_CALLBACK, begin, h, MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info =
 		h->server ? MHD_get_daemon_info(h->server, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
@@ -605,12 +520,13 @@ int http_open(struct http **ret, const struct http_options *o, char why[400])
 	err = bell_open(&h->bell);
 	if (err == 0)
 		err = start_server(h);
-	if (err == 0)
-		err = stage_start(&h->stage, "http", serve, h, -1);
 	if (err < 0)
 		goto fail;
 	*ret = h;
-	return 0;
+	err = stage_start(&h->stage, "http", serve, h, -1);
+	if (err == 0)
+		return 0;
+	*ret = NULL;
 
 fail:
 	http_close(h);
@@ -633,6 +549,7 @@ bool http_close(struct http *h)
 	}
 	if (!stage_join(&h->stage, JOIN_MS))
 		return false;
+	http_release_watchers(h);
 	if (h->server)
 		MHD_stop_daemon(h->server); /* closes the socket, too */
 	else if (h->listen_fd >= 0)

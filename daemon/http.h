@@ -3,6 +3,7 @@
 #define DAEMON_HTTP_H
 
 #include "config/config.h"
+#include "daemon/http_stream.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,10 +12,21 @@
 /* A small HTTP server on a thread of its own, for people and for Prometheus. What it knows of
  * requests is who may ask and how large they may be; what is answered is its owner's.
  *
- * At most 64 connections, 16 of one address; 16 KiB for the request line and headers, 64 KiB for a
- * body; 10 s from the first byte of a request to the last one of its answer, however busy the
- * connection is; 32 MiB of answers that wait for their readers. Whoever goes beyond loses the
- * connection. GET, HEAD and POST. Errors are JSON: {"error": "..."}. */
+ * At most HTTP_CONNECTIONS_MAX connections, HTTP_CONNECTIONS_OF_ONE of one address (a proxy, a
+ * tunnel or a machine with many pages is one), HTTP_STREAMS_MAX of them streams of events; 16 KiB
+ * for the request line and headers, 64 KiB for a body; 10 s from the first byte of a request to the
+ * last one of its answer, however busy the connection is, and as long for the reader of a stream to
+ * take what waits for it; 32 MiB of answers that wait for their readers. Whoever goes beyond loses
+ * the connection. GET, HEAD and POST. Errors are JSON: {"error": "..."}. */
+
+#define HTTP_CONNECTIONS_MAX    256
+#define HTTP_CONNECTIONS_OF_ONE 128
+#define HTTP_STREAMS_MAX        64
+
+/* Memory of all that at most: headers and bodies of every connection (20 MiB), answers that wait,
+ * events on their way (64 KiB a stream) and an answer while it is made. What the kernel holds of
+ * each connection is limited as well: 256 KiB to be sent, 128 KiB received. */
+#define HTTP_MEMORY_BYTES ((uint64_t)64 << 20)
 
 struct http;
 
@@ -38,7 +50,15 @@ struct http_answer {
 	unsigned status;
 	const char *type;  /* static text: "application/json" */
 	const char *allow; /* with 405: "GET, HEAD"; static text or NULL */
-	char *body;        /* malloc'd, taken over [bytes]; NULL: no memory, the connection ends */
+	/* The Content-Security-Policy, static text; NULL: the strict one, for what is not a page.
+	 */
+	const char *policy;
+	const char *cache; /* the Cache-Control, static text; NULL: "no-store" */
+	/* One of these; none: no memory, the connection ends. */
+	char *body;                 /* malloc'd, taken over [bytes] */
+	const char *lasting;        /* outlives the server: part of the program [bytes] */
+	struct shared_text *shared; /* one holder's share of it is taken over */
+	bool events; /* a stream of what http_publish() gives, until either side ends */
 	size_t bytes;
 };
 
@@ -53,8 +73,8 @@ struct http_options {
 	void (*tick)(void *user, uint64_t monotonic_ns);
 };
 
-/* Listen, and start the thread. 0, or negative errno with why[]: what could not be done, and what
- * to do. Main thread. */
+/* Listen, and start the thread; *ret is set before its first call. 0, or negative errno with why[]:
+ * what could not be done, and what to do. Main thread. */
 int http_open(struct http **ret, const struct http_options *o, char why[400]);
 
 /* "http://127.0.0.1:8080", with the port that it has. */
@@ -62,6 +82,15 @@ const char *http_url(const struct http *h);
 
 /* Accepts NULL. Open connections are cut. False: the thread does not end; nothing was freed. */
 bool http_close(struct http *h);
+
+/* Give an event to all streams, and to each that begins until the next of its kind: a text as
+ * text/event-stream has it, empty line included. kind < HTTP_EVENT_KINDS. A stream that has not
+ * taken the one before misses that. The server's thread; never waits. */
+void http_publish(struct http *h, unsigned kind, struct shared_text *event);
+
+/* Connections that are open, and how many of them are streams of events. The server's thread. */
+unsigned http_connections(const struct http *h);
+unsigned http_streams(const struct http *h);
 
 /* Make an answer of {"error": sentence}. */
 void http_refuse(struct http_answer *ret, unsigned status, const char *sentence);

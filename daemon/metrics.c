@@ -39,7 +39,18 @@ static void add_count(struct text *t, const char *name, const char *label, const
 	         count);
 }
 
-/* As Prometheus writes numbers; without a label where it is NULL. */
+/* As Prometheus writes numbers, and the line's end. */
+static void add_number(struct text *t, double value)
+{
+	if (isnan(value))
+		text_add(t, "NaN\n");
+	else if (isinf(value))
+		text_add(t, "%sInf\n", value > 0 ? "+" : "-");
+	else
+		text_add(t, "%.17g\n", value);
+}
+
+/* Without a label where it is NULL. */
 static void add_value(struct text *t, const char *name, const char *label, const char *label_value,
                       double value)
 {
@@ -48,12 +59,16 @@ static void add_value(struct text *t, const char *name, const char *label, const
 	text_add(t, "openbeam_%s", name);
 	if (label)
 		text_add(t, "{%s=\"%s\"}", label, quoted(label_value, text));
-	if (isnan(value))
-		text_add(t, " NaN\n");
-	else if (isinf(value))
-		text_add(t, " %sInf\n", value > 0 ? "+" : "-");
-	else
-		text_add(t, " %.17g\n", value);
+	text_add(t, " ");
+	add_number(t, value);
+}
+
+/* A histogram's sum and count, which take the place of a last bucket without limit. */
+static void add_sum(struct text *t, const char *name, const char *label, uint64_t sum_ns,
+                    uint64_t count)
+{
+	text_add(t, "openbeam_%s_sum%s %.9f\n", name, label, (double)sum_ns / 1e9);
+	text_add(t, "openbeam_%s_count%s %" PRIu64 "\n", name, label, count);
 }
 
 static void counter(struct text *t, const char *name, const char *help, const char *label,
@@ -129,31 +144,41 @@ static void write_times(struct text *t, const struct sink_figures *f)
 			         (double)write_time_ns(i) / 1e9, below);
 	}
 	text_add(t, "openbeam_write_duration_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", below);
-	text_add(t, "openbeam_write_duration_seconds_sum %.9f\n", (double)f->write_ns / 1e9);
-	text_add(t, "openbeam_write_duration_seconds_count %" PRIu64 "\n", below);
+	add_sum(t, "write_duration_seconds", "", f->write_ns, below);
 }
 
-static void errors(struct text *t, const struct sink_figures *f, const char *sink)
+static void add_errors(struct text *t, const char *sink, const char *operation, uint64_t count)
 {
-	const struct {
-		const char *operation;
-		uint64_t count;
-	} rows[] = { { "write", f->write_errors }, { "sync", f->sync_errors } };
-
-	head(t, "io_errors_total", "counter", "Writes and syncs that failed for good.");
-	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		text_add(t, "openbeam_io_errors_total{sink=\"%s\",operation=\"%s\"} %" PRIu64 "\n",
-		         sink, rows[i].operation, rows[i].count);
+	text_add(t, "openbeam_io_errors_total{sink=\"%s\",operation=\"%s\"} %" PRIu64 "\n", sink,
+	         operation, count);
 }
 
-static void files(struct text *t, const struct status_view *v, const char *label)
+/* Whether the sink has files, be it only the ledger. */
+static bool writes(const struct status_view *v, unsigned sink, unsigned primary)
 {
+	return sink == primary || disks_has_files(&v->config->sinks[sink]);
+}
+
+static void files(struct text *t, const struct status_view *v, unsigned primary)
+{
+	const struct writer_share *shares = v->figures.sinks.each;
 	char each[SINK_LABEL_BYTES];
 
-	counter(t, "written_bytes_total", "Bytes written to files.", "sink", label,
-	        v->figures.sinks.written_bytes);
+	head(t, "written_bytes_total", "counter", "Bytes written to files.");
+	for (unsigned i = 0; i < v->config->sink_count; i++) {
+		status_sink_label(v->config, i, each);
+		if (writes(v, i, primary))
+			add_count(t, "written_bytes_total", "sink", each, shares[i].written_bytes);
+	}
 	write_times(t, &v->figures.sinks);
-	errors(t, &v->figures.sinks, label);
+	head(t, "io_errors_total", "counter", "Writes and syncs that failed for good.");
+	for (unsigned i = 0; i < v->config->sink_count; i++) {
+		status_sink_label(v->config, i, each);
+		if (!writes(v, i, primary))
+			continue;
+		add_errors(t, each, "write", shares[i].write_errors);
+		add_errors(t, each, "sync", shares[i].sync_errors);
+	}
 	head(t, "storage_free_bytes", "gauge", "Space left where the sink writes.");
 	for (unsigned i = 0; i < v->config->sink_count; i++) {
 		if (!disks_has_files(&v->config->sinks[i]))
@@ -162,6 +187,36 @@ static void files(struct text *t, const struct status_view *v, const char *label
 		add_value(t, "storage_free_bytes", "sink", each,
 		          v->disks[i].known ? (double)v->disks[i].free_bytes : (double)NAN);
 	}
+	uint64_t free_bytes;
+	gauge(t, "disk_seconds_left",
+	      "Until the first disk is full, at the rate of the last second.",
+	      status_disk_seconds(v, &free_bytes));
+}
+
+/* ---- times ---- */
+
+static void latency_of(struct text *t, const char *stage, const struct latency_since_start *l)
+{
+	static const char name[] = "frame_latency_seconds";
+	char label[64];
+
+	for (unsigned i = 0; i < LATENCY_BOUNDS; i++)
+		text_add(t, "openbeam_%s_bucket{stage=\"%s\",le=\"%g\"} %" PRIu64 "\n", name, stage,
+		         (double)latency_bound_ns(i) / 1e9, l->upto[i]);
+	text_add(t, "openbeam_%s_bucket{stage=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, stage,
+	         l->count);
+	snprintf(label, sizeof label, "{stage=\"%s\"}", stage);
+	add_sum(t, name, label, l->sum_ns, l->count);
+}
+
+static void latency(struct text *t, const struct status_view *v)
+{
+	head(t, "frame_latency_seconds", "histogram",
+	     "Of frames placed in a series, by stage of their way; times up to 3 % below a bound "
+	     "may "
+	     "be counted above it.");
+	for (unsigned i = 0; i < LATENCY_STAGES; i++)
+		latency_of(t, latency_name((enum latency_stage)i), &v->latency_ever[i]);
 }
 
 /* ---- quality ---- */
@@ -227,32 +282,61 @@ static void state(struct text *t, const struct status_view *v)
 	head(t, "buffer_used_ratio", "gauge", "Share of the slots that hold a frame.");
 	add_value(t, "buffer_used_ratio", "source", v->config->ingest.name,
 	          v->figures.slots ? (double)v->slots_used / (double)v->figures.slots : 0);
+	gauge(t, "buffer_seconds_to_overflow", "Until the slots are full, as they fill now.",
+	      v->rates.seconds_to_overflow);
+	gauge(t, "last_loss_timestamp_seconds",
+	      "When the last burst of lost frames began; 0: none was lost.",
+	      (double)v->last_loss.time_ns / 1e9);
+	gauge(t, "memory_ceiling_bytes", "What the memory of the program should not pass.",
+	      (double)v->ceiling_bytes);
 }
 
-/* The first that keeps pixels; without one the first. How many do. */
-static unsigned primary_of(const struct config *c, unsigned *ret_files)
+/* By their customary names, without our prefix. */
+static void process(struct text *t, const struct process_figures *p)
 {
-	unsigned primary = 0;
+	const struct {
+		const char *name, *type, *help;
+		double value;
+	} rows[] = {
+		{ "cpu_seconds_total", "counter", "User and system time of all threads.",
+		  p->cpu_s },
+		{ "start_time_seconds", "gauge", "Since 1970.", p->started_s },
+		{ "resident_memory_bytes", "gauge", "Memory in RAM.", p->resident_bytes },
+		{ "virtual_memory_bytes", "gauge", "Address space.", p->bytes },
+		{ "open_fds", "gauge", "Open files and sockets.", p->open_fds },
+		{ "max_fds", "gauge", "How many there may be.", p->most_fds },
+	};
 
-	*ret_files = 0;
+	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		text_add(t, "# HELP process_%s %s\n# TYPE process_%s %s\nprocess_%s ", rows[i].name,
+		         rows[i].help, rows[i].name, rows[i].type, rows[i].name);
+		add_number(t, rows[i].value);
+	}
+}
+
+/* The first that keeps pixels; without one the first. */
+static unsigned primary_of(const struct config *c)
+{
 	for (unsigned i = 0; i < c->sink_count; i++)
-		if (disks_has_files(&c->sinks[i]) && (*ret_files)++ == 0)
-			primary = i;
-	return primary;
+		if (disks_has_files(&c->sinks[i]))
+			return i;
+	return 0;
 }
 
 char *metrics_text(const struct status_view *v, size_t *ret_length)
 {
 	struct text t = { 0 };
-	char primary[SINK_LABEL_BYTES];
-	unsigned file_sinks;
+	unsigned primary = primary_of(v->config);
+	char label[SINK_LABEL_BYTES];
 
-	status_sink_label(v->config, primary_of(v->config, &file_sinks), primary);
+	status_sink_label(v->config, primary, label);
 	state(&t, v);
-	frames(&t, v, primary);
-	files(&t, v, file_sinks > 1 ? "all" : primary);
+	frames(&t, v, label);
+	latency(&t, v);
+	files(&t, v, primary);
 	image(&t, v);
 	regions(&t, v);
 	alarms(&t, v);
+	process(&t, &v->process);
 	return text_take(&t, ret_length);
 }

@@ -6,8 +6,8 @@
 
 /* GET /metrics: Prometheus' text format 0.0.4. Every reason, sentinel and state is there from the
  * start; counters are sums since the start and never go down. Frames are counted for the primary
- * sink, which the ledger is about; bytes, write times and errors are of all sinks together: where
- * more than one keeps files, their label is "all". */
+ * sink, which the ledger is about; bytes and errors for each that has files; write times are of all
+ * sinks together. */
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 

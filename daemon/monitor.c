@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/monitor.h"
+#include "daemon/embedded.h"
 #include "daemon/http_rules.h"
 #include "daemon/idle.h"
 #include "daemon/monitor_parts.h"
@@ -19,30 +20,51 @@ static const struct route {
 	bool post;
 	route_fn *answer;
 } routes[] = {
+	{ "/", false, monitor_get_page },
 	{ "/api/v1/status", false, monitor_get_status },
 	{ "/api/v1/histogram", false, monitor_get_histogram },
 	{ "/api/v1/trend", false, monitor_get_trend },
+	{ "/api/v1/events", false, monitor_get_events },
 	{ "/api/v1/live", false, monitor_get_live },
 	{ "/api/v1/live.png", false, monitor_get_live_png },
 	{ "/api/v1/config", false, monitor_get_config },
 	{ "/api/v1/command", true, monitor_post_command },
+	{ "/assets/", false, monitor_get_page },
 	{ "/metrics", false, monitor_get_metrics },
 	{ "/healthz", false, monitor_get_health },
+	{ "/openapi.json", false, monitor_get_openapi },
 	{ 0 },
 };
+
+/* Whether it is a route's path, or begins with that of one that ends in a slash. */
+static bool leads_to(const char *path, const struct route *route)
+{
+	size_t length = strlen(route->path);
+
+	if (length > 1 && route->path[length - 1] == '/')
+		return strncmp(path, route->path, length) == 0;
+	return strcmp(path, route->path) == 0;
+}
+
+static void say_what_there_is(struct http_answer *ret)
+{
+	char sentence[600];
+	size_t n = 0;
+
+	for (const struct route *r = routes; r->path && n < sizeof sentence; r++)
+		n += (size_t)snprintf(sentence + n, sizeof sentence - n, "%s %s",
+		                      n ? "," : "there is nothing here; there are", r->path);
+	http_refuse(ret, 404, sentence);
+}
 
 static void answer(void *user, const struct http_request *r, struct http_answer *ret)
 {
 	const struct route *route = routes;
 
-	while (route->path && strcmp(route->path, r->path) != 0)
+	while (route->path && !leads_to(r->path, route))
 		route++;
-	if (!route->path) {
-		http_refuse(ret, 404,
-		            "there is nothing; there are /api/v1/status, histogram, trend, live, "
-		            "live.png, config and command, /metrics and /healthz");
-		return;
-	}
+	if (!route->path)
+		return say_what_there_is(ret);
 	if (route->post != r->post) {
 		ret->allow = route->post ? "POST" : "GET, HEAD";
 		http_refuse(ret, 405,
@@ -50,6 +72,19 @@ static void answer(void *user, const struct http_request *r, struct http_answer 
 		return;
 	}
 	route->answer(user, r, ret);
+}
+
+extern const struct embedded openapi_json; /* openapi.json */
+
+void monitor_get_openapi(struct monitor *m, const struct http_request *r, struct http_answer *a)
+{
+	(void)m;
+	if (!monitor_all_known(r, monitor_no_parameters, a))
+		return;
+	a->status = 200;
+	a->type = MONITOR_JSON;
+	a->lasting = openapi_json.at;
+	a->bytes = openapi_json.bytes;
 }
 
 static void tick(void *user, uint64_t monotonic_ns)
@@ -60,6 +95,9 @@ static void tick(void *user, uint64_t monotonic_ns)
 	status_sums(m->pipeline, monotonic_ns, &sums);
 	rates_add(&m->rates, &sums);
 	log_limit_flush(&m->commands, monotonic_ns, LOG_INFO, "monitor");
+	monitor_drop_kept(m);
+	if (m->http && http_streams(m->http) > 0)
+		monitor_tell(m, monotonic_ns);
 }
 
 /* ---- life ---- */
@@ -128,8 +166,8 @@ struct monitor *monitor_open(struct pipeline *p, const struct sink_program *prog
 void monitor_close(struct monitor *m)
 {
 	/* A thread that does not end keeps what it reads. */
-	if (m && http_close(m->http)) {
-		monitor_live_free(m->live);
-		free(m);
-	}
+	if (!m || !http_close(m->http))
+		return;
+	monitor_drop_kept(m);
+	free(m);
 }

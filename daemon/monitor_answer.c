@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/idle.h"
 #include "daemon/monitor_parts.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define SPEND_NS 2000000u /* of a tick of 100 ms */
 
 /* ---- answers ---- */
 
@@ -22,9 +25,48 @@ void monitor_give_text(struct http_answer *a, const char *type, struct text *t)
 	a->body = text_take(t, &a->bytes);
 }
 
+struct shared_text *monitor_keep(struct monitor *m, unsigned kept, make_fn *make)
+{
+	struct shared_text **t = &m->kept[kept];
+
+	if (!*t || m->spent_ns < SPEND_NS) {
+		uint64_t began_ns = clock_monotonic_ns();
+		size_t bytes = 0;
+		char *at = make(m, kept, &bytes);
+
+		shared_text_drop(*t);
+		*t = shared_text_new(at, bytes);
+		m->spent_ns += clock_monotonic_ns() - began_ns;
+	}
+	return *t ? shared_text_hold(*t) : NULL;
+}
+
+void monitor_give_kept(struct monitor *m, unsigned kept, const char *type, make_fn *make,
+                       struct http_answer *a)
+{
+	a->status = 200;
+	a->type = type;
+	a->shared = monitor_keep(m, kept, make);
+	if (!a->shared)
+		http_refuse(a, 503, "no memory for the answer");
+}
+
+void monitor_drop_kept(struct monitor *m)
+{
+	for (unsigned i = 0; i < KEPT_COUNT; i++) {
+		shared_text_drop(m->kept[i]);
+		m->kept[i] = NULL;
+	}
+	m->spent_ns = 0;
+}
+
 const struct status_view *monitor_look(struct monitor *m)
 {
 	status_look(m->pipeline, m->program, &m->rates, &m->view);
+	if (m->http) {
+		m->view.watchers.connections = http_connections(m->http);
+		m->view.watchers.events = http_streams(m->http);
+	}
 	return &m->view;
 }
 

@@ -5,18 +5,33 @@
 
 #include <string.h>
 
+char *monitor_status_text(struct monitor *m, unsigned kept, size_t *ret_bytes)
+{
+	json_t *o = status_json(monitor_look(m));
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	(void)kept;
+	json_decref(o);
+	*ret_bytes = text ? strlen(text) : 0;
+	return text;
+}
+
 void monitor_get_status(struct monitor *m, const struct http_request *r, struct http_answer *a)
 {
 	if (monitor_all_known(r, monitor_no_parameters, a))
-		monitor_give_json(a, 200, status_json(monitor_look(m)));
+		monitor_give_kept(m, KEPT_STATUS, MONITOR_JSON, monitor_status_text, a);
+}
+
+static char *metrics(struct monitor *m, unsigned kept, size_t *ret_bytes)
+{
+	(void)kept;
+	return metrics_text(monitor_look(m), ret_bytes);
 }
 
 void monitor_get_metrics(struct monitor *m, const struct http_request *r, struct http_answer *a)
 {
 	(void)r;
-	a->status = 200;
-	a->type = METRICS_TYPE;
-	a->body = metrics_text(monitor_look(m), &a->bytes);
+	monitor_give_kept(m, KEPT_METRICS, METRICS_TYPE, metrics, a);
 }
 
 void monitor_get_config(struct monitor *m, const struct http_request *r, struct http_answer *a)

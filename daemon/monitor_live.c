@@ -14,16 +14,23 @@
 
 #define HEADER_BYTES 64
 #define VERSION      1
-#define HAS_MARKS    1u /* flag */
-#define PNGS         8  /* kept: ways in which people look at one picture */
+#define HAS_MARKS    1u        /* flag */
+#define PNGS         8         /* kept: ways in which people look at one picture */
+#define PNG_NS       50000000u /* spent on them in a tick of 100 ms: others have questions, too */
 #define NO_PICTURE   "there is no picture yet: the first one comes with the next frame, ask again"
 
 /* One PNG of a picture. */
 struct kept_png {
 	uint64_t serial; /* of the picture; 0: unused */
 	struct picture_style style;
-	char *png;
-	size_t bytes;
+	struct shared_text *png;
+};
+
+/* The pixels of one, as they are sent. */
+struct kept_pixels {
+	uint64_t serial; /* 0: unused */
+	bool marks;
+	struct shared_text *pixels;
 };
 
 struct live {
@@ -33,6 +40,7 @@ struct live {
 		uint64_t serial;
 		struct picture_levels found;
 	} levels[PICTURE_PRODUCTS];
+	struct kept_pixels pixels[PICTURE_PRODUCTS];
 	struct kept_png pngs[PNGS];
 	unsigned next; /* of pngs, to be replaced */
 };
@@ -40,7 +48,9 @@ struct live {
 void monitor_live_free(struct live *l)
 {
 	for (unsigned i = 0; l && i < PNGS; i++)
-		free(l->pngs[i].png);
+		shared_text_drop(l->pngs[i].png);
+	for (unsigned i = 0; l && i < PICTURE_PRODUCTS; i++)
+		shared_text_drop(l->pixels[i].pixels);
 	free(l);
 }
 
@@ -233,11 +243,46 @@ static void put_marks(char *at, const struct picture *p, enum picture_product pr
 		at[i] &= PICTURE_BAD;
 }
 
+static struct shared_text *make_pixels(struct live *l, const struct picture *p,
+                                       enum picture_product product, bool marks)
+{
+	struct picture_levels levels = levels_of(l, p, product);
+	size_t pixels = (size_t)p->grid.width * p->grid.height;
+	size_t bytes = pixels * product_bytes(p->types[product]);
+	size_t all = HEADER_BYTES + bytes + (marks ? pixels : 0);
+	char *at = malloc(all);
+
+	if (!at)
+		return NULL;
+	put_header(at, p, product, &levels, marks);
+	memcpy(at + HEADER_BYTES, p->pixels[product], bytes);
+	if (marks)
+		put_marks(at + HEADER_BYTES + bytes, p, product);
+	return shared_text_new(at, all);
+}
+
+/* Those that are kept of this picture, or made. NULL without memory. */
+static struct shared_text *pixels_of(struct live *l, const struct picture *p,
+                                     enum picture_product product, bool marks)
+{
+	struct kept_pixels *k = &l->pixels[product];
+
+	if (k->serial == p->serial && k->marks == marks)
+		return k->pixels;
+	shared_text_drop(k->pixels);
+	*k = (struct kept_pixels){ .marks = marks };
+	k->pixels = make_pixels(l, p, product, marks);
+	if (k->pixels)
+		k->serial = p->serial;
+	return k->pixels;
+}
+
 void monitor_get_live(struct monitor *m, const struct http_request *r, struct http_answer *a)
 {
 	static const char *const names[] = { "product", "marks", NULL };
 	enum picture_product product;
 	const struct picture *p;
+	struct shared_text *pixels;
 	bool marks = false;
 
 	if (!monitor_all_known(r, names, a) || !take_product(r, &product, a) ||
@@ -246,20 +291,10 @@ void monitor_get_live(struct monitor *m, const struct http_request *r, struct ht
 	p = look(m, product, a);
 	if (!p)
 		return;
-	size_t pixels = (size_t)p->grid.width * p->grid.height;
-	size_t bytes = pixels * product_bytes(p->types[product]);
-	struct picture_levels levels = levels_of(m->live, p, product);
-
+	pixels = pixels_of(m->live, p, product, marks);
 	a->status = 200;
 	a->type = "application/octet-stream";
-	a->bytes = HEADER_BYTES + bytes + (marks ? pixels : 0);
-	a->body = malloc(a->bytes);
-	if (!a->body)
-		return;
-	put_header(a->body, p, product, &levels, marks);
-	memcpy(a->body + HEADER_BYTES, p->pixels[product], bytes);
-	if (marks)
-		put_marks(a->body + HEADER_BYTES + bytes, p, product);
+	a->shared = pixels ? shared_text_hold(pixels) : NULL;
 }
 
 /* ---- as a PNG ---- */
@@ -291,29 +326,39 @@ static bool same_style(const struct picture_style *a, const struct picture_style
 	       a->levels.high == b->levels.high;
 }
 
-/* The one that is kept of this picture, or made. NULL without memory. */
-static const struct kept_png *png_of(struct live *l, const struct picture *p,
-                                     const struct picture_style *style)
+/* The one that is kept of this picture; NULL: none. */
+static struct shared_text *kept_png(struct live *l, const struct picture *p,
+                                    const struct picture_style *style)
 {
-	struct kept_png *k;
-
 	for (unsigned i = 0; i < PNGS; i++)
 		if (l->pngs[i].serial == p->serial && same_style(&l->pngs[i].style, style))
-			return &l->pngs[i];
-	k = &l->pngs[l->next++ % PNGS];
-	free(k->png);
+			return l->pngs[i].png;
+	return NULL;
+}
+
+/* Make it, and keep it. NULL without memory. */
+static struct shared_text *make_png(struct monitor *m, const struct picture *p,
+                                    const struct picture_style *style)
+{
+	struct live *l = m->live;
+	struct kept_png *k = &l->pngs[l->next++ % PNGS];
+	uint64_t began_ns = clock_monotonic_ns();
+	size_t bytes = 0;
+
+	shared_text_drop(k->png);
 	*k = (struct kept_png){ .style = *style };
-	k->png = picture_png(p, style, l->indices, &k->bytes);
-	if (!k->png)
-		return NULL;
-	k->serial = p->serial;
-	return k;
+	char *png = picture_png(p, style, l->indices, &bytes);
+	k->png = shared_text_new(png, bytes);
+	if (k->png)
+		k->serial = p->serial;
+	m->spent_ns += clock_monotonic_ns() - began_ns;
+	return k->png;
 }
 
 void monitor_get_live_png(struct monitor *m, const struct http_request *r, struct http_answer *a)
 {
 	const struct picture *p;
-	const struct kept_png *k;
+	struct shared_text *png;
 	struct wish wish;
 
 	if (!take_wish(r, &wish, a))
@@ -322,12 +367,12 @@ void monitor_get_live_png(struct monitor *m, const struct http_request *r, struc
 	if (!p)
 		return;
 	complete(&wish, m->live, p);
-	k = png_of(m->live, p, &wish.style);
+	png = kept_png(m->live, p, &wish.style);
+	if (!png && m->spent_ns > PNG_NS)
+		return http_refuse(a, 503, "many different pictures are asked for: ask again");
+	if (!png)
+		png = make_png(m, p, &wish.style);
 	a->status = 200;
 	a->type = "image/png";
-	a->body = k ? malloc(k->bytes) : NULL;
-	if (!a->body)
-		return;
-	memcpy(a->body, k->png, k->bytes);
-	a->bytes = k->bytes;
+	a->shared = png ? shared_text_hold(png) : NULL;
 }

@@ -81,6 +81,7 @@ void monitor_post_command(struct monitor *m, const struct http_request *r, struc
 	if (err == 0) {
 		snprintf(c.by, sizeof c.by, "%s", r->from);
 		err = command_give(m->pipeline, &c, series, why);
+		monitor_drop_kept(m);
 		log_line(LOG_INFO, "monitor", "command %s from %s%s%s",
 		         monitor_command_name(c.kind), r->from, err < 0 ? " was refused: " : "",
 		         err < 0 ? why : "");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/pipeline.h"
+#include "daemon/http.h"
 #include "daemon/pictures.h"
 
 #include <errno.h>
@@ -247,5 +248,6 @@ uint64_t pipeline_kept_bytes(const struct config *c)
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes)
 {
 	return c->ingest.buffer + c->ingest.buffer / 4 + planes->bytes + mask_bytes(c) +
-	       pipeline_kept_bytes(c) + (c->monitor.http[0] ? pictures_bytes() : 0) + MARGIN_BYTES;
+	       pipeline_kept_bytes(c) +
+	       (c->monitor.http[0] ? pictures_bytes() + HTTP_MEMORY_BYTES : 0) + MARGIN_BYTES;
 }

@@ -411,13 +411,12 @@ void quality_figures(struct quality *q, struct quality_figures *ret)
 	pthread_mutex_unlock(&q->lock);
 }
 
-int quality_trend(struct quality *q, struct quality_trend *ret)
+int quality_trend(struct quality *q, unsigned most, struct quality_trend *ret)
 {
 	unsigned columns = q->trend.columns;
 	struct quality_trend t = { .columns = columns,
 		                   .names = calloc(columns, sizeof *t.names),
-		                   .values = malloc((size_t)TREND_ROWS * columns *
-		                                    sizeof *t.values) };
+		                   .values = malloc((size_t)most * columns * sizeof *t.values) };
 
 	if (!t.names || !t.values) {
 		quality_trend_done(&t);
@@ -427,8 +426,10 @@ int quality_trend(struct quality *q, struct quality_trend *ret)
 	pthread_mutex_lock(&q->lock);
 	const struct shown *s = &q->shown[q->front];
 
-	t.rows = s->rows;
-	memcpy(t.values, s->trend, (size_t)s->rows * columns * sizeof *t.values);
+	t.ever = s->ever;
+	t.rows = s->rows < most ? s->rows : most;
+	memcpy(t.values, s->trend + (size_t)(s->rows - t.rows) * columns,
+	       (size_t)t.rows * columns * sizeof *t.values);
 	pthread_mutex_unlock(&q->lock);
 	*ret = t;
 	return 0;

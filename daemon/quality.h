@@ -123,11 +123,12 @@ void quality_figures(struct quality *q, struct quality_figures *ret);
 
 struct quality_trend {
 	unsigned columns, rows;
+	uint64_t ever;     /* rows since start */
 	char (*names)[96]; /* [columns] */
 	double *values;    /* [rows][columns], oldest first; NaN: nothing */
 };
-/* 0 or -ENOMEM; freed with quality_trend_done(). */
-int quality_trend(struct quality *q, struct quality_trend *ret);
+/* The newest rows, at most `most`. 0 or -ENOMEM; freed with quality_trend_done(). */
+int quality_trend(struct quality *q, unsigned most, struct quality_trend *ret);
 void quality_trend_done(struct quality_trend *t);
 
 /* The findings of a series for its manifest and the log, in the order in which they came: each

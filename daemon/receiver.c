@@ -138,6 +138,7 @@ static void take_message(struct receiver *r)
 	struct decoded *d = &r->decoded;
 	uint64_t received_ns = clock_real_ns();
 
+	r->arrived_ns = clock_monotonic_ns();
 	/* relaxed: only we write them; figures for people. */
 	atomic_store_explicit(&r->quiet, false, memory_order_relaxed);
 	atomic_fetch_add_explicit(&r->messages, 1, memory_order_relaxed);
@@ -251,6 +252,7 @@ static bool take_fed(struct receiver *r)
 	if (!r->feed->next(r->feed->user, &frame))
 		return false;
 	frame.received_ns = clock_real_ns();
+	r->arrived_ns = clock_monotonic_ns();
 	/* relaxed: only we write them; figures for people. */
 	atomic_fetch_add_explicit(&r->messages, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&r->bytes, frame.bytes, memory_order_relaxed);

@@ -44,6 +44,7 @@ struct receiver {
 	struct payload payload; /* the message at hand, */
 	struct message message; /* as the decoder sees it */
 	struct decoded decoded;
+	uint64_t arrived_ns;      /* the message at hand did; CLOCK_MONOTONIC */
 	unsigned turn_source;     /* which endpoint is looked at first */
 	struct assembly assembly; /* of frames in pieces */
 	uint64_t ended;           /* bit i: endpoint i has said that the series is over, */

@@ -162,6 +162,7 @@ static void publish_frame(struct receiver *r, struct slot *s, const struct bundl
 
 	hold_bundle(s, b, frame);
 	s->frame = *frame;
+	s->times.arrived_ns = r->arrived_ns;
 	s->why = NULL;
 	r->payloads_taken++;
 	r->was_full = false;

@@ -153,7 +153,8 @@ static int allocate(struct replay_writer *w)
 static int open_sinks(struct replay_writer *w, char why[256])
 {
 	struct replay *r = w->replay;
-	const struct sink_callbacks callbacks = { w, on_released, on_settled, on_durable, on_say };
+	const struct sink_callbacks callbacks = { w,      on_released, on_settled, on_durable,
+		                                  on_say, NULL,        NULL };
 	struct sink_program program = { .version = OPENBEAM_VERSION,
 		                        .commit = OPENBEAM_COMMIT,
 		                        .isa = cpu_level_name(r->cpu),

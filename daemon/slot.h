@@ -11,6 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* When a frame came to each step of its way; CLOCK_MONOTONIC. */
+struct slot_times {
+	uint64_t arrived_ns; /* receiver: its last byte came */
+	uint64_t claimed_ns; /* worker */
+	uint64_t reduced_ns; /* worker */
+	uint64_t placed_ns;  /* collector: in its place in the series, on to the sinks */
+};
+
 /* A slot: one frame in flight, its message and what is made of it. One owner per state:
  *
  *   SPARE (rx) -> READY -> CLAIMED (a worker) -> DONE -> WRITING (sink) -> SPARE
@@ -34,8 +42,9 @@ struct slot {
 	uint64_t left_bytes;  /* so many bytes of it */
 	struct reduction reduction;
 	struct frame frame; /* as received; its pixels are `raw` */
-	const char *why;    /* it could not be reduced: one sentence, static text; NULL: it was */
-	enum dropped lost;  /* with why: what becomes of it */
+	struct slot_times times;
+	const char *why;   /* it could not be reduced: one sentence, static text; NULL: it was */
+	enum dropped lost; /* with why: what becomes of it */
 };
 
 /* Spare slots on their way back to one receiver: single producer (collector), single consumer. */

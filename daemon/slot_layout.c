@@ -584,6 +584,14 @@ struct sink_pixels layout_pixels(const struct layout *l)
 		                     .no_value = p->no_value };
 }
 
+double layout_saturation(const struct layout *l)
+{
+	const struct reduce_plan *p = &l->plan;
+
+	return p->can_saturate || product_of_layout(p->layout) == PRODUCT_FLOAT32 ? p->saturation
+	                                                                          : INFINITY;
+}
+
 struct defects *layout_take_defects(const struct layout *l)
 {
 	for (unsigned i = 0; i < LOOKS; i++)

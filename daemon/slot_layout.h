@@ -118,6 +118,9 @@ int layout_open(struct layout *l, char why[320]);
 /* The pixels as they are processed, for the manifest. */
 struct sink_pixels layout_pixels(const struct layout *l);
 
+/* The raw value at and above which a pixel is saturated; infinite: none is. */
+double layout_saturation(const struct layout *l);
+
 /* Room for the defects of one frame; NULL: too many are in flight. Workers. */
 struct defects *layout_take_defects(const struct layout *l);
 

@@ -84,6 +84,15 @@ void status_look(struct pipeline *p, const struct sink_program *program, const s
 	ret->slots_used = slots_used(p, ret->figures.slots);
 	for (unsigned i = 0; i < p->config->sink_count; i++)
 		ret->disks[i] = disks_space(p->disks, i);
+	for (unsigned i = 0; i < LATENCY_STAGES; i++) {
+		enum latency_stage s = (enum latency_stage)i;
+
+		latency_series(&p->collector.latency, s, &ret->latency[i]);
+		latency_ever(&p->collector.latency, s, &ret->latency_ever[i]);
+	}
+	last_loss_get(&p->collector.last_loss, &ret->last_loss);
+	process_figures(&ret->process);
+	ret->ceiling_bytes = pipeline_ceiling(p->config, p->planes);
 	no_quality(&ret->quality);
 	ret->has_quality = p->quality != NULL;
 	if (p->quality)

@@ -4,6 +4,9 @@
 
 #include "daemon/commands.h"
 #include "daemon/figures.h"
+#include "daemon/last_loss.h"
+#include "daemon/latency.h"
+#include "daemon/process_figures.h"
 #include "daemon/quality.h"
 #include "daemon/disks.h"
 #include "daemon/status_rates.h"
@@ -39,12 +42,22 @@ struct status_view {
 	struct rate_figures rates;
 	uint64_t slots_used; /* of figures.slots */
 
+	struct latency_figures latency[LATENCY_STAGES];          /* of the series */
+	struct latency_since_start latency_ever[LATENCY_STAGES]; /* of all */
+	struct loss_record last_loss;                            /* time 0: none */
+
 	struct disk_space disks[CONFIG_SINKS_MAX]; /* of each sink */
+
+	struct process_figures process;
+	uint64_t ceiling_bytes; /* that its memory should not pass */
 
 	bool has_quality;
 	struct quality_figures quality; /* without: NaN, no alarm */
 	struct calibration_report calibration;
 	struct blackbox_report blackbox;
+	struct {
+		uint64_t connections, events; /* open ones; streams of events among them */
+	} watchers;                           /* the monitor's */
 };
 
 /* Gather it. The rates of `r`; d NULL: no disk is known. Any thread; waits only as quality.h

@@ -216,11 +216,21 @@ static void pack(struct worker *w, const struct layout *l, struct slot *const *s
 	}
 }
 
+/* A frame goes on with its hand. */
+static void stamp_reduced(struct slot *const *slots, unsigned count)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	for (unsigned i = 0; i < count; i++)
+		slots[i]->times.reduced_ns = now_ns;
+}
+
 static void process(struct worker *w, const struct hand *h)
 {
 	struct pipeline *p = w->pipeline;
 	struct slot *slots[HAND_MOST];
 	unsigned frames = 0;
+	uint64_t claimed_ns = clock_monotonic_ns();
 	bool abort = atomic_load_explicit(&p->phase, memory_order_relaxed) == PHASE_ABORT;
 
 	for (unsigned i = 0; i < h->count; i++) {
@@ -229,6 +239,7 @@ static void process(struct worker *w, const struct hand *h)
 		if (e->kind != ENTRY_FRAME)
 			continue;
 		slots[frames++] = e->slot;
+		e->slot->times.claimed_ns = claimed_ns;
 	}
 	/* acquire pairs with the collector's store: a claimed frame was published after it. */
 	const struct layout *l = atomic_load_explicit(&p->layout, memory_order_acquire);
@@ -239,6 +250,8 @@ static void process(struct worker *w, const struct hand *h)
 		free_payloads(h->receiver, slots, frames);
 	if (frames > 0 && !abort)
 		pack(w, l, slots, frames);
+	if (frames > 0)
+		stamp_reduced(slots, frames);
 	for (unsigned i = 0; i < h->count; i++)
 		sequence_done(&h->receiver->ring, h->first + i);
 	bell_ring(&p->collect);

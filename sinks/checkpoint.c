@@ -91,7 +91,7 @@ static void written(struct writer_op *op)
 		return;
 	}
 	c->op = (struct writer_op){
-		.kind = DISK_SYNC_DATA, .fd = c->fd, .done = synced, .user = c
+		.kind = DISK_SYNC_DATA, .fd = c->fd, .sink = c->sink, .done = synced, .user = c
 	};
 	writer_start(c->writer, &c->op);
 }
@@ -109,12 +109,12 @@ static int write_first(struct checkpoint *c)
 	return err ? err : disk_sync(io, c->fd);
 }
 
-int checkpoint_open(struct checkpoint *c, struct writer *w, int folder,
+int checkpoint_open(struct checkpoint *c, struct writer *w, unsigned sink, int folder,
                     const struct sink_histograms *histograms)
 {
 	int err;
 
-	*c = (struct checkpoint){ .writer = w, .fd = -1, .histograms = histograms };
+	*c = (struct checkpoint){ .writer = w, .sink = sink, .fd = -1, .histograms = histograms };
 	if (!histograms)
 		return 0;
 	c->copy_bytes = bytes_of(histograms->raw_bins.bins, histograms->normalised_bins.bins);
@@ -145,6 +145,7 @@ int checkpoint_step(struct checkpoint *c, uint64_t now_ns, uint64_t frames, uint
 	c->busy = true;
 	c->op = (struct writer_op){ .kind = DISK_WRITE,
 		                    .fd = c->fd,
+		                    .sink = c->sink,
 		                    .data = c->copy,
 		                    .offset = c->generation % 2 * c->copy_bytes,
 		                    .length = c->copy_bytes,

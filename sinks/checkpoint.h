@@ -23,7 +23,8 @@
 
 struct checkpoint {
 	struct writer *writer;
-	int fd; /* -1: closed */
+	unsigned sink; /* whose figures it counts for */
+	int fd;        /* -1: closed */
 	const struct sink_histograms *histograms;
 	unsigned char *copy; /* [copy_bytes], aligned */
 	size_t copy_bytes;
@@ -36,7 +37,7 @@ struct checkpoint {
 
 /* Create the file in the series' folder with a first copy. Blocks. 0 or negative errno; the file is
  * then removed. `histograms`: see struct sink_start; NULL: no counts. */
-int checkpoint_open(struct checkpoint *c, struct writer *w, int folder,
+int checkpoint_open(struct checkpoint *c, struct writer *w, unsigned sink, int folder,
                     const struct sink_histograms *histograms);
 
 /* Write a copy when the last one is a second old. frames: counted; newest: number. Returns a fresh

@@ -76,7 +76,11 @@ static void start_entry_sync(struct datafile *d)
 {
 	d->entry_syncing = true;
 	d->entry_op = (struct writer_op){
-		.kind = DISK_SYNC, .fd = d->stack.directory, .done = entry_done, .user = d
+		.kind = DISK_SYNC,
+		.fd = d->stack.directory,
+		.sink = d->sink,
+		.done = entry_done,
+		.user = d,
 	};
 	writer_start(d->writer, &d->entry_op);
 }
@@ -85,8 +89,9 @@ static void start_sync(struct datafile *d, enum disk_kind kind)
 {
 	d->syncing = true;
 	d->covered = d->landed;
-	d->sync_op =
-		(struct writer_op){ .kind = kind, .fd = d->stack.fd, .done = sync_done, .user = d };
+	d->sync_op = (struct writer_op){
+		.kind = kind, .fd = d->stack.fd, .sink = d->sink, .done = sync_done, .user = d
+	};
 	writer_start(d->writer, &d->sync_op);
 }
 
@@ -306,6 +311,7 @@ static void write_head(struct datafile *d)
 	d->head_writing = true;
 	d->head_op = (struct writer_op){ .kind = DISK_WRITE,
 		                         .fd = d->stack.fd,
+		                         .sink = d->sink,
 		                         .direct = d->stack.direct,
 		                         .data = d->head,
 		                         .length = d->format->head_bytes,
@@ -411,6 +417,7 @@ int datafile_open(struct datafile *d, const struct datafile_options *o)
 	uint64_t places_capacity = d->places_capacity;
 	char name[PART_NAME_MAX];
 	struct stack_options so = { .directory = o->directory,
+		                    .sink = o->sink,
 		                    .name = name,
 		                    .direct = o->direct,
 		                    .zero_copy = o->zero_copy,
@@ -432,6 +439,7 @@ int datafile_open(struct datafile *d, const struct datafile_options *o)
 		                .plan = o->plan,
 		                .described = o->described,
 		                .index = o->index,
+		                .sink = o->sink,
 		                .head = head,
 		                .places = places,
 		                .places_capacity = places_capacity };

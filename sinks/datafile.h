@@ -31,6 +31,7 @@ struct datafile_frame {
 	struct datafile_frame *next;
 	struct datafile *file; /* NULL while it waits for one */
 	struct journal_record record;
+	struct sink_times times;
 	const void *pixels;
 	size_t bytes;            /* of them */
 	size_t copied;           /* of those, in staging blocks */
@@ -80,6 +81,7 @@ struct datafile {
 	struct format_file described; /* for the tail */
 	enum datafile_state state;
 	uint32_t index; /* in the series */
+	unsigned sink;  /* whose file it is */
 	uint64_t placed, landed, covered, synced, batched, durable;
 	struct format_place *places; /* [placed], for formats with a tail */
 	uint64_t places_capacity;
@@ -104,6 +106,7 @@ struct datafile_options {
 	struct writer *writer;
 	struct staging *staging;
 	int directory;
+	unsigned sink;      /* index in the configuration */
 	const char *series; /* folder's name; borrowed until it has ended */
 	uint32_t index;
 	struct format_plan plan;

@@ -63,6 +63,7 @@ static void allocate_more(struct journal *j)
 	j->allocating = true;
 	j->allocate_op = (struct writer_op){ .kind = DISK_ALLOCATE,
 		                             .fd = j->fd,
+		                             .sink = j->sink,
 		                             .offset = j->allocated,
 		                             .length = j->step,
 		                             .done = allocate_done,
@@ -84,6 +85,7 @@ static void start(struct journal *j, enum disk_kind kind, uint64_t length,
 {
 	j->op = (struct writer_op){ .kind = kind,
 		                    .fd = j->fd,
+		                    .sink = j->sink,
 		                    .data = j->batch,
 		                    .offset = j->length,
 		                    .length = length,
@@ -174,6 +176,7 @@ int journal_open(struct journal *j, struct writer *w, int directory, const char 
 		return fd;
 	j->writer = w;
 	j->fd = fd;
+	j->sink = header->sink;
 	j->region_count = header->region_count;
 	j->can_allocate = true;
 	j->step = STEP_FIRST;

@@ -17,6 +17,7 @@ struct journal {
 	struct writer *writer;
 	int fd; /* -1: closed */
 	unsigned region_count;
+	unsigned sink;     /* whose it is */
 	int error;         /* final: nothing more is taken */
 	int batch_error;   /* of the batch being erased */
 	bool stale;        /* a failed batch could not be erased: records without pixels */

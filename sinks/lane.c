@@ -62,6 +62,7 @@ static void note_open_failure(struct lane *l, int error)
 static void open_file(struct lane *l, struct datafile *d)
 {
 	struct datafile_options o = { .format = l->format,
+		                      .sink = l->index,
 		                      .events = &l->events,
 		                      .shape = &l->shape,
 		                      .writer = l->writer,
@@ -433,8 +434,8 @@ static void lose_joined(struct lane *l)
 	l->joined_last = NULL;
 }
 
-void lane_put(struct lane *l, const struct journal_record *record, const void *pixels, size_t bytes,
-              struct frame_hold *hold)
+void lane_put(struct lane *l, const struct journal_record *record, const struct sink_times *times,
+              const void *pixels, size_t bytes, struct frame_hold *hold)
 {
 	struct datafile_frame *f = frame_pool_pop(&l->pool);
 
@@ -445,6 +446,7 @@ void lane_put(struct lane *l, const struct journal_record *record, const void *p
 	}
 	frame_pool_fill(&l->pool, f,
 	                &(struct datafile_frame){ .record = *record,
+	                                          .times = *times,
 	                                          .pixels = pixels,
 	                                          .bytes = bytes,
 	                                          .hold = hold,
@@ -457,7 +459,7 @@ void lane_put(struct lane *l, const struct journal_record *record, const void *p
 	l->last = f;
 }
 
-void lane_join(struct lane *l, const struct journal_record *record)
+void lane_join(struct lane *l, const struct journal_record *record, const struct sink_times *times)
 {
 	struct datafile_frame *f = frame_pool_pop(&l->pool);
 
@@ -465,7 +467,8 @@ void lane_join(struct lane *l, const struct journal_record *record)
 		lose_without_memory(l, record, NULL);
 		return;
 	}
-	frame_pool_fill(&l->pool, f, &(struct datafile_frame){ .record = *record });
+	frame_pool_fill(&l->pool, f,
+	                &(struct datafile_frame){ .record = *record, .times = *times });
 	if (l->joined_last)
 		l->joined_last->next = f;
 	else

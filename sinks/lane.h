@@ -28,6 +28,8 @@ struct lane_host {
 	void (*release)(void *user, struct frame_hold *h); /* one user less */
 	void (*settled)(void *user, const struct lane *l, uint64_t number, enum frame_state state,
 	                unsigned reason, bool revoked);
+	void (*landed)(void *user, const struct lane *l, const struct sink_times *times);
+	void (*lasting)(void *user, const struct lane *l, const struct sink_times *times);
 	void (*durable)(void *user, const struct lane *l, uint64_t frames);
 	void (*say)(void *user, enum sink_say level, const char *text);
 };
@@ -125,12 +127,12 @@ int lane_begin(struct lane *l, const struct lane_series *s);
 
 /* The frame is a member of the one put next, whose pixels are the mean of both: its record waits
  * for that one's place. The record is copied, with its regions [region_count]. */
-void lane_join(struct lane *l, const struct journal_record *record);
+void lane_join(struct lane *l, const struct journal_record *record, const struct sink_times *times);
 
 /* Take a frame. `record`, copied likewise, is filled but for file and place; with hold NULL no
  * pixels. `bytes` of them: the frame's, or what compression made of it. */
-void lane_put(struct lane *l, const struct journal_record *record, const void *pixels, size_t bytes,
-              struct frame_hold *hold);
+void lane_put(struct lane *l, const struct journal_record *record, const struct sink_times *times,
+              const void *pixels, size_t bytes, struct frame_hold *hold);
 
 /* Note a frame that never came here. */
 void lane_lose(struct lane *l, const struct loss *loss);

@@ -51,14 +51,18 @@ void lane_recycle(struct lane *l, struct datafile_frame *f)
 	frame_pool_push(&l->pool, f);
 }
 
+static void note_one_written(struct lane *l, const struct datafile_frame *f)
+{
+	l->written++;
+	l->host->landed(l->host->user, l, &f->times);
+	l->host->settled(l->host->user, l, f->record.number, FRAME_WRITTEN, 0, false);
+}
+
 void lane_note_written(struct lane *l, const struct datafile_frame *f)
 {
-	for (const struct datafile_frame *m = f->members; m; m = m->next) {
-		l->written++;
-		l->host->settled(l->host->user, l, m->record.number, FRAME_WRITTEN, 0, false);
-	}
-	l->written++;
-	l->host->settled(l->host->user, l, f->record.number, FRAME_WRITTEN, 0, false);
+	for (const struct datafile_frame *m = f->members; m; m = m->next)
+		note_one_written(l, m);
+	note_one_written(l, f);
 }
 
 static void drop_one(struct lane *l, const struct journal_record *r, enum dropped reason,

@@ -9,6 +9,17 @@
 
 #define LOST_BATCH_MAX 65536
 
+/* The frame and its members. Returns how many there are. */
+static uint64_t note_lasting(struct lane *l, const struct datafile_frame *f)
+{
+	uint64_t frames = 1;
+
+	for (const struct datafile_frame *m = f->members; m; m = m->next, frames++)
+		l->host->lasting(l->host->user, l, &m->times);
+	l->host->lasting(l->host->user, l, &f->times);
+	return frames;
+}
+
 static void pop_durable_frames(struct lane *l, struct datafile_frame *f)
 {
 	uint64_t frames = 0;
@@ -16,7 +27,7 @@ static void pop_durable_frames(struct lane *l, struct datafile_frame *f)
 	while (f) {
 		struct datafile_frame *next = f->next;
 
-		frames += lane_members(f);
+		frames += note_lasting(l, f);
 		lane_recycle(l, f);
 		f = next;
 	}

@@ -165,6 +165,47 @@ static json_t *findings(const struct manifest *m)
 	return list;
 }
 
+static json_t *latency(const struct manifest *m)
+{
+	json_t *o = m->latency ? json_object() : json_null();
+
+	for (unsigned i = 0; m->latency && i < m->latency_count; i++) {
+		const struct sink_latency *l = &m->latency[i];
+		json_t *stage = json_object();
+
+		set(stage, "count", number(l->frames));
+		set(stage, "p50", real(l->p50_ms));
+		set(stage, "p99", real(l->p99_ms));
+		set(stage, "p999", real(l->p999_ms));
+		set(stage, "max", real(l->max_ms));
+		set(o, l->stage, stage);
+	}
+	return o;
+}
+
+static json_t *loss(const struct sink_loss *l)
+{
+	json_t *o = json_object();
+
+	set(o, "time", time_text(l->time_ns));
+	set(o, "first_frame", number(l->first_frame));
+	set(o, "last_frame", number(l->last_frame));
+	set(o, "frames", number(l->frames));
+	set(o, "state", text(l->state));
+	set(o, "reason", text(l->reason));
+	set(o, "text", text(l->text));
+	return o;
+}
+
+static json_t *losses(const struct manifest *m)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < m->loss_count; i++)
+		json_array_append_new(list, loss(&m->losses[i]));
+	return list;
+}
+
 static json_t *region(const struct config_region *r)
 {
 	json_t *o = json_object();
@@ -390,6 +431,8 @@ static json_t *compose(const struct manifest *m)
 	bad |= set(o, "percentiles", percentiles_object(m));
 	bad |= set(o, "findings", findings(m));
 	bad |= set(o, "findings_left_out", number(m->findings_left_out));
+	bad |= set(o, "latency_ms", latency(m));
+	bad |= set(o, "losses", losses(m));
 	bad |= set(o, "host", host());
 	bad |= set(o, "configuration", configuration(m->program));
 	if (bad) {

@@ -36,6 +36,10 @@ struct manifest {
 	const struct sink_finding *findings;        /* [finding_count] */
 	unsigned finding_count;
 	uint64_t findings_left_out;
+	const struct sink_latency *latency; /* [latency_count]; NULL: still running */
+	unsigned latency_count;
+	const struct sink_loss *losses; /* [loss_count] */
+	unsigned loss_count;
 };
 
 /* The same as JSON text, malloc'd; NULL without memory. */

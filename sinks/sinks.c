@@ -95,6 +95,22 @@ static void settled(void *user, const struct lane *l, uint64_t number, enum fram
 		s->callbacks.settled(s->callbacks.user, number, state, reason, revoked);
 }
 
+static void landed(void *user, const struct lane *l, const struct sink_times *times)
+{
+	struct sinks *s = user;
+
+	if (l->primary && s->callbacks.landed)
+		s->callbacks.landed(s->callbacks.user, times);
+}
+
+static void lasting(void *user, const struct lane *l, const struct sink_times *times)
+{
+	struct sinks *s = user;
+
+	if (l->primary && s->callbacks.lasting)
+		s->callbacks.lasting(s->callbacks.user, times);
+}
+
 static void durable(void *user, const struct lane *l, uint64_t frames)
 {
 	struct sinks *s = user;
@@ -233,6 +249,8 @@ int sinks_open_with(struct sinks **ret, const struct config *c, const struct sin
 	s->host = (struct lane_host){ .user = s,
 		                      .release = release,
 		                      .settled = settled,
+		                      .landed = landed,
+		                      .lasting = lasting,
 		                      .durable = durable,
 		                      .say = sinks_say };
 	s->primary = find_primary(c);
@@ -450,10 +468,10 @@ static void put_pixels(struct lane *l, const struct journal_record *r, const str
 	bool source = takes_source(l);
 
 	if (l->plan.packed)
-		lane_put(l, r, source ? f->source_packed : f->reduced_packed,
+		lane_put(l, r, &f->times, source ? f->source_packed : f->reduced_packed,
 		         source ? f->source_packed_bytes : f->reduced_packed_bytes, h);
 	else
-		lane_put(l, r, source ? f->source : f->reduced, l->shape.bytes, h);
+		lane_put(l, r, &f->times, source ? f->source : f->reduced, l->shape.bytes, h);
 }
 
 static void note_number(struct sinks *s, uint64_t number)
@@ -490,7 +508,7 @@ static void put(struct sinks *s, const struct sink_frame *f, bool join)
 		r.crc32c = source ? f->reduction->source_crc32c : f->reduction->reduced_crc32c;
 		r.averaged = source ? 1 : f->averaged;
 		if (join && !source)
-			lane_join(&s->lanes[i], &r);
+			lane_join(&s->lanes[i], &r, &f->times);
 		else
 			put_pixels(&s->lanes[i], &r, f, h);
 	}
@@ -586,6 +604,13 @@ void sinks_figures(const struct sinks *s, struct sink_figures *ret)
 		                      .write_ns_max = f.write_ns_max,
 		                      .write_ns = f.write_ns };
 	memcpy(ret->write_times, f.write_times, sizeof ret->write_times);
+	memcpy(ret->each, f.each, sizeof ret->each);
+}
+
+void sinks_longest(struct sinks *s, struct sink_longest *ret)
+{
+	writer_longest(s->writer, &ret->write_ns, &ret->sync_ns);
+	ret->under_way = writer_busy(s->writer);
 }
 
 bool sinks_pack(const struct config *c, enum sink_product product)

@@ -29,6 +29,12 @@
 
 enum sink_say { SINK_INFO, SINK_WARNING, SINK_ERROR };
 
+/* The caller's clock at two moments of a frame's way: carried along and given back, no more. */
+struct sink_times {
+	uint64_t arrived_ns; /* its last byte came */
+	uint64_t put_ns;     /* it was handed over */
+};
+
 struct sink_callbacks {
 	void *user;
 
@@ -46,6 +52,11 @@ struct sink_callbacks {
 
 	/* One sentence for the log, at most a few a second: "disk full: ..., /data/x.tif.part". */
 	void (*say)(void *user, enum sink_say level, const char *text);
+
+	/* The primary sink's frames one by one, with settled() and before durable(): the frame's
+	 * pixels are in the file; they and its record are synced. NULL: nobody asks. */
+	void (*landed)(void *user, const struct sink_times *times);
+	void (*lasting)(void *user, const struct sink_times *times);
 };
 
 /* What the frames of a series look like, for each product. */
@@ -105,6 +116,7 @@ struct sink_frame {
 	const struct reduction *reduction;
 	const struct region_stats *regions; /* [config.region_count]; NULL: not known */
 	uint32_t calibration;               /* id of the one it was normalised with; 0: none */
+	struct sink_times times;
 	void *owner;
 };
 
@@ -135,6 +147,22 @@ struct sink_stop {
 	uint64_t frames;     /* that were expected until then; 0: not known */
 };
 
+/* How long frames took through one stage of their way. Percentiles; NaN: there were none. */
+struct sink_latency {
+	const char *stage;
+	uint64_t frames;
+	double p50_ms, p99_ms, p999_ms, max_ms;
+};
+
+/* Frames that were lost together. */
+struct sink_loss {
+	const char *state, *reason;
+	uint64_t first_frame, last_frame; /* numbers; `frames` of those between */
+	uint64_t frames;
+	uint64_t time_ns; /* CLOCK_REALTIME, of the first */
+	const char *text; /* a sentence */
+};
+
 /* How a series ended, for histogram.csv and manifest.json. Counts are since it began. */
 struct sink_summary {
 	const struct totals *totals;
@@ -155,7 +183,11 @@ struct sink_summary {
 	unsigned calibration_count;
 	const struct sink_finding *findings; /* [finding_count] */
 	unsigned finding_count;
-	uint64_t findings_left_out; /* so many more */
+	uint64_t findings_left_out;         /* so many more */
+	const struct sink_latency *latency; /* [latency_count] */
+	unsigned latency_count;
+	const struct sink_loss *losses; /* [loss_count] */
+	unsigned loss_count;
 };
 
 struct sinks;
@@ -292,7 +324,16 @@ struct sink_figures {
 	uint64_t write_errors, sync_errors;
 	uint64_t write_ns_max, write_ns; /* of one write, of all */
 	uint64_t write_times[WRITE_TIMES];
+	struct writer_share each[CONFIG_SINKS_MAX]; /* of each sink */
 };
 void sinks_figures(const struct sinks *s, struct sink_figures *ret);
+
+/* The longest write and the longest sync that ended since the last call, and the operations that
+ * are under way now. */
+struct sink_longest {
+	uint64_t write_ns, sync_ns;
+	unsigned under_way;
+};
+void sinks_longest(struct sinks *s, struct sink_longest *ret);
 
 #endif

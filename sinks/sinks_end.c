@@ -260,6 +260,10 @@ static struct manifest final_manifest(const struct sinks *s, const struct sink_s
 	m.findings = summary->findings;
 	m.finding_count = summary->finding_count;
 	m.findings_left_out = summary->findings_left_out;
+	m.latency = summary->latency;
+	m.latency_count = summary->latency_count;
+	m.losses = summary->losses;
+	m.loss_count = summary->loss_count;
 	m.reasons = r->at;
 	m.reason_count = r->count;
 	return m;

@@ -195,7 +195,8 @@ static void open_checkpoint(struct sinks *s, const struct sink_start *start)
 	if (ledger->series < 0 || !start->histograms)
 		return;
 	s->histograms = *start->histograms;
-	err = checkpoint_open(&s->checkpoint, s->writer, ledger->series, &s->histograms);
+	err = checkpoint_open(&s->checkpoint, s->writer, s->primary, ledger->series,
+	                      &s->histograms);
 	if (err)
 		sinks_say_failed(s, CHECKPOINT_NAME, err);
 }

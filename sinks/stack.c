@@ -81,6 +81,7 @@ static void start_write(struct stack *s, struct stack_write *w, const void *data
 	w->op.kind = DISK_WRITE;
 	w->op.fd = s->fd;
 	w->op.direct = s->direct;
+	w->op.sink = s->sink;
 	w->op.data = data;
 	w->op.offset = offset;
 	w->op.length = bytes;
@@ -151,6 +152,7 @@ static void start_allocate(struct stack *s, uint64_t end)
 	s->allocating = true;
 	s->allocate_op = (struct writer_op){ .kind = DISK_ALLOCATE,
 		                             .fd = s->fd,
+		                             .sink = s->sink,
 		                             .offset = s->allocated,
 		                             .length = (end > ahead ? end : ahead) - s->allocated,
 		                             .done = allocate_done,
@@ -179,6 +181,7 @@ int stack_open(struct stack *s, struct writer *w, struct staging *staging,
 	s->directory = o->directory;
 	s->fd = fd;
 	s->direct = o->direct;
+	s->sink = o->sink;
 	s->zero_copy = o->zero_copy;
 	s->placed = s->landed = o->head;
 	s->size_max = o->size_max;

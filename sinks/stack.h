@@ -18,6 +18,7 @@
 
 struct stack_options {
 	int directory;
+	unsigned sink;     /* index in the configuration */
 	const char *name;  /* the final one */
 	bool direct;       /* O_DIRECT */
 	bool zero_copy;    /* frames are written from their own memory */
@@ -28,6 +29,7 @@ struct stack_options {
 struct stack {
 	struct writer *writer;
 	struct staging *staging;
+	unsigned sink;
 	int directory, fd; /* fd -1: closed */
 	char name[PART_NAME_MAX];
 	bool direct, zero_copy;

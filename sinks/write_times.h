@@ -8,6 +8,11 @@
  * class before. */
 #define WRITE_TIMES 9
 
+/* What one sink has in it. */
+struct writer_share {
+	uint64_t written_bytes, write_errors, sync_errors;
+};
+
 /* 0.25 ms, 1 ms, ... 4.096 s; the last one has no limit. */
 static inline uint64_t write_time_ns(unsigned i)
 {

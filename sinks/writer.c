@@ -42,6 +42,7 @@ struct writer {
 	struct registered registered;
 	char engine[160];
 	struct writer_figures figures;
+	uint64_t longest_write_ns, longest_sync_ns; /* since writer_longest() */
 };
 
 static uint64_t monotonic_ns(void)
@@ -81,9 +82,13 @@ static bool is_sync(const struct writer_op *op)
 	return op->kind == DISK_SYNC || op->kind == DISK_SYNC_DATA;
 }
 
-static void figures_add_write(struct writer_figures *f, const struct writer_op *op)
+static void longer(uint64_t *longest, uint64_t ns)
 {
-	uint64_t took = op->started_ns ? monotonic_ns() - op->started_ns : 0;
+	*longest = ns > *longest ? ns : *longest;
+}
+
+static void figures_add_write(struct writer_figures *f, const struct writer_op *op, uint64_t took)
+{
 	unsigned class = 0;
 
 	while (took > write_time_ns(class))
@@ -91,28 +96,39 @@ static void figures_add_write(struct writer_figures *f, const struct writer_op *
 	f->writes++;
 	f->written_bytes += op->finished;
 	f->write_ns += took;
-	f->write_ns_max = took > f->write_ns_max ? took : f->write_ns_max;
+	longer(&f->write_ns_max, took);
 	f->write_times[class]++;
 	f->write_errors += op->error != 0;
+	f->each[op->sink].written_bytes += op->finished;
+	f->each[op->sink].write_errors += op->error != 0;
 }
 
-static void figures_add(struct writer_figures *f, const struct writer_op *op)
+static void figures_add_sync(struct writer_figures *f, const struct writer_op *op)
 {
-	if (op->error && op->kind != DISK_ALLOCATE)
-		f->errors++;
-	if (is_write(op)) {
-		figures_add_write(f, op);
-	} else if (op->kind != DISK_ALLOCATE) {
-		f->syncs++;
-		f->sync_errors += is_sync(op) && op->error != 0;
-	}
+	f->syncs++;
+	f->sync_errors += op->error != 0;
+	f->each[op->sink].sync_errors += op->error != 0;
+}
+
+static void count(struct writer *w, const struct writer_op *op)
+{
+	uint64_t took = op->started_ns ? monotonic_ns() - op->started_ns : 0;
+
+	if (op->kind == DISK_ALLOCATE)
+		return;
+	w->figures.errors += op->error != 0;
+	longer(is_write(op) ? &w->longest_write_ns : &w->longest_sync_ns, took);
+	if (is_write(op))
+		figures_add_write(&w->figures, op, took);
+	else
+		figures_add_sync(&w->figures, op);
 }
 
 static void finish(struct writer *w, struct writer_op *op, int error)
 {
 	op->error = error;
 	w->busy--;
-	figures_add(&w->figures, op);
+	count(w, op);
 	op->done(op);
 }
 
@@ -666,4 +682,11 @@ const char *writer_buffers(const struct writer *w)
 void writer_figures(const struct writer *w, struct writer_figures *ret)
 {
 	*ret = w->figures;
+}
+
+void writer_longest(struct writer *w, uint64_t *ret_write_ns, uint64_t *ret_sync_ns)
+{
+	*ret_write_ns = w->longest_write_ns;
+	*ret_sync_ns = w->longest_sync_ns;
+	w->longest_write_ns = w->longest_sync_ns = 0;
 }

@@ -2,6 +2,7 @@
 #ifndef SINKS_WRITER_H
 #define SINKS_WRITER_H
 
+#include "config/config.h"
 #include "sinks/disk.h"
 #include "sinks/write_times.h"
 
@@ -30,6 +31,7 @@ struct writer_op {
 	const void *data; /* DISK_WRITE */
 	uint64_t offset;  /* bytes from the start of the file */
 	uint64_t length;  /* bytes */
+	unsigned sink;    /* whose it is, for the figures */
 	int error;        /* the answer: 0 or negative errno */
 	/* Called once, from writer_reap() or writer_wait(). May start operations, this one too. */
 	void (*done)(struct writer_op *op);
@@ -54,6 +56,7 @@ struct writer_figures {
 	uint64_t write_ns_max; /* of one write, from the first attempt to the last byte */
 	uint64_t write_ns;     /* of all of them */
 	uint64_t write_times[WRITE_TIMES];
+	struct writer_share each[CONFIG_SINKS_MAX]; /* by writer_op.sink */
 };
 
 struct writer;
@@ -118,5 +121,8 @@ const char *writer_engine(const struct writer *w);
 const char *writer_buffers(const struct writer *w);
 
 void writer_figures(const struct writer *w, struct writer_figures *ret);
+
+/* The longest write and the longest sync that ended since the last call; 0: none did. */
+void writer_longest(struct writer *w, uint64_t *ret_write_ns, uint64_t *ret_sync_ns);
 
 #endif

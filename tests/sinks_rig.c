@@ -120,6 +120,22 @@ static void on_durable(void *user, uint64_t frames)
 	((struct rig *)user)->durable += frames;
 }
 
+static void on_landed(void *user, const struct sink_times *times)
+{
+	struct rig *r = user;
+
+	r->landed.arrived_ns += times->arrived_ns;
+	r->landed.put_ns += times->put_ns;
+}
+
+static void on_lasting(void *user, const struct sink_times *times)
+{
+	struct rig *r = user;
+
+	r->lasting.arrived_ns += times->arrived_ns;
+	r->lasting.put_ns += times->put_ns;
+}
+
 static void on_say(void *user, enum sink_say level, const char *text)
 {
 	struct rig *r = user;
@@ -235,7 +251,9 @@ int rig_open(struct rig *r)
 		                            .released = on_released,
 		                            .settled = on_settled,
 		                            .durable = on_durable,
-		                            .say = on_say };
+		                            .say = on_say,
+		                            .landed = on_landed,
+		                            .lasting = on_lasting };
 	int err;
 
 	r->io = (struct disk_io){ .user = r, .ring = rig_ring, .before = rig_before };
@@ -328,6 +346,7 @@ void rig_put(struct rig *r, uint64_t number)
 		                .averaged = 1,
 		                .reduced = pixels,
 		                .reduction = &d,
+		                .times = { 100 + number, 1 },
 		                .owner = (void *)(uintptr_t)(slot + 1) };
 
 	rig_pattern(pixels, &r->geometry.reduced, number);

@@ -50,7 +50,8 @@ struct rig {
 	unsigned char state[RIG_FRAMES_MAX], reason[RIG_FRAMES_MAX];
 	uint32_t flags[RIG_FRAMES_MAX];
 	uint64_t put, released, durable, said_errors;
-	char said[16384]; /* every sentence, one a line */
+	struct sink_times landed, lasting; /* sums over what was said of single frames */
+	char said[16384];                  /* every sentence, one a line */
 	struct totals totals;
 	bool complete;
 };

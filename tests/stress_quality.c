@@ -81,7 +81,7 @@ static void check_trend(double *last)
 {
 	struct quality_trend t;
 
-	if (quality_trend(quality, &t) < 0) {
+	if (quality_trend(quality, TREND_ROWS, &t) < 0) {
 		check(false, "no memory");
 		return;
 	}

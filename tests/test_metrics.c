@@ -131,14 +131,46 @@ Test(metrics, write_times_are_a_cumulative_histogram)
 	free(t);
 }
 
+Test(metrics, latency_is_a_histogram_for_each_stage)
+{
+	struct latency_since_start *l;
+
+	look("");
+	l = &view.latency_ever[LATENCY_REDUCE];
+	l->upto[1] = 3;
+	for (unsigned i = 2; i < LATENCY_BOUNDS; i++)
+		l->upto[i] = 4;
+	l->count = 5;
+	l->sum_ns = 200000025000;
+	view.last_loss.time_ns = 1500000000;
+	view.ceiling_bytes = 1 << 30;
+	view.process.open_fds = 12;
+	char *t = text();
+	expect_line(t, "openbeam_frame_latency_seconds_bucket{stage=\"reduce\",le=\"1e-05\"} 0");
+	expect_line(t, "openbeam_frame_latency_seconds_bucket{stage=\"reduce\",le=\"2.5e-05\"} 3");
+	expect_line(t, "openbeam_frame_latency_seconds_bucket{stage=\"reduce\",le=\"100\"} 4");
+	expect_line(t, "openbeam_frame_latency_seconds_bucket{stage=\"reduce\",le=\"+Inf\"} 5");
+	expect_line(t, "openbeam_frame_latency_seconds_count{stage=\"reduce\"} 5");
+	expect_line(t, "openbeam_frame_latency_seconds_sum{stage=\"reduce\"} 200.000025000");
+	expect_line(t, "openbeam_frame_latency_seconds_count{stage=\"durable\"} 0");
+	expect_line(t, "openbeam_last_loss_timestamp_seconds 1.5");
+	expect_line(t, "openbeam_memory_ceiling_bytes 1073741824");
+	expect_line(t, "process_open_fds 12");
+	free(t);
+}
+
 Test(metrics, sinks_have_names_of_their_own)
 {
 	look("sinks: [{format: null}, {format: raw, directory: a}, {format: tiff, directory: b}, "
 	     "{format: raw, directory: c}]");
 	view.disks[3] = (struct disk_space){ true, 5, 6 };
+	view.figures.sinks.each[1].written_bytes = 70;
+	view.figures.sinks.each[3].sync_errors = 2;
 	char *t = text();
 	expect_line(t, "openbeam_frames_written_total{sink=\"raw\"} 0");
-	expect_line(t, "openbeam_written_bytes_total{sink=\"all\"} 0");
+	expect_line(t, "openbeam_written_bytes_total{sink=\"raw\"} 70");
+	expect_line(t, "openbeam_written_bytes_total{sink=\"tiff\"} 0");
+	expect_line(t, "openbeam_io_errors_total{sink=\"raw-3\",operation=\"sync\"} 2");
 	expect_line(t, "openbeam_storage_free_bytes{sink=\"raw-3\"} 5");
 	cr_expect_null(strstr(t, "sink=\"null\""));
 	free(t);

@@ -255,7 +255,7 @@ Test(quality, nothing_is_known_before_the_first_frame)
 	cr_assert(isnan(f.mean) && isnan(f.dose_reference));
 	cr_assert_eq(f.fps, 0);
 	cr_assert_eq(frames_in(true, WINDOW_FRAME), 0);
-	cr_assert_eq(quality_trend(quality, &t), 0);
+	cr_assert_eq(quality_trend(quality, TREND_ROWS, &t), 0);
 	cr_assert_eq(t.rows, 0);
 	cr_assert_eq(t.columns, COLUMNS);
 	quality_trend_done(&t);
@@ -371,7 +371,7 @@ static struct quality_trend trend(void)
 {
 	struct quality_trend t;
 
-	cr_assert_eq(quality_trend(quality, &t), 0);
+	cr_assert_eq(quality_trend(quality, TREND_ROWS, &t), 0);
 	return t;
 }
 

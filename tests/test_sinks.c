@@ -680,3 +680,41 @@ Test(sinks, figures_count_what_was_written)
 	cr_assert_eq(timed, f.writes);
 	rig_done(&rig);
 }
+
+Test(sinks, frames_come_with_their_times_once_they_land_and_last)
+{
+	rig_make(&rig, SINK_RAW);
+	rig_shape(&rig, 512, 256, PRODUCT_UINT16);
+	rig.config.sink_count = 2; /* the second is not the primary one: nobody hears of it */
+	cr_assert_eq(rig_open(&rig), 0);
+	run_series(&rig, 0, 4);
+	cr_expect_eq(rig.landed.arrived_ns, 100 + 101 + 102 + 103);
+	cr_expect_eq(rig.landed.put_ns, 4);
+	cr_expect_eq(rig.lasting.arrived_ns, 100 + 101 + 102 + 103);
+	cr_expect_eq(rig.lasting.put_ns, 4);
+	rig_done(&rig);
+}
+
+Test(sinks, each_sink_has_figures_of_its_own)
+{
+	struct sink_figures f;
+	struct sink_longest longest;
+
+	rig_make(&rig, SINK_RAW);
+	rig_shape(&rig, 512, 256, PRODUCT_UINT16);
+	rig.config.sink_count = 2;
+	cr_assert_eq(rig_open(&rig), 0);
+	run_series(&rig, 0, 4);
+	sinks_figures(rig.sinks, &f);
+	for (unsigned i = 0; i < 2; i++)
+		cr_expect_geq(f.each[i].written_bytes, 4u * 512 * 256 * 2);
+	cr_expect_eq(f.each[0].written_bytes + f.each[1].written_bytes, f.written_bytes);
+	cr_expect_eq(f.each[2].written_bytes, 0);
+	sinks_longest(rig.sinks, &longest);
+	cr_expect_eq(longest.write_ns, f.write_ns_max);
+	cr_expect_gt(longest.sync_ns, 0);
+	cr_expect_eq(longest.under_way, 0);
+	sinks_longest(rig.sinks, &longest);
+	cr_expect_eq(longest.write_ns + longest.sync_ns, 0);
+	rig_done(&rig);
+}
