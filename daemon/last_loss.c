@@ -150,8 +150,8 @@ void last_loss_add(struct last_loss *l, const struct lost_frame *f)
 	}
 	if (f->number < b->record.first_frame)
 		b->record.first_frame = f->number;
-	b->record.last_frame = larger(b->record.last_frame, f->number);
-	b->record.frames++;
+	b->record.last_frame = larger(b->record.last_frame, f->number + (f->count - 1) * f->step);
+	b->record.frames += f->count;
 	/* Who joins in the middle of an overload has seen no second of it. */
 	if (l->count > 0 && newest(l)->ns > b->last_ns && f->monotonic_ns - b->began_ns < SECOND_NS)
 		describe_rates(l, &b->record);

@@ -73,8 +73,9 @@ void last_loss_sample(struct last_loss *l, const struct loss_sample *s);
 /* A series begins: what is known of the one before counts no more, but for last_loss_get(). */
 void last_loss_begin(struct last_loss *l);
 
+/* Frames from `number` on, each `step` behind the one before. */
 struct lost_frame {
-	uint64_t number, step, series;
+	uint64_t number, count, step, series;
 	enum frame_state state; /* FRAME_DROPPED or FRAME_MISSING */
 	unsigned reason;
 	uint64_t monotonic_ns, real_ns;

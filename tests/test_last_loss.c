@@ -27,6 +27,7 @@ static void lose(uint64_t first, uint64_t last, enum frame_state state, unsigned
 {
 	for (uint64_t n = first; n <= last; n++)
 		last_loss_add(&losses, &(struct lost_frame){ .number = n,
+		                                             .count = 1,
 		                                             .step = 1,
 		                                             .series = 1,
 		                                             .state = state,
@@ -224,6 +225,21 @@ Test(last_loss, each_kind_has_its_bursts_and_the_last_is_shown)
 	last_loss_begin(&losses);
 	cr_expect_eq(last_loss_series(&losses, series), 0);
 	cr_expect_eq(last().frames, 10, "people still see the last one");
+}
+
+Test(last_loss, a_series_of_which_nothing_came_is_one_loss)
+{
+	begin();
+	last_loss_add(&losses, &(struct lost_frame){ .number = 100,
+	                                             .count = 50,
+	                                             .step = 2,
+	                                             .state = FRAME_MISSING,
+	                                             .reason = MISSING_NEVER,
+	                                             .monotonic_ns = now.ns,
+	                                             .real_ns = NOON_NS });
+	struct loss_record r = last();
+	expect_text(&r, "12:03:05 UTC: frames 100 to 198 missing (never): ");
+	cr_expect_eq(r.frames, 50);
 }
 
 /* A write that was under way when the loss began, and is what it came from. */
