@@ -297,6 +297,7 @@ static void tell_empty(struct collector *k)
 	k->status = 1;
 	k->series_closed++;
 	k->totals.expected = k->totals.missing[MISSING_NEVER] = expected;
+	losses_add_all(k, expected);
 	figures_series_ends(k);
 	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
 		pipeline_phase(k->pipeline, PHASE_END);

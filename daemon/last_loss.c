@@ -26,13 +26,6 @@ static const struct loss_sample *sample_before(const struct last_loss *l, uint64
 	return newest(l)->ns - s->ns <= SECOND_NS ? s : NULL;
 }
 
-static enum loss_cause cause_of(const struct loss_sample *s)
-{
-	if (s->unclaimed * 2 >= s->used)
-		return LOSS_WORKERS;
-	return s->held * 2 >= s->used ? LOSS_GAP : LOSS_DISK;
-}
-
 static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
@@ -45,13 +38,13 @@ static void describe(struct loss_record *r, const struct loss_sample *s)
 
 	r->write_ns = larger(r->write_ns, s->write_ns);
 	r->sync_ns = larger(r->sync_ns, s->sync_ns);
-	if (used <= r->buffer_used)
+	r->buffer_used = used > r->buffer_used ? used : r->buffer_used;
+	if (!s->full)
 		return;
-	r->buffer_used = used;
-	r->used = s->used;
-	r->unclaimed = s->unclaimed;
-	r->held = s->held;
-	r->cause = cause_of(s);
+	r->samples++;
+	r->used += s->used;
+	r->unclaimed += s->unclaimed;
+	r->held += s->held;
 }
 
 static void note_full(struct last_loss *l, struct loss_record *r)
@@ -157,8 +150,8 @@ void last_loss_add(struct last_loss *l, const struct lost_frame *f)
 	}
 	if (f->number < b->record.first_frame)
 		b->record.first_frame = f->number;
-	b->record.last_frame = larger(b->record.last_frame, f->number);
-	b->record.frames++;
+	b->record.last_frame = larger(b->record.last_frame, f->number + (f->count - 1) * f->step);
+	b->record.frames += f->count;
 	/* Who joins in the middle of an overload has seen no second of it. */
 	if (l->count > 0 && newest(l)->ns > b->last_ns && f->monotonic_ns - b->began_ns < SECOND_NS)
 		describe_rates(l, &b->record);
@@ -187,6 +180,13 @@ bool last_loss_due(struct last_loss *l, uint64_t now_ns, bool all, struct loss_r
 		return true;
 	}
 	return false;
+}
+
+enum loss_cause last_loss_cause(const struct loss_record *r)
+{
+	if (r->unclaimed * 2 > r->used)
+		return LOSS_WORKERS;
+	return r->held * 2 > r->used ? LOSS_GAP : LOSS_DISK;
 }
 
 unsigned last_loss_series(const struct last_loss *l, struct loss_record ret[LOSS_KINDS])

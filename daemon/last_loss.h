@@ -39,11 +39,11 @@ struct loss_record {
 	uint64_t state, reason; /* enum frame_state and its reason */
 
 	/* Of the second before, and until the burst's end: */
-	double buffer_used;             /* share, at most */
-	uint64_t full_ns;               /* the buffer has been full for so long */
-	uint64_t write_ns, sync_ns;     /* longest */
-	uint64_t cause;                 /* enum loss_cause, when it was fullest, */
-	uint64_t used, unclaimed, held; /* with so many slots in use */
+	double buffer_used;         /* share, at most */
+	uint64_t full_ns;           /* the buffer has been full for so long */
+	uint64_t write_ns, sync_ns; /* longest */
+	/* Sums over the samples with a full buffer. */
+	uint64_t samples, used, unclaimed, held;
 
 	/* Of the second before, or of the first one of a burst that is as long: */
 	double fps, bytes_in_per_s, bytes_out_per_s;
@@ -73,8 +73,9 @@ void last_loss_sample(struct last_loss *l, const struct loss_sample *s);
 /* A series begins: what is known of the one before counts no more, but for last_loss_get(). */
 void last_loss_begin(struct last_loss *l);
 
+/* Frames from `number` on, each `step` behind the one before. */
 struct lost_frame {
-	uint64_t number, step, series;
+	uint64_t number, count, step, series;
 	enum frame_state state; /* FRAME_DROPPED or FRAME_MISSING */
 	unsigned reason;
 	uint64_t monotonic_ns, real_ns;
@@ -98,6 +99,9 @@ void last_loss_get(struct last_loss *l, struct loss_record *ret);
 /* "12:03:05 UTC: frames 512 to 530 dropped (overload): the buffer was full for 0.8 s; 1.21 GB/s
  * came, ...": what happened, why, and what to do. */
 #define LOSS_TEXT 512
+/* Of the record: where most of the frames were while the buffer was full. */
+enum loss_cause last_loss_cause(const struct loss_record *r);
+
 void last_loss_text(const struct loss_record *r, char ret[LOSS_TEXT]);
 
 #endif

@@ -88,18 +88,18 @@ static void add_rates(struct sentence *s, const struct loss_record *r)
 /* What holds the frames up, and what helps. */
 static void add_cause(struct sentence *s, const struct loss_record *r)
 {
-	switch ((enum loss_cause)r->cause) {
+	switch (last_loss_cause(r)) {
 	case LOSS_WORKERS:
 		add(s,
 		    "%" PRIu64 " frames waited to be reduced: the processor is too slow: use more "
 		    "daemon.workers on more cores, a smaller reduce.roi, or fewer histograms",
-		    r->unclaimed);
+		    r->unclaimed / r->samples);
 		return;
 	case LOSS_GAP:
 		add(s,
 		    "%" PRIu64 " frames waited for a number before theirs: lower series.reorder, "
 		    "or raise ingest.buffer",
-		    r->held);
+		    r->held / r->samples);
 		return;
 	default:
 		add(s, "the disk is too slow: write less (reduce.bin, reduce.type, reduce.roi) or "

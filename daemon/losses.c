@@ -65,23 +65,43 @@ static void tell(struct collector *k, uint64_t now_ns, bool all)
 	}
 }
 
+static struct lost_frame lost(const struct collector *k, uint64_t number, uint64_t count,
+                              enum frame_state state, unsigned reason)
+{
+	return (struct lost_frame){ .number = number,
+		                    .count = count,
+		                    .step = k->series.rules.step,
+		                    .series = k->series_begun,
+		                    .state = state,
+		                    .reason = reason,
+		                    .monotonic_ns = clock_monotonic_ns(),
+		                    .real_ns = clock_real_ns() };
+}
+
 void losses_add(struct collector *k, uint64_t number, enum frame_state state, unsigned reason)
 {
-	const struct lost_frame f = {
-		.number = number,
-		.step = k->series.rules.step,
-		.series = k->series_begun,
-		.state = state,
-		.reason = reason,
-		.monotonic_ns = clock_monotonic_ns(),
-		.real_ns = clock_real_ns(),
-	};
+	const struct lost_frame f = lost(k, number, 1, state, reason);
 
 	if (last_loss_begins(&k->last_loss, &f)) {
 		tell(k, f.monotonic_ns, false);
 		take_sample(k, f.monotonic_ns);
 	}
 	last_loss_add(&k->last_loss, &f);
+}
+
+void losses_add_all(struct collector *k, uint64_t expected)
+{
+	const struct series *s = &k->series;
+	uint64_t first = s->first_known ? s->first * s->rules.step + s->residue : 0;
+	const struct lost_frame f = lost(k, first, expected, FRAME_MISSING, MISSING_NEVER);
+	struct loss_record r;
+
+	tell(k, f.monotonic_ns, true);
+	take_sample(k, f.monotonic_ns);
+	last_loss_begin(&k->last_loss);
+	last_loss_add(&k->last_loss, &f);
+	while (last_loss_due(&k->last_loss, f.monotonic_ns, true, &r))
+		;
 }
 
 void losses_turn(struct collector *k, uint64_t now_ns)

@@ -13,6 +13,9 @@ struct collector;
 /* A frame of the series is lost. */
 void losses_add(struct collector *k, uint64_t number, enum frame_state state, unsigned reason);
 
+/* None of so many expected frames came, and the log has said so. */
+void losses_add_all(struct collector *k, uint64_t expected);
+
 /* Once a turn. */
 void losses_turn(struct collector *k, uint64_t now_ns);
 

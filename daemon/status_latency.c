@@ -29,7 +29,7 @@ static const char *cause_name(const struct loss_record *r)
 	static const char *const names[LOSS_CAUSE_COUNT] = { "disk", "workers", "gap" };
 	bool asked = r->full_ns > 0 || (r->state == FRAME_DROPPED && r->reason == DROPPED_OVERLOAD);
 
-	return asked ? names[r->cause] : NULL;
+	return asked ? names[last_loss_cause(r)] : NULL;
 }
 
 json_t *status_last_loss(const struct status_view *v)

@@ -165,6 +165,14 @@ def status_and_metrics_are_the_ledger_at_the_end(bench):
     for state, name in (("dropped", "frames_dropped"), ("missing", "frames_missing"),
                         ("rejected", "messages_rejected")):
         equal(by_reason(metrics, f"{name}_total"), totals[state], name)
+    for stage, latency in status["latency_ms"].items():
+        equal(latency["count"], totals["written"], f"frames through {stage}")
+        equal(metrics[f'openbeam_frame_latency_seconds_count{{stage="{stage}"}}'], totals["written"],
+              f"frames through {stage}, since start")
+    loss = status["last_loss"]
+    equal((loss["state"], loss["reason"], loss["last_frame"]), ("missing", "never", 20), "the last loss")
+    equal(loss["frames"], sum(loss["first_frame"] <= n for n in (7, 8, 20)), f"frames of {loss}")
+    contains(daemon.log, loss["text"])
     equal(metrics.keys(), before.keys(), "names, labels and reasons from the start")
     check(metrics['openbeam_written_bytes_total{sink="tiff"}'] >= 37 * 32 * 48 * 2, "bytes written")
     equal(by_reason(metrics, "series_state", "state"),

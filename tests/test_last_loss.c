@@ -27,6 +27,7 @@ static void lose(uint64_t first, uint64_t last, enum frame_state state, unsigned
 {
 	for (uint64_t n = first; n <= last; n++)
 		last_loss_add(&losses, &(struct lost_frame){ .number = n,
+		                                             .count = 1,
 		                                             .step = 1,
 		                                             .series = 1,
 		                                             .state = state,
@@ -93,7 +94,7 @@ Test(last_loss, what_waits_tells_what_is_too_slow)
 	pass(150, 900, 0);
 	lose(7, 7, FRAME_MISSING, MISSING_OVERLOAD_AT_SENDER);
 	struct loss_record r = last();
-	cr_expect_eq(r.cause, LOSS_WORKERS);
+	cr_expect_eq(last_loss_cause(&r), LOSS_WORKERS);
 	expect_text(&r, "12:03:05 UTC: frame 7 missing (overload_at_sender): the buffer was full "
 	                "for 1.5 s; 900 MB/s came, nothing reached the disk: 60 frames waited to "
 	                "be reduced: the processor is too slow: ");
@@ -102,7 +103,7 @@ Test(last_loss, what_waits_tells_what_is_too_slow)
 	pass(150, 900, 0);
 	lose(9, 9, FRAME_DROPPED, DROPPED_OVERLOAD);
 	r = last();
-	cr_expect_eq(r.cause, LOSS_GAP);
+	cr_expect_eq(last_loss_cause(&r), LOSS_GAP);
 	expect_text(&r, "12:03:05 UTC: frame 9 dropped (overload): the buffer was full for 3.0 s; "
 	                "900 MB/s came, nothing reached the disk: 80 frames waited for a number "
 	                "before theirs: lower series.reorder");
@@ -224,6 +225,21 @@ Test(last_loss, each_kind_has_its_bursts_and_the_last_is_shown)
 	last_loss_begin(&losses);
 	cr_expect_eq(last_loss_series(&losses, series), 0);
 	cr_expect_eq(last().frames, 10, "people still see the last one");
+}
+
+Test(last_loss, a_series_of_which_nothing_came_is_one_loss)
+{
+	begin();
+	last_loss_add(&losses, &(struct lost_frame){ .number = 100,
+	                                             .count = 50,
+	                                             .step = 2,
+	                                             .state = FRAME_MISSING,
+	                                             .reason = MISSING_NEVER,
+	                                             .monotonic_ns = now.ns,
+	                                             .real_ns = NOON_NS });
+	struct loss_record r = last();
+	expect_text(&r, "12:03:05 UTC: frames 100 to 198 missing (never): ");
+	cr_expect_eq(r.frames, 50);
 }
 
 /* A write that was under way when the loss began, and is what it came from. */
