@@ -4,6 +4,7 @@
  * It waits for signals, ten times a second at most.
  * The first TERM or INT drains, the second aborts. */
 #include "daemon/run_loop.h"
+#include "daemon/ceiling.h"
 #include "daemon/figures.h"
 #include "daemon/isa.h"
 #include "daemon/log.h"
@@ -308,6 +309,7 @@ static void tell_start(const struct run *r, const struct config *c)
 	log_line(LOG_INFO, "daemon",
 	         "openbeamd %s ready isa=%s workers=%u memory_ceiling_bytes=%llu", OPENBEAM_VERSION,
 	         cpu_level_name(p->cpu), p->worker_count, (unsigned long long)r->ceiling_bytes);
+	ceiling_warn(r->ceiling_bytes);
 	if (c->ingest.socket == SOCKET_SUB && c->ingest.overload == OVERLOAD_BLOCK)
 		log_line(LOG_WARNING, "daemon",
 		         "ingest.socket sub cannot hold the sender back: when the buffer is full "

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/ceiling.h"
 #include "daemon/service.h"
 
 #include <criterion/criterion.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECOND_NS ((uint64_t)1000000000u)
@@ -157,4 +159,39 @@ Test(service, names_the_stage_that_is_worst)
 	v = look(stages, 3, 9 * SECOND_NS);
 	cr_assert_eq(v.pulse, PULSE_ON_DISK);
 	cr_assert_eq(v.stage, &stages[0]);
+}
+
+static void put_file(const char *folder, const char *name, const char *text)
+{
+	char path[300];
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	FILE *f = fopen(path, "w");
+	cr_assert_not_null(f, "%s", path);
+	fputs(text, f);
+	fclose(f);
+}
+
+Test(ceiling, what_is_allowed_is_the_least_limit_of_a_group_and_those_above)
+{
+	char folder[] = "/tmp/ob-groups-XXXXXX", self[60], path[80];
+
+	cr_assert_not_null(mkdtemp(folder));
+	snprintf(self, sizeof self, "%s/self", folder);
+	snprintf(path, sizeof path, "%s/system.slice", folder);
+	cr_assert_eq(mkdir(path, 0755), 0);
+	put_file(path, "memory.max", "5000000000\n");
+	snprintf(path, sizeof path, "%s/system.slice/o.service", folder);
+	cr_assert_eq(mkdir(path, 0755), 0);
+	put_file(path, "memory.max", "max\n");
+
+	cr_expect_eq(ceiling_allowed(folder, self), UINT64_MAX, "no such file");
+	put_file(folder, "self", "1:name=systemd:/a\n");
+	cr_expect_eq(ceiling_allowed(folder, self), UINT64_MAX, "no groups of version 2");
+	put_file(folder, "self", "1:name=systemd:/a\n0::/system.slice/o.service\n");
+	cr_expect_eq(ceiling_allowed(folder, self), 5000000000);
+	put_file(path, "memory.max", "4000000000\n");
+	cr_expect_eq(ceiling_allowed(folder, self), 4000000000);
+	snprintf(path, sizeof path, "rm -r %s", folder);
+	cr_assert_eq(system(path), 0);
 }
