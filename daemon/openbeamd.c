@@ -32,7 +32,7 @@ struct arguments {
 static const char usage[] =
 	"usage: openbeamd [-c FILE] [--set KEY=VALUE]... [--series N]\n"
 	"       openbeamd --check | --print-config | --print-ceiling | --list | --version | "
-        "--help\n"
+	"--help\n"
 	"\n"
 	"Takes detector frames off ZeroMQ, corrects and reduces them, writes the results.\n"
 	"\n"
