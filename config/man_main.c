@@ -4,10 +4,8 @@
 
 int main(int argc, char **argv)
 {
-	if (argc != 3) {
-		fputs("usage: openbeam-yaml-man VERSION DATE\n", stderr);
+	if (argc != 3)
 		return 2;
-	}
 	config_man(stdout, argv[1], argv[2]);
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 74;
 }

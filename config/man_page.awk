@@ -91,6 +91,8 @@ function synopsis_ends() {
 	next
 }
 
+tolower($0) ~ /^exit status: / { paragraph_ends(0) }
+
 { paragraph = paragraph (paragraph == "" ? "" : " ") $0 }
 
 END { paragraph_ends(0) }
