@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,7 +149,7 @@ static void print_list(void)
 /* 0, or the exit status after saying what is wrong. */
 static int load(const struct arguments *a, struct config *ret)
 {
-	char *problems = NULL;
+	char *problems = NULL, why[PATH_MAX + 200];
 	int err = config_load(ret, a->config_path, a->sets, a->set_count, &problems);
 
 	if (problems)
@@ -156,9 +157,11 @@ static int load(const struct arguments *a, struct config *ret)
 	free(problems);
 	if (err == 0)
 		return 0;
-	if (err != -EINVAL && !problems)
-		fprintf(stderr, "openbeamd: cannot read the configuration %s: %s\n",
-		        a->config_path ? a->config_path : "", strerror(-err));
+	if (err != -EINVAL && !problems) {
+		snprintf(why, sizeof why, "openbeamd: cannot read the configuration %s: %s",
+		         a->config_path ? a->config_path : "", strerror(-err));
+		log_lines(LOG_ERROR, why);
+	}
 	return 78;
 }
 

@@ -37,8 +37,12 @@ everything_is_there() {
     lib/systemd/system/openbeamd.service lib/sysusers.d/openbeam.conf \
     share/man/man1/{openbeam,openbeam-send,openbeam-bench}.1.gz share/man/man5/openbeam.yaml.5.gz \
     share/man/man8/openbeamd.8.gz share/doc/openbeam/{LICENSE,shm.md} \
-    share/doc/openbeam/examples/shm_example.c; do
+    share/doc/openbeam/examples/{shm_example.c,shm_ring.h}; do
     [[ -s $prefix/$file ]] || { echo "$file is missing" && return 1; }
+  done
+  for file in config/openbeam-alerts.yaml:share/openbeam/openbeam-alerts.yaml \
+    bench/client.py:share/doc/openbeam/examples/client.py; do
+    [[ ! -e ${file%:*} ]] || cmp "${file%:*}" "$prefix/${file#*:}" || return
   done
 }
 

@@ -162,14 +162,21 @@ sleep 3
 show StatusText | grep -x 'idle: series closed 1'
 : a process that stands still is ended by the watchdog, and started anew
 kill -STOP $pid
-for moment in $(seq 300); do
+for moment in $(seq 60); do
   [ "$(show NRestarts)" = 1 ] && [ "$(show ActiveState)" = active ] && break
-  sleep 0.1
+  sleep 0.5
 done
 openbeam status
 [ "$(show MainPID)" != $pid ] && [ "$(show NRestarts)" = 1 ]
+: a series with losses is a result
+openbeam-send --to tcp://127.0.0.1:9999 --size 64x48 --frames 200 --lose 0.2 --quiet
+for moment in $(seq 200); do
+  [ -s /var/lib/openbeam/data/series-0002/frames.csv ] && break
+  sleep 0.1
+done
 systemctl stop openbeamd
-[ "$(show Result)" = success ]
+[ "$(show ExecMainStatus)" = 1 ] && [ "$(show Result)" = success ]
+[ "$(show ActiveState)" = inactive ]
 journalctl -u openbeamd -o json | grep -F '"PRIORITY":"6"' | grep -F '"MESSAGE":"info daemon: openbeamd '
 journalctl -u openbeamd -o cat | grep 'writer=io_uring'
 [ "$(journalctl -u openbeamd -o cat _COMM=openbeamd | grep -c progress:)" = 0 ]

@@ -142,6 +142,47 @@ Test(service, feeds_the_watchdog_only_while_every_stage_moves_or_waits_for_the_d
 	notify_close(&s.notifier);
 }
 
+Test(service, says_that_it_is_ready_once_the_manager_takes_it)
+{
+	const struct vitals well = { .pulse = PULSE_MOVES };
+	int fd = listen_as_manager();
+	struct service s = { 0 };
+
+	setenv("WATCHDOG_PID", "1", 1);
+	cr_assert_eq(notify_open(&s.notifier), 0);
+	while (notify_send(&s.notifier, "STATUS=the queue fills"))
+		;
+	service_ready(&s);
+	service_turn(&s, &well, SECOND_NS);
+	while (strcmp(heard(fd), "STATUS=the queue fills") == 0)
+		;
+	service_turn(&s, &well, 2 * SECOND_NS);
+	cr_expect_str_eq(heard(fd), "READY=1");
+	service_turn(&s, &well, 3 * SECOND_NS);
+	cr_expect_str_empty(heard(fd), "once");
+	notify_close(&s.notifier);
+}
+
+Test(service, asks_for_time_to_close_a_series_while_stages_move)
+{
+	const struct vitals well = { .pulse = PULSE_MOVES };
+	struct stage stage = { .name = "sink" };
+	const struct vitals stuck = { PULSE_STILL, &stage, 9 * SECOND_NS };
+	int fd = listen_as_manager();
+	struct service s = { 0 };
+
+	setenv("WATCHDOG_PID", "1", 1);
+	cr_assert_eq(notify_open(&s.notifier), 0);
+	service_stopping(&s, NULL);
+	service_stopping(&s, "once is enough");
+	cr_expect_str_eq(heard(fd), "STOPPING=1\nEXTEND_TIMEOUT_USEC=30000000\nSTATUS=ending");
+	service_turn(&s, &well, 10 * SECOND_NS);
+	cr_expect_str_eq(heard(fd), "EXTEND_TIMEOUT_USEC=30000000\n");
+	service_turn(&s, &stuck, 20 * SECOND_NS);
+	cr_expect_str_empty(heard(fd));
+	notify_close(&s.notifier);
+}
+
 Test(service, names_the_stage_that_is_worst)
 {
 	struct stage stages[3] = { { .started = true, .on_disk = true },
