@@ -51,26 +51,29 @@ static void add_vitals(struct line *l, const struct vitals *v)
 		    (unsigned long long)(v->still_ns / 1000000000u));
 }
 
+static void add_state(struct line *l, struct service *s, double seconds)
+{
+	const struct rates none = { 0 };
+	struct status_view *v = s->view;
+
+	status_look(s->pipeline, s->program, &none, v);
+	add(l, "STATUS=%s%s: ", s->stopping ? "ending, " : "", status_state_name(status_state(v)));
+	if (v->figures.running)
+		add_frames(l, v, (double)(v->figures.ever.received - s->frames_seen) / seconds);
+	else
+		add(l, "series closed %llu", (unsigned long long)v->figures.series_closed);
+	s->frames_seen = v->figures.ever.received;
+}
+
 static void tell(struct service *s, const struct vitals *v, uint64_t now_ns)
 {
 	double seconds = s->told_ns ? (double)(now_ns - s->told_ns) / 1e9 : 1;
-	const struct rates none = { 0 };
 	struct line l = { .used = 0 };
 
 	if (s->stopping && v->pulse != PULSE_STILL)
 		add(&l, MORE_TIME);
 	if (s->view) {
-		status_look(s->pipeline, s->program, &none, s->view);
-		add(&l, "STATUS=%s%s: ", s->stopping ? "ending, " : "",
-		    status_state_name(status_state(s->view)));
-		if (s->view->figures.running)
-			add_frames(&l, s->view,
-			           (double)(s->view->figures.ever.received - s->frames_seen) /
-			                   seconds);
-		else
-			add(&l, "series closed %llu",
-			    (unsigned long long)s->view->figures.series_closed);
-		s->frames_seen = s->view->figures.ever.received;
+		add_state(&l, s, seconds);
 		add_vitals(&l, v);
 	}
 	s->told_ns = now_ns;

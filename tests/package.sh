@@ -61,7 +61,7 @@ make_system() {
   local sources=()
   [[ ! -s /etc/apt/sources.list.d/debian.sources ]] || sources=(/etc/apt/sources.list.d/debian.sources)
   [[ -s $cache/debian12.tar ]] ||
-    { mmdebstrap --variant=apt bookworm "$cache/debian12.tar.new" "${sources[@]}" &&
+    { mmdebstrap --variant=apt --format=tar bookworm "$cache/debian12.tar.new" "${sources[@]}" &&
       mv "$cache/debian12.tar.new" "$cache/debian12.tar"; } || return
   tar -xf "$cache/debian12.tar" -C "$system" && cp "$package" "$system/openbeam.deb" &&
     mount -t proc proc "$system/proc" && inside apt-get update -q
