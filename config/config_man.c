@@ -39,21 +39,16 @@ static void put_paragraphs(FILE *out, const char *text)
 		size_t length = strcspn(text, "\n");
 		bool indented = text[0] == ' ';
 
-		if (indented && !as_is)
-			fputs(".PP\n.nf\n", out);
-		else if (as_is && !indented)
-			fputs(".fi\n", out);
-		as_is = indented;
 		if (length == 0)
-			fputs(".PP\n", out);
-		else
-			put_text(out, text, length), fputc('\n', out);
+			fputs(as_is ? ".fi\n.PP\n" : ".PP\n", out);
+		else if (indented && !as_is)
+			fputs(".nf\n", out);
+		as_is = indented;
+		put_text(out, text, length);
+		fputs(length > 0 ? "\n" : "", out);
 		text += length + (text[length] == '\n');
-		while (as_is && *text == '\n')
-			text++, fputs(".fi\n.PP\n", out), as_is = false;
 	}
-	if (as_is)
-		fputs(".fi\n", out);
+	fputs(as_is ? ".fi\n" : "", out);
 }
 
 static void put_section(FILE *out, const struct option_section *s)

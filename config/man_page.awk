@@ -15,6 +15,13 @@ function escape(text) {
 	return text
 }
 
+# A new paragraph; the first one after a heading needs no request.
+function part() {
+	if (!fresh)
+		print ".PP"
+	fresh = 0
+}
+
 function line(text) {
 	text = escape(text)
 	print (text ~ /^[.']/ ? "\\&" : "") text
@@ -38,13 +45,18 @@ function paragraph_ends(before_item) {
 	if (paragraph == "")
 		return
 	if (tolower(paragraph) ~ /^exit status: /) {
-		print heading ? ".PP\nExit status:" : ".SH EXIT STATUS"
+		if (heading) {
+			part()
+			print "Exit status:"
+		} else {
+			print ".SH EXIT STATUS"
+		}
 		line(substr(paragraph, 14))
 	} else if (before_item && paragraph ~ /:$/ && !heading) {
 		sub(/:$/, "", paragraph)
 		print ".SS \"" escape(toupper(substr(paragraph, 1, 1)) substr(paragraph, 2)) "\""
 	} else {
-		print ".PP"
+		part()
 		line(paragraph)
 	}
 	paragraph = ""
@@ -53,7 +65,7 @@ function paragraph_ends(before_item) {
 function synopsis(text) {
 	sub(/^(usage:)? +/, "", text)
 	if (!in_synopsis)
-		print (heading ? ".PP" : ".SH SYNOPSIS") "\n.nf"
+		print (heading ? "" : ".SH SYNOPSIS\n") ".nf"
 	in_synopsis = 1
 	print tag(text)
 }
@@ -62,8 +74,10 @@ function synopsis_ends() {
 	if (!in_synopsis)
 		return
 	print ".fi"
-	if (!heading)
+	if (!heading) {
 		print ".SH DESCRIPTION"
+		fresh = 1
+	}
 	in_synopsis = 0
 }
 
@@ -82,6 +96,7 @@ function synopsis_ends() {
 	}
 	paragraph_ends(1)
 	print ".TP"
+	fresh = 0
 	if (match(rest, /  +/)) {
 		print tag(substr(rest, 1, RSTART - 1))
 		line(substr(rest, RSTART + RLENGTH))
