@@ -10,7 +10,7 @@
 
 #define COLUMNS 96 /* of a comment */
 
-static const char head[] =
+const char option_manual[] =
 	"Configuration of openbeamd: every key, what it means, what it accepts and its default. A "
 	"key that is left out has its default, so a file of your own needs only what differs.\n"
 	"\n"
@@ -339,7 +339,7 @@ void config_print(const struct config *c, FILE *out)
 	const struct option *before = NULL;
 	const struct option_list *printed = NULL;
 
-	print_comment(out, 0, head);
+	print_comment(out, 0, option_manual);
 	for (const struct option *o = options; o->path; o++) {
 		const struct option_list *list = option_list_of(o);
 

@@ -91,6 +91,9 @@ extern const struct option_list option_lists[LIST_COUNT];
 extern const struct option options[]; /* in the order of the file, ended by a NULL path */
 extern const struct option_section option_sections[]; /* likewise */
 
+/* What the manual starts with: paragraphs, and lines that are indented as they are. */
+extern const char option_manual[];
+
 /* The row of that path, or NULL. */
 const struct option *option_find(const char *path);
 

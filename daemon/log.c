@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/log.h"
 #include "daemon/idle.h"
+#include "daemon/log_json.h"
 
-#include <jansson.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,17 +18,35 @@
 
 static const char *const level_names[LOG_LEVEL_COUNT] = { "error", "warning", "info" };
 
+/* What the journal takes for a line's priority, and off the line: sd-daemon(3). */
+static const char *const journal_prefixes[LOG_LEVEL_COUNT] = { "<3>", "<4>", "<6>" };
+
 static struct {
 	pthread_mutex_t lock;
 	enum log_format format;
+	bool journal;       /* standard error is the journal's */
 	char progress[512]; /* on the terminal now; "" for none */
 	uint64_t left_out;  /* lines, since nobody reads them */
 	enum log_level least;
 } logger = { .lock = PTHREAD_MUTEX_INITIALIZER, .least = LOG_INFO };
 
+/* JOURNAL_STREAM is inherited also by what has standard error elsewhere: it names the stream. */
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+	int end = 0;
+
+	return stream && sscanf(stream, "%llu:%llu%n", &device, &inode, &end) == 2 &&
+	       stream[end] == '\0' && fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
+}
+
 void log_open(enum log_format format)
 {
 	logger.format = format;
+	logger.journal = is_journal();
 }
 
 void log_least(enum log_level least)
@@ -52,6 +71,11 @@ static bool can_write(void)
 	return ready;
 }
 
+static const char *prefix(enum log_level level)
+{
+	return logger.journal ? journal_prefixes[level] : "";
+}
+
 static void put(const char *text, size_t length)
 {
 	while (length > 0) {
@@ -66,33 +90,25 @@ static void put(const char *text, size_t length)
 
 static void put_json(enum log_level level, const char *area, const char *sentence)
 {
-	char time_text[40];
 	struct timespec now;
-	struct tm utc;
+	char *line, *whole = NULL;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	size_t n = strftime(time_text, sizeof time_text, "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(time_text + n, sizeof time_text - n, ".%03ldZ", now.tv_nsec / 1000000);
-
-	json_t *line = json_pack("{s:s, s:s, s:s, s:s}", "time", time_text, "level",
-	                         level_names[level], "area", area, "message", sentence);
-	char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
-
-	if (text) {
-		put(text, strlen(text));
-		put("\n", 1);
+	line = log_json(&now, level_names[level], area, sentence);
+	if (line && asprintf(&whole, "%s%s\n", prefix(level), line) > 0) {
+		put(whole, strlen(whole));
+		free(whole);
 	}
-	free(text);
-	json_decref(line);
+	free(line);
 }
 
 static void put_text(enum log_level level, const char *area, const char *sentence)
 {
 	char line[1400];
 	bool redraw = logger.progress[0] != '\0';
-	int n = snprintf(line, sizeof line, "%s%s %s: %s\n%s", redraw ? "\r\033[K" : "",
-	                 level_names[level], area, sentence, redraw ? logger.progress : "");
+	int n = snprintf(line, sizeof line, "%s%s%s %s: %s\n%s", redraw ? "\r\033[K" : "",
+	                 prefix(level), level_names[level], area, sentence,
+	                 redraw ? logger.progress : "");
 
 	if (n > 0)
 		put(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
@@ -119,14 +135,36 @@ static void tell_left_out(void)
 	put_line(LOG_WARNING, "log", sentence);
 }
 
-/* One line, whatever it was made of. A path may hold any bytes, and JSON takes only UTF-8. */
+/* How many bytes the character has that starts here; 0: this is no UTF-8 (RFC 3629). */
+static size_t character_bytes(const unsigned char *c)
+{
+	size_t bytes = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+
+	if (c[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < bytes; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
+	    (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f))
+		return 0;
+	return bytes;
+}
+
+/* One line, whatever it was made of. A path may hold any bytes; JSON and the journal take only
+ * UTF-8 for text. */
 static void clean(char *sentence)
 {
-	for (char *c = sentence; *c; c++) {
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = ' ';
-		else if (logger.format == LOG_JSON && (unsigned char)*c > '~')
+	unsigned char *c = (unsigned char *)sentence;
+
+	while (*c) {
+		size_t bytes = character_bytes(c);
+
+		if (bytes == 0)
 			*c = '?';
+		else if (*c < ' ' || *c == 0x7f)
+			*c = ' ';
+		c += bytes ? bytes : 1;
 	}
 }
 
@@ -149,8 +187,21 @@ void log_line(enum log_level level, const char *area, const char *format, ...)
 	pthread_mutex_unlock(&logger.lock);
 }
 
+void log_lines(enum log_level level, const char *lines)
+{
+	logger.journal = is_journal();
+	while (*lines) {
+		int length = (int)strcspn(lines, "\n");
+
+		fprintf(stderr, "%s%.*s\n", prefix(level), length, lines);
+		lines += length + (lines[length] == '\n');
+	}
+}
+
 void log_progress(const char *text)
 {
+	if (logger.journal)
+		return;
 	if (!log_is_terminal()) {
 		log_line(LOG_INFO, "progress", "%s", text);
 		return;

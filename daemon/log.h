@@ -9,7 +9,8 @@
 
 /* Lines on standard error, `level area: sentence key=value`, one write each, any thread. Not for
  * the data path: it locks. A reader that stalls loses lines, which are counted, and holds nobody
- * up. */
+ * up. Where standard error is the journal (JOURNAL_STREAM), each line starts with its priority,
+ * which the journal takes off. Bytes that are not UTF-8 become question marks. */
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_LEVEL_COUNT };
 
@@ -22,8 +23,11 @@ void log_least(enum log_level least);
 __attribute__((format(printf, 3, 4))) void log_line(enum log_level level, const char *area,
                                                     const char *format, ...);
 
-/* Show `text` as the progress: one redrawn line on a terminal, a plain line otherwise. Main
- * thread. */
+/* Lines that are complete as they are, whatever the format: what is said before log_open(). */
+void log_lines(enum log_level level, const char *lines);
+
+/* Show `text` as the progress: one redrawn line on a terminal, a plain line otherwise; none in the
+ * journal, whose reader has it from `systemctl status`. Main thread. */
 void log_progress(const char *text);
 
 /* End the redrawn line, if there is one. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
+#include "daemon/ceiling.h"
 #include "daemon/host_check.h"
 #include "daemon/isa.h"
 #include "daemon/log.h"
@@ -12,13 +13,14 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SETS_MAX 256
 
-enum mode { MODE_RUN, MODE_CHECK, MODE_PRINT, MODE_LIST, MODE_VERSION, MODE_HELP };
+enum mode { MODE_RUN, MODE_CHECK, MODE_PRINT, MODE_CEILING, MODE_LIST, MODE_VERSION, MODE_HELP };
 
 struct arguments {
 	enum mode mode;
@@ -30,7 +32,8 @@ struct arguments {
 
 static const char usage[] =
 	"usage: openbeamd [-c FILE] [--set KEY=VALUE]... [--series N]\n"
-	"       openbeamd --check | --print-config | --list | --version | --help\n"
+	"       openbeamd --check | --print-config | --print-ceiling | --list | --version | "
+	"--help\n"
 	"\n"
 	"Takes detector frames off ZeroMQ, corrects and reduces them, writes the results.\n"
 	"\n"
@@ -39,6 +42,7 @@ static const char usage[] =
 	"      --series N        end after N closed series, with the worst status\n"
 	"      --check           hold the configuration against this host, and end\n"
 	"      --print-config    print the effective values as commented YAML, and end\n"
+	"      --print-ceiling   print the most memory that the daemon uses, in bytes, and end\n"
 	"      --list            print protocols, kernels and sinks of this version, and end\n"
 	"      --version         print version, commit and instruction set, and end\n"
 	"  -h, --help            print this, and end\n"
@@ -77,6 +81,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 		{ "series", required_argument, NULL, 'n' },
 		{ "check", no_argument, NULL, 'k' },
 		{ "print-config", no_argument, NULL, 'p' },
+		{ "print-ceiling", no_argument, NULL, 'm' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -103,6 +108,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 			break;
 		case 'p':
 			ret->mode = MODE_PRINT;
+			break;
+		case 'm':
+			ret->mode = MODE_CEILING;
 			break;
 		case 'l':
 			ret->mode = MODE_LIST;
@@ -141,17 +149,19 @@ static void print_list(void)
 /* 0, or the exit status after saying what is wrong. */
 static int load(const struct arguments *a, struct config *ret)
 {
-	char *problems = NULL;
+	char *problems = NULL, why[PATH_MAX + 200];
 	int err = config_load(ret, a->config_path, a->sets, a->set_count, &problems);
 
 	if (problems)
-		fputs(problems, stderr);
+		log_lines(LOG_ERROR, problems);
 	free(problems);
 	if (err == 0)
 		return 0;
-	if (err != -EINVAL && !problems)
-		fprintf(stderr, "openbeamd: cannot read the configuration %s: %s\n",
-		        a->config_path ? a->config_path : "", strerror(-err));
+	if (err != -EINVAL && !problems) {
+		snprintf(why, sizeof why, "openbeamd: cannot read the configuration %s: %s",
+		         a->config_path ? a->config_path : "", strerror(-err));
+		log_lines(LOG_ERROR, why);
+	}
 	return 78;
 }
 
@@ -165,6 +175,8 @@ static int with_configuration(const struct arguments *a)
 	log_open(config.daemon.log);
 	if (a->mode == MODE_PRINT) {
 		config_print(&config, stdout);
+	} else if (a->mode == MODE_CEILING) {
+		status = ceiling_print(&config, stdout);
 	} else if (a->mode == MODE_CHECK) {
 		status = host_check(&config, stdout);
 	} else {

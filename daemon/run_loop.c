@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The main thread starts the others and then only looks: at signals, at memory, at whether every
- * stage still turns, at the figures for the progress line.
+ * stage still turns, at the figures for the progress line and for systemd.
  * It waits for signals, ten times a second at most.
  * The first TERM or INT drains, the second aborts. */
 #include "daemon/run_loop.h"
+#include "daemon/ceiling.h"
 #include "daemon/figures.h"
 #include "daemon/isa.h"
 #include "daemon/log.h"
 #include "daemon/monitor.h"
 #include "daemon/pipeline.h"
+#include "daemon/service.h"
 #include "daemon/version.h"
 
 #include <errno.h>
@@ -33,6 +35,7 @@ struct run {
 	struct planes planes;
 	struct sink_program program;
 	struct monitor *monitor; /* NULL: none */
+	struct service service;
 	char *config_json;
 	uint64_t ceiling_bytes;
 	unsigned signals; /* TERM and INT received */
@@ -71,6 +74,7 @@ static void handle_signal(struct run *r, int number)
 {
 	const char *name = number == SIGINT ? "INT" : "TERM";
 
+	service_stopping(&r->service, NULL);
 	if (r->signals++ == 0) {
 		log_line(LOG_INFO, "daemon", "%s: taking what has arrived, then closing the series",
 		         name);
@@ -84,10 +88,11 @@ static void handle_signal(struct run *r, int number)
 
 /* ---- watching ---- */
 
-static void watch_stage(struct run *r, struct stage *s, uint64_t now_ns)
+static void watch_stage(struct run *r, struct stage *s, uint64_t now_ns, struct vitals *v)
 {
 	uint64_t still_ns = stage_still_ns(s, now_ns);
 
+	vitals_take(v, s, now_ns, SERVICE_STILL_NS);
 	if (still_ns < STILL_LIMIT_NS || !s->started || r->stuck)
 		return;
 	/* relaxed: a hint which of two messages is true. */
@@ -103,19 +108,22 @@ static void watch_stage(struct run *r, struct stage *s, uint64_t now_ns)
 	snprintf(why, sizeof why, "thread %s has not moved for %llu s: ending the run", s->name,
 	         (unsigned long long)(still_ns / 1000000000u));
 	r->stuck = true;
+	service_stopping(&r->service, why);
 	pipeline_fail(&r->pipeline, 70, why);
 	pipeline_phase(&r->pipeline, PHASE_ABORT);
 }
 
-static void watch_stages(struct run *r, uint64_t now_ns)
+static struct vitals watch_stages(struct run *r, uint64_t now_ns)
 {
 	struct pipeline *p = &r->pipeline;
+	struct vitals v = { .pulse = PULSE_MOVES };
 
 	for (unsigned i = 0; i < p->receiver_count; i++)
-		watch_stage(r, &p->receivers[i].stage, now_ns);
+		watch_stage(r, &p->receivers[i].stage, now_ns, &v);
 	for (unsigned i = 0; i < p->worker_count; i++)
-		watch_stage(r, &p->workers[i].stage, now_ns);
-	watch_stage(r, &p->collector.stage, now_ns);
+		watch_stage(r, &p->workers[i].stage, now_ns, &v);
+	watch_stage(r, &p->collector.stage, now_ns, &v);
+	return v;
 }
 
 /* Sanitizers keep shadow memory that counts as ours. */
@@ -301,6 +309,7 @@ static void tell_start(const struct run *r, const struct config *c)
 	log_line(LOG_INFO, "daemon",
 	         "openbeamd %s ready isa=%s workers=%u memory_ceiling_bytes=%llu", OPENBEAM_VERSION,
 	         cpu_level_name(p->cpu), p->worker_count, (unsigned long long)r->ceiling_bytes);
+	ceiling_warn(r->ceiling_bytes);
 	if (c->ingest.socket == SOCKET_SUB && c->ingest.overload == OVERLOAD_BLOCK)
 		log_line(LOG_WARNING, "daemon",
 		         "ingest.socket sub cannot hold the sender back: when the buffer is full "
@@ -318,7 +327,8 @@ static void loop(struct run *r)
 
 		if (number > 0)
 			handle_signal(r, number);
-		watch_stages(r, watched_clock_ns(&r->watched, now_ns));
+		struct vitals v = watch_stages(r, watched_clock_ns(&r->watched, now_ns));
+		service_turn(&r->service, &v, now_ns);
 		watch_memory(r, now_ns);
 		show_progress(r, now_ns);
 		if ((r->stuck || r->signals >= 2) && deadline_ns == 0)
@@ -357,6 +367,7 @@ static int finish(struct run *r)
 	bool failed = atomic_load_explicit(&p->failed, memory_order_acquire);
 	if (failed)
 		log_line(LOG_ERROR, "daemon", "%s", p->failure);
+	service_stopping(&r->service, failed ? p->failure : NULL);
 	if (!pipeline_join(p, JOIN_PATIENCE_MS)) {
 		log_line(LOG_ERROR, "daemon",
 		         "threads that do not end: leaving without closing the "
@@ -378,12 +389,16 @@ int run(const struct run_options *options)
 	if (status == 0) {
 		tell_start(r, options->config);
 		r->monitor = monitor_open(&r->pipeline, &r->program);
-		if (pipeline_start(&r->pipeline) < 0)
+		service_open(&r->service, &r->pipeline, &r->program);
+		if (pipeline_start(&r->pipeline) < 0) {
 			pipeline_fail(&r->pipeline, 71, "cannot start the threads");
-		else
+		} else {
+			service_ready(&r->service);
 			loop(r);
+		}
 		status = finish(r);
 	}
+	service_close(&r->service);
 	monitor_close(r->monitor);
 	pipeline_close(&r->pipeline);
 	planes_close(&r->planes);

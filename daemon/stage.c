@@ -65,3 +65,21 @@ uint64_t stage_still_ns(struct stage *s, uint64_t now_ns)
 	}
 	return now_ns - s->seen_ns;
 }
+
+static enum pulse pulse_of(const struct stage *s, uint64_t still_ns, uint64_t limit_ns)
+{
+	if (!s->started || still_ns < limit_ns)
+		return PULSE_MOVES;
+	/* relaxed: a hint which of the two it is. */
+	return atomic_load_explicit(&s->on_disk, memory_order_relaxed) ? PULSE_ON_DISK
+	                                                               : PULSE_STILL;
+}
+
+void vitals_take(struct vitals *v, struct stage *s, uint64_t now_ns, uint64_t limit_ns)
+{
+	uint64_t still_ns = stage_still_ns(s, now_ns);
+	enum pulse pulse = pulse_of(s, still_ns, limit_ns);
+
+	if (pulse > v->pulse || (pulse == v->pulse && still_ns > v->still_ns && v->stage))
+		*v = (struct vitals){ pulse, s, still_ns };
+}

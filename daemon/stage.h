@@ -39,4 +39,18 @@ static inline void stage_turn(struct stage *s)
 /* Nanoseconds since the loop last turned, as far as repeated calls could tell. Main thread. */
 uint64_t stage_still_ns(struct stage *s, uint64_t now_ns);
 
+/* How a thread is: it turns; it stands still, but for the disk; it stands still. */
+enum pulse { PULSE_MOVES, PULSE_ON_DISK, PULSE_STILL };
+
+/* The worst of several threads; zeroed: none was looked at. */
+struct vitals {
+	enum pulse pulse;
+	const struct stage *stage; /* whose it is; NULL: all move */
+	uint64_t still_ns;
+};
+
+/* Look at one more. It moves when its loop turned within limit_ns, for work or for none; also when
+ * it was not started, or has ended. Main thread. */
+void vitals_take(struct vitals *v, struct stage *s, uint64_t now_ns, uint64_t limit_ns);
+
 #endif

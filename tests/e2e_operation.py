@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon in service: sockets, signals, overload, idling, memory."""
+import ctypes
 import os
 import signal
+import socket
 import time
 
 import zmq
 
 import e2e_reference as reference
-from e2e_case import case, check, contains, equal, same_pixels, until
+from e2e_case import Skip, case, check, contains, equal, same_pixels, until
 from e2e_daemon import free_port
 
 SHAPE = (32, 48)
@@ -308,3 +310,91 @@ def a_stopped_process_takes_its_own_pause_neither_for_silence_nor_for_death(benc
     daemon.send_signal(signal.SIGCONT)
     daemon.wait()
     bench.series().require_complete(60)
+
+
+class Manager:
+    """The end of a notify socket that systemd has, with a watchdog of a second."""
+
+    def __init__(self, bench):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(bench.folder / "notify"))
+        self.socket.setblocking(False)
+        os.environ["NOTIFY_SOCKET"] = str(bench.folder / "notify")
+        os.environ["WATCHDOG_USEC"] = "1000000"
+        self.said = []
+
+    def heard(self, beginning):
+        """The lines so far that begin like this."""
+        try:
+            while True:
+                self.said += self.socket.recv(4096).decode().splitlines()
+        except BlockingIOError:
+            return [line for line in self.said if line.startswith(beginning)]
+
+    def hears(self, text, times=1):
+        until(lambda: len([line for line in self.heard("") if text in line]) >= times,
+              f"{text!r} is said {times} times: {self.said[-5:]}")
+
+    def fed_within(self, seconds):
+        before = len(self.heard("WATCHDOG=1"))
+        time.sleep(seconds)
+        return len(self.heard("WATCHDOG=1")) - before
+
+
+@case
+def systemd_hears_that_it_is_ready_well_and_ending(bench):
+    manager, port = Manager(bench), free_port()
+    daemon = bench.daemon(f"tcp://127.0.0.1:{port}", {**SOURCE, "ingest.attach": "bind"}, series=None)
+    manager.hears("READY=1")
+    socket.create_connection(("127.0.0.1", port)).close()
+    manager.hears("STATUS=idle: series closed 0")
+    camera = bench.camera(zmq.PUSH, f"tcp://127.0.0.1:{port}", "connect")
+    camera.send_all(images(20))
+    manager.hears("STATUS=running: series 1, frames received 20, ")
+    manager.hears("WATCHDOG=1", times=len(manager.heard("WATCHDOG=1")) + 3)
+    daemon.stop(0)
+    said = manager.heard("")
+    equal(said[0], "READY=1", "the first line")
+    check("STOPPING=1" in said, f"it says that it ends: {said[-4:]}")
+    equal(manager.heard("READY=1"), ["READY=1"], "it is ready once")
+
+
+def hold_thread(pid, name):
+    """Stop one thread of a process, as if it hung; the function that lets it go."""
+    tasks = f"/proc/{pid}/task"
+    task = int(next(t for t in os.listdir(tasks) if open(f"{tasks}/{t}/comm").read().strip() == name))
+    libc = ctypes.CDLL(None, use_errno=True)
+    seize, interrupt, detach = 0x4206, 0x4207, 17
+    if libc.ptrace(seize, task, None, None) != 0:
+        raise Skip(f"no thread can be held: ptrace: {os.strerror(ctypes.get_errno())}")
+    libc.ptrace(interrupt, task, None, None)
+    os.waitpid(task, 0x40000000)  # __WALL
+    return lambda: libc.ptrace(detach, task, None, None)
+
+
+@case(long_only=True)
+def the_watchdog_is_not_fed_while_a_stage_stands_still(bench):
+    manager = Manager(bench)
+    for thread in ("rx0", "work1", "sink"):
+        daemon = bench.daemon(f"ipc://{bench.folder}/a", SOURCE, series=None)
+        manager.hears("WATCHDOG=1", times=3)
+        let_go = hold_thread(daemon.process.pid, thread)
+        check(manager.fed_within(2) > 0, "a stage may stand still for a moment")
+        manager.hears(f"; {thread} has not moved for ")
+        manager.heard("")
+        equal(manager.fed_within(1.5), 0, f"food for the watchdog while {thread} stands still")
+        let_go()
+        manager.hears("WATCHDOG=1", times=len(manager.heard("WATCHDOG=1")) + 1)
+        daemon.stop(0)
+        manager.said.clear()
+
+
+@case(long_only=True)
+def the_watchdog_is_fed_while_a_stage_waits_for_the_disk(bench):
+    os.environ["OPENBEAM_TEST_DISK_BYTES_PER_S"] = "1"
+    manager, camera = Manager(bench), bench.camera()
+    daemon = bench.daemon(camera.endpoint, SOURCE, series=None, program="openbeamd_slow")
+    camera.send_all(images(20))
+    manager.hears("; sink has waited for the disk for ")
+    check(manager.fed_within(3) > 0, "the watchdog is fed")
+    daemon.close()
