@@ -482,10 +482,28 @@ Test(stream, losses_of_viewers_leave_the_series_complete)
 	rig_done(&rig);
 }
 
+/* The frames of a series that the viewer gets, each as it was put. */
+static unsigned receive_series(void *v, unsigned series)
+{
+	char name[64], header[1024];
+	unsigned count = 0;
+	size_t bytes;
+
+	snprintf(name, sizeof name, "\"series\":\"wood-%04u\"", series);
+	while (count < 8 && receive(v, header, &bytes, count ? 1000 : 100)) {
+		cr_assert_not_null(strstr(header, name), "%s", header);
+		rig_pattern(pixels, &shape, number_of(header));
+		cr_assert_arr_eq(seen, pixels, shape.bytes);
+		count++;
+	}
+	return count;
+}
+
 Test(stream, viewers_see_what_the_file_holds)
 {
-	char endpoint[80], name[64], header[1024];
-	size_t bytes;
+	unsigned series = 0, got = 0;
+	bool there = false;
+	char endpoint[80];
 	json_t *sink;
 	void *v;
 
@@ -496,31 +514,22 @@ Test(stream, viewers_see_what_the_file_holds)
 	v = zmq_socket(viewers, ZMQ_SUB);
 	zmq_setsockopt(v, ZMQ_SUBSCRIBE, "", 0);
 	cr_assert_eq(zmq_connect(v, endpoint), 0);
-	for (unsigned s = 1, there = 0; there < 2; s++) { /* a whole series, once it is there */
-		cr_assert_lt(s, 100);
+	while (got < 8) { /* on a busy machine a viewer may be too slow for one */
+		cr_assert_lt(series, 100);
+		there |= got > 0;
 		rig_begin(&rig);
 		for (unsigned i = 0; i < 8; i++)
 			rig_put(&rig, i);
 		rig_end(&rig);
 		rig_check(&rig);
-		snprintf(name, sizeof name, "\"series\":\"wood-%04u\"", s);
-		if (!receive(v, header, &bytes, 100))
-			continue;
-		there++;
-		for (uint64_t i = number_of(header); there == 2 && i < 8; i++) {
-			cr_assert_not_null(strstr(header, name), "%s", header);
-			cr_assert_eq(number_of(header), i);
-			rig_pattern(pixels, &shape, i);
-			cr_assert_arr_eq(seen, pixels, shape.bytes);
-			cr_assert(i == 7 || receive(v, header, &bytes, LONG_MS));
+		got = receive_series(v, ++series);
+		sink = manifest_sink(1);
+		if (there) {
+			cr_assert_eq(got, figure(sink, "sent"));
+			cr_assert_eq(got + figure(sink, "lost_to_viewers"), 8);
 		}
-		while (there == 1 && receive(v, header, &bytes, 1000)) /* or they fill the queue */
-			;
+		json_decref(sink);
 	}
-	sink = manifest_sink(1);
-	cr_expect_eq(figure(sink, "sent"), 8);
-	cr_expect_eq(figure(sink, "lost_to_viewers"), 0);
-	json_decref(sink);
 	zmq_close(v);
 	zmq_ctx_term(viewers);
 	rig_done(&rig);
