@@ -19,7 +19,7 @@ int openbeam_order(int argc, char **argv)
 	bool keep = strcmp(argv[0], "keep") == 0;
 	json_t *answer = NULL;
 	struct remote r;
-	int status = remote_parse(&r, argc, argv, NULL);
+	int status = remote_parse(&r, argc, argv, "");
 
 	if (status == 0 && r.help)
 		fputs(order_usage, stdout);

@@ -158,7 +158,7 @@ int openbeam_status(int argc, char **argv)
 {
 	struct remote r;
 	json_t *answer = NULL;
-	int status = remote_parse(&r, argc, argv, NULL);
+	int status = remote_parse(&r, argc, argv, "");
 
 	if (status == 0 && r.help)
 		fputs(status_usage, stdout);

@@ -132,7 +132,7 @@ int openbeam_take(int argc, char **argv)
 	const char *role = argv[0];
 	json_t *before = NULL, *answer = NULL;
 	struct remote r;
-	int status = remote_parse(&r, argc, argv, role);
+	int status = remote_parse(&r, argc, argv, strcmp(role, "dark") == 0 ? "#mMTnf" : "#mMTn");
 
 	if (status == 0 && r.help)
 		fputs(take_usage, stdout);
@@ -144,7 +144,7 @@ int openbeam_take(int argc, char **argv)
 	if (status == 0 && r.no_wait && r.as_json)
 		remote_print_json(answer);
 	else if (status == 0 && r.no_wait)
-		printf("%s of %" PRIu64 " frames asked for\n", role, r.frames);
+		printf("%s of %" PRIi64 " frames asked for\n", role, r.frames);
 	else if (status == 0)
 		status = wait_for_result(&r, role, remote_count(before, "asked"));
 	json_decref(before);

@@ -9,123 +9,95 @@
 #include <string.h>
 #include <sysexits.h>
 
-/* ---- words ---- */
-
-/* Text from elsewhere, on one line. */
-void remote_put(FILE *out, const char *text)
-{
-	for (; text && *text; text++)
-		fputc((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text, out);
-}
-
-int remote_say(int status, const char *text)
-{
-	fputs("openbeam: ", stderr);
-	remote_put(stderr, text);
-	fputc('\n', stderr);
-	return status;
-}
-
-const char *remote_text(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "";
-}
-
-uint64_t remote_count(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
-
-uint64_t remote_sum(const json_t *o)
-{
-	const char *key;
-	json_t *value;
-	uint64_t sum = 0;
-
-	json_object_foreach((json_t *)(uintptr_t)o, key, value) sum +=
-		(uint64_t)json_integer_value(value);
-	return sum;
-}
-
-double remote_number(const json_t *o, const char *key)
-{
-	return json_number_value(json_object_get(o, key));
-}
-
-bool remote_has_number(const json_t *o, const char *key)
-{
-	return json_is_number(json_object_get(o, key));
-}
-
 /* ---- asking ---- */
 
-/* What went wrong on the way, and the exit status. */
-int remote_say_unreachable(const struct remote *r, int err)
+/* What is wrong, and what to do about it. */
+static void explain(const struct remote *r, int err, char text[REMOTE_WHY])
 {
-	char text[600];
+	const char *url = r->url_text;
 
 	if (err == -EPROTO || err == -EFBIG)
-		snprintf(text, sizeof text, "what answers at %.300s is no openbeamd", r->url_text);
+		snprintf(text, REMOTE_WHY,
+		         "what answers at %.300s is no openbeamd: is the port that of its "
+		         "monitor.http? Its log says \"listening on\"",
+		         url);
 	else if (err == -ETIMEDOUT)
-		snprintf(text, sizeof text, "%.300s does not answer within 10 s", r->url_text);
+		snprintf(text, REMOTE_WHY,
+		         "%.300s does not answer within %g s: the host is down, very busy, or "
+		         "something between drops the connection",
+		         url, (double)r->url.patience_ms / 1000);
 	else if (err == -ENXIO)
-		snprintf(text, sizeof text, "the host of %.300s is not known: check its name",
-		         r->url_text);
+		snprintf(text, REMOTE_WHY, "the host of %.300s is not known: check its name", url);
 	else
 		snprintf(
-			text, sizeof text,
+			text, REMOTE_WHY,
 			"nothing answers at %.300s: is openbeamd running, with monitor.http set to "
 			"that address? (%s)",
-			r->url_text, strerror(-err));
+			url, strerror(-err));
+}
+
+int remote_say_unreachable(const struct remote *r, int err)
+{
+	char text[REMOTE_WHY];
+
+	explain(r, err, text);
 	return remote_say(err == -EPROTO || err == -EFBIG ? EX_PROTOCOL : EX_UNAVAILABLE, text);
 }
 
+static int status_of_refusal(unsigned http)
+{
+	return http == 401 || http == 403 || http == 421 ? EX_NOPERM : REMOTE_FAILED;
+}
+
 /* What the daemon refused, in its own words and ours. */
-static int say_refused(const struct remote *r, unsigned status, const json_t *answer)
+static void explain_refusal(const struct remote *r, unsigned http, const json_t *answer,
+                            char text[REMOTE_WHY])
 {
 	const char *why = remote_text(answer, "error");
-	char text[900];
 
-	if (status == 401)
+	if (http == 401)
 		snprintf(
-			text, sizeof text,
+			text, REMOTE_WHY,
 			"the daemon takes commands from another machine only with the token of its "
 			"monitor.token_file: show it with --token-file");
-	else if (status == 421)
+	else if (http == 403)
+		snprintf(text, REMOTE_WHY,
+		         "the daemon refused: %.400s; give the command on its own machine, or to "
+		         "its own address",
+		         why);
+	else if (http == 421)
 		snprintf(
-			text, sizeof text,
+			text, REMOTE_WHY,
 			"the daemon does not answer to the name in %.300s: use its address, or add "
 			"the name to its monitor.allowed_hosts",
 			r->url_text);
-	else if (status == 409)
-		snprintf(text, sizeof text, "not now: %.600s", why);
+	else if (http == 409)
+		snprintf(text, REMOTE_WHY, "not now: %.600s", why);
 	else if (why[0])
-		snprintf(text, sizeof text, "%.600s", why);
+		snprintf(text, REMOTE_WHY, "%.600s", why);
 	else
-		snprintf(text, sizeof text, "the daemon answered with HTTP status %u", status);
-	return remote_say(
-		status == 401 || status == 403 || status == 421 ? EX_NOPERM : REMOTE_FAILED, text);
+		snprintf(text, REMOTE_WHY, "the daemon answered with HTTP status %u", http);
 }
 
-/* Ask, and read the JSON. 0 with an object, or the exit status after saying what is wrong;
- * `quiet`: a daemon that cannot be reached is not mentioned. */
-int remote_ask(const struct remote *r, const char *path, const char *body, bool quiet,
-               json_t **ret_answer)
+int remote_try(const struct remote *r, const char *path, const char *body, json_t **ret_answer,
+               char why[REMOTE_WHY])
 {
 	struct client_reply reply = { 0 };
-	int err = client_ask(&r->url, path, body, r->token, &reply);
+	int err = client_ask(&r->url, path, body, r->token, &reply), status = 0;
 	json_t *answer;
 
-	if (err < 0)
-		return quiet ? EX_UNAVAILABLE : remote_say_unreachable(r, err);
+	if (err < 0) {
+		explain(r, err, why);
+		return err == -EPROTO || err == -EFBIG ? EX_PROTOCOL : EX_UNAVAILABLE;
+	}
 	answer = reply.body ? json_loadb(reply.body, reply.bytes, 0, NULL) : NULL;
-	int status = 0;
-	if (reply.status != 200 && (json_is_object(answer) || reply.status == 421))
-		status = say_refused(r, reply.status, answer);
-	else if (reply.status != 200 || !json_is_object(answer))
-		status = remote_say_unreachable(r, -EPROTO);
+	if (reply.status != 200 && (json_is_object(answer) || reply.status == 421)) {
+		explain_refusal(r, reply.status, answer, why);
+		status = status_of_refusal(reply.status);
+	} else if (reply.status != 200 || !json_is_object(answer)) {
+		explain(r, -EPROTO, why);
+		status = EX_PROTOCOL;
+	}
 	client_reply_done(&reply);
 	if (status == 0)
 		*ret_answer = answer;
@@ -134,13 +106,38 @@ int remote_ask(const struct remote *r, const char *path, const char *body, bool 
 	return status;
 }
 
-void remote_print_json(const json_t *answer)
+int remote_ask(const struct remote *r, const char *path, const char *body, bool quiet,
+               json_t **ret_answer)
 {
-	json_dumpf(answer, stdout, JSON_INDENT(2));
-	putchar('\n');
+	char why[REMOTE_WHY];
+	int status = remote_try(r, path, body, ret_answer, why);
+
+	return status == 0 || (quiet && status == EX_UNAVAILABLE) ? status
+	                                                          : remote_say(status, why);
 }
 
 /* ---- command line ---- */
+
+/* Those of all commands have no place in `takes`. */
+static const struct option options[] = {
+	{ "url", required_argument, NULL, 'u' },
+	{ "token-file", required_argument, NULL, 't' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "mean", no_argument, NULL, 'm' },
+	{ "median", no_argument, NULL, 'M' },
+	{ "for", required_argument, NULL, 'f' },
+	{ "timeout", required_argument, NULL, 'T' },
+	{ "no-wait", no_argument, NULL, 'n' },
+	{ "name", required_argument, NULL, 'N' },
+	{ "frames", required_argument, NULL, 'F' },
+	{ "first", required_argument, NULL, 'b' },
+	{ "force", no_argument, NULL, 'O' },
+	{ "wait", no_argument, NULL, 'w' },
+	{ "once", no_argument, NULL, '1' },
+	{ "interval", required_argument, NULL, 'i' },
+	{ 0 },
+};
 
 static int take_token(struct remote *r, const char *path)
 {
@@ -151,21 +148,48 @@ static int take_token(struct remote *r, const char *path)
 	return 0;
 }
 
-static int take_timeout(struct remote *r, const char *text)
+static int take_seconds(const char *option, const char *text, double least, double most,
+                        double *ret)
 {
+	char what[120];
 	int64_t ns;
 
-	if (units_time(text, &ns) != UNITS_OK || ns < 1000000)
-		return openbeam_complain("--timeout takes a time from 1 ms, as 60s or 2min, not",
-		                         text);
-	r->timeout_s = (double)ns / 1e9;
-	return 0;
+	if (units_time(text, &ns) == UNITS_OK && (double)ns >= least * 1e9 &&
+	    (double)ns <= most * 1e9) {
+		*ret = (double)ns / 1e9;
+		return 0;
+	}
+	snprintf(what, sizeof what, "--%s takes a time from %g ms, as %s, not", option, least * 1e3,
+	         most > 3600 ? "60s or 2min" : "500ms or 2s");
+	return openbeam_complain(what, text);
 }
 
-static int take_option(struct remote *r, int option, bool takes_frames)
+static int take_count(const char *option, const char *text, int64_t least, int64_t *ret)
 {
-	if (strchr("mMfTn", option) && !takes_frames)
-		return openbeam_complain("that option is of dark and flat alone", NULL);
+	char what[80];
+	int64_t n;
+
+	if (units_integer(text, &n) == UNITS_OK && n >= least) {
+		*ret = n;
+		return 0;
+	}
+	snprintf(what, sizeof what, "%s takes a number from %d, not", option, (int)least);
+	return openbeam_complain(what, text);
+}
+
+static int refuse_foreign(const char *command, int letter)
+{
+	const struct option *o = options;
+	char what[120];
+
+	while (o->name && o->val != letter)
+		o++;
+	snprintf(what, sizeof what, "--%s is not an option of %.20s", o->name, command);
+	return openbeam_complain(what, NULL);
+}
+
+static int take_option(struct remote *r, int option)
+{
 	switch (option) {
 	case 'u':
 		r->url_text = optarg;
@@ -188,60 +212,70 @@ static int take_option(struct remote *r, int option, bool takes_frames)
 		               ? 0
 		               : openbeam_complain("--for takes flats, not", optarg);
 	case 'T':
-		return take_timeout(r, optarg);
+		return take_seconds("timeout", optarg, 0.001, 1e9, &r->timeout_s);
 	case 'n':
 		r->no_wait = true;
 		return 0;
+	case 'N':
+		r->name = optarg;
+		return 0;
+	case 'F':
+		return take_count("--frames", optarg, 1, &r->frames);
+	case 'b':
+		r->has_first = true;
+		return take_count("--first", optarg, 0, &r->first);
+	case 'O':
+		r->force = true;
+		return 0;
+	case 'w':
+		r->wait = true;
+		return 0;
+	case '1':
+		r->once = true;
+		return 0;
+	case 'i':
+		return take_seconds("interval", optarg, 0.1, 3600, &r->interval_s);
 	default:
 		return openbeam_complain("cannot go on", NULL);
 	}
 }
 
-static int take_frames(struct remote *r, const char *role, const char *text)
+static int take_options(struct remote *r, int argc, char **argv, const char *takes)
 {
-	int64_t frames = 0;
-	char what[80];
-
-	if (text && units_integer(text, &frames) == UNITS_OK && frames >= 1) {
-		r->frames = (uint64_t)frames;
-		return 0;
-	}
-	snprintf(what, sizeof what, "%s takes the number of frames, from 1%s", role,
-	         text ? ", not" : "");
-	return openbeam_complain(what, text);
-}
-
-/* 0, or the exit status after a complaint. `role`: "dark" or "flat", whose number of frames is
- * taken; NULL: there is none. */
-int remote_parse(struct remote *r, int argc, char **argv, const char *role)
-{
-	static const struct option options[] = {
-		{ "url", required_argument, NULL, 'u' },
-		{ "token-file", required_argument, NULL, 't' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "mean", no_argument, NULL, 'm' },
-		{ "median", no_argument, NULL, 'M' },
-		{ "for", required_argument, NULL, 'f' },
-		{ "timeout", required_argument, NULL, 'T' },
-		{ "no-wait", no_argument, NULL, 'n' },
-		{ 0 },
-	};
-	char why[400];
 	int option, status = 0;
 
-	*r = (struct remote){ .url_text = REMOTE_URL };
 	while (status == 0 && !r->help &&
-	       (option = getopt_long(argc, argv, "u:t:h", options, NULL)) != -1)
-		status = take_option(r, option, role != NULL);
+	       (option = openbeam_getopt(argc, argv, "u:t:hi:1", options)) != -1)
+		status = strchr("utjh?", option) || strchr(takes, option)
+		                 ? take_option(r, option)
+		                 : refuse_foreign(argv[0], option);
+	return status;
+}
+
+static int take_frames(struct remote *r, const char *command, const char *text)
+{
+	char what[80];
+
+	if (text)
+		return take_count(command, text, 1, &r->frames);
+	snprintf(what, sizeof what, "%.20s takes the number of frames, from 1", command);
+	return openbeam_complain(what, NULL);
+}
+
+int remote_parse(struct remote *r, int argc, char **argv, const char *takes)
+{
+	const char *url = getenv("OPENBEAM_URL");
+	char why[400];
+	int status;
+
+	*r = (struct remote){ .url_text = url && url[0] ? url : REMOTE_URL, .interval_s = 1 };
+	status = take_options(r, argc, argv, takes);
 	if (status != 0 || r->help)
 		return status;
-	if (role)
-		status = take_frames(r, role, optind < argc ? argv[optind++] : NULL);
+	if (strchr(takes, '#'))
+		status = take_frames(r, argv[0], optind < argc ? argv[optind++] : NULL);
 	if (status == 0 && optind < argc)
 		status = openbeam_complain("what is this for", argv[optind]);
-	if (status == 0 && r->for_flats && strcmp(role, "dark") != 0)
-		status = openbeam_complain("--for is of dark alone", NULL);
 	if (status == 0 && client_url_parse(r->url_text, &r->url, why) < 0)
 		status = openbeam_complain(why, NULL);
 	return status;
@@ -252,8 +286,14 @@ static char *command_text(const struct remote *r, const char *name)
 	json_t *o = json_pack("{s:s}", "command", name);
 	char *text;
 
+	if (r->name)
+		json_object_set_new(o, "name", json_string(r->name));
 	if (r->frames)
-		json_object_set_new(o, "frames", json_integer((json_int_t)r->frames));
+		json_object_set_new(o, "frames", json_integer(r->frames));
+	if (r->has_first)
+		json_object_set_new(o, "first", json_integer(r->first));
+	if (r->force)
+		json_object_set_new(o, "force", json_true());
 	if (r->combine)
 		json_object_set_new(o, "combine", json_string(r->combine));
 	if (r->timeout_s > 0)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tool `openbeam` on a terminal and in scripts, and `openbeamd --check` of what will fit."""
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+
+from e2e_case import case, check, contains, equal, until
+from e2e_daemon import free_port
+from e2e_http import HERE, Monitor, Scripted, images
+
+UNAVAILABLE = 69
+
+
+class Terminal:
+    """A program in a terminal of its own, and what its screen shows."""
+
+    def __init__(self, program, *arguments, size=(24, 80), **environment):
+        self.ours, theirs = pty.openpty()
+        self.resize(*size)
+        self.before = termios.tcgetattr(theirs)
+        self.process = subprocess.Popen(
+            [program, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True, env={**os.environ, "LC_ALL": "C.UTF-8", **environment})
+        self.theirs, self.text = theirs, ""
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read(self):
+        while select.select([self.ours], [], [], 0)[0]:
+            self.text += os.read(self.ours, 65536).decode(errors="replace")
+        return self.text
+
+    def screen(self):
+        """The lines of the last whole frame, without colours; "" before the first."""
+        frames = re.findall(r"\033\[H(.*?)\033\[J", self.read(), re.DOTALL)
+        return re.sub(r"\033\[[0-9;]*[mK]|\r", "", frames[-1]) if frames else ""
+
+    def until(self, *wanted):
+        return until(lambda: (shown := self.screen()) and all(w in shown for w in wanted) and shown,
+                     f"the screen shows {wanted}; it is:\n{self.screen()}")
+
+    def end(self, status):
+        """It has ended so, and the terminal is what it was."""
+        equal(self.process.wait(20), status, "exit status")
+        self.read()
+        check(self.text.endswith("\033[?25h\033[?1049l"), f"the first screen is back: {self.text[-60:]!r}")
+        equal(termios.tcgetattr(self.theirs), self.before, "the terminal's modes")
+        os.close(self.ours)
+        os.close(self.theirs)
+
+
+@case(quick=True)
+def top_shows_the_status_and_survives_the_daemon(bench):
+    port, camera = free_port(), bench.camera()
+    settings = {**HERE, "monitor.http": f"127.0.0.1:{port}", "series.frames": 50, "series.idle_end": "600ms"}
+    daemon = bench.daemon(camera.endpoint, settings, series=None)
+    monitor = Monitor(daemon)
+    top = Terminal(bench.programs / "openbeam", "top", "-i", "200ms", "--url", monitor.url, NO_COLOR="1")
+    top.until("idle  camera", "none yet", "dropped     0   overload 0", "last loss none")
+    camera.send_all(images(48))
+    camera.send(49, images(1)[0])
+    until(lambda: monitor.status()["frames"]["durable"] == 49, "the series is closed")
+    frames = monitor.status()["frames"]
+    shown = top.until("! 1 LOST", *(f"{name} {frames[name]}" for name in ("expected", "received", "written",
+                                                                          "durable", "pending")))
+    contains(shown, "missing   ! 1   never 1", f"{bench.output}/s-0001"[:60])
+    check("\033[3" not in top.text and "\033[1" not in top.text, "no colours with NO_COLOR")
+    check(all(len(line) <= 80 for line in shown.splitlines()), f"80 columns:\n{shown}")
+
+    top.resize(6, 30)
+    top.process.send_signal(signal.SIGWINCH)
+    until(lambda: len(top.screen().splitlines()) <= 6, "it fits 6 rows")
+    check(all(len(line) <= 30 for line in top.screen().splitlines()), f"30 columns:\n{top.screen()}")
+    contains(top.screen(), "! 1 LOST")
+    top.resize(24, 80)
+
+    daemon.stop(1)
+    top.until("! NO ANSWER since ", "nothing answers", "expected 50")
+    again = bench.daemon(f"ipc://{bench.folder}/nobody", settings, series=None)
+    Monitor(again)
+    shown = top.until("none yet")
+    check("NO ANSWER" not in shown, "it is back")
+    os.write(top.ours, b"xq")
+    top.end(0)
+    again.stop()
+
+
+@case
+def top_gives_the_terminal_back_however_it_ends(bench):
+    monitor = Monitor(bench.daemon(f"ipc://{bench.folder}/nobody", HERE, series=None))
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129),
+                           (signal.SIGSEGV, -signal.SIGSEGV)):
+        top = Terminal(bench.programs / "openbeam", "top", "--url", monitor.url, LC_ALL="C")
+        shown = top.until("idle", "camera")
+        check(shown.isascii(), "ASCII in a locale that has no more")
+        top.process.send_signal(number)
+        top.end(status)
+
+
+@case
+def top_prints_once_where_there_is_no_terminal(bench):
+    monitor = Monitor(bench.daemon(f"ipc://{bench.folder}/nobody", HERE, series=None))
+    environment = {**os.environ, "OPENBEAM_URL": monitor.url, "COLUMNS": "40"}
+    done = subprocess.run([bench.programs / "openbeam", "top"], env=environment, capture_output=True, text=True)
+    equal((done.returncode, done.stderr), (0, ""), "status, what is wrong")
+    contains(done.stdout, "idle", "rejected    0")
+    check(all(len(line) <= 40 for line in done.stdout.splitlines()), "as wide as COLUMNS says")
+    check("\033" not in done.stdout, "no escapes")
+    status, out, _ = bench.run("openbeam", "top", "--json", "--url", monitor.url)
+    equal((status, json.loads(out)["state"]), (0, "idle"), "status, state")
+    status, out, said = bench.run("openbeam", "top", "--once", "--url", f"http://127.0.0.1:{free_port()}")
+    equal((status, out), (UNAVAILABLE, ""), "status, output without a daemon")
+    contains(said, "nothing answers")
+    for wrong in (("top", "--wait"), ("top", "-i", "1"), ("arm", "--frames", 0), ("stop", "--name", "x"),
+                  ("reset", "--wait")):
+        status, out, said = bench.run("openbeam", *wrong)
+        equal((status, out), (2, ""), f"status, output of {wrong}")
+    contains(bench.run("openbeam", "arm", "--nonsense")[2], "openbeam arm: unrecognized option")
