@@ -9,9 +9,10 @@ import select
 import signal
 import struct
 import subprocess
+import tempfile
 import termios
 
-from e2e_case import case, check, contains, equal, until
+from e2e_case import Skip, case, check, contains, equal, until
 from e2e_daemon import free_port
 from e2e_http import HERE, Monitor, Scripted, images
 
@@ -124,3 +125,73 @@ def top_prints_once_where_there_is_no_terminal(bench):
         status, out, said = bench.run("openbeam", *wrong)
         equal((status, out), (2, ""), f"status, output of {wrong}")
     contains(bench.run("openbeam", "arm", "--nonsense")[2], "openbeam arm: unrecognized option")
+
+
+# ---- will it fit?
+
+FRAMES = {"ingest.frame.type": "uint16", "reduce.type": "source"}
+
+
+def check_host(bench, *arguments, **settings):
+    """(status, findings, output) of openbeamd --check."""
+    sets = [f"--set={key}={value}" for key, value in {
+        **FRAMES, "reduce.normalise": "none", "ingest.endpoints": f"[ipc://{bench.folder}/nobody]",
+        "sinks": json.dumps([{"format": "raw", "directory": str(bench.output)}]), **settings}.items()]
+    status, out, _ = bench.run("openbeamd", "--check", *arguments, *sets, seconds=60)
+    return status, [line.split(": ", 1) for line in out.splitlines()], out
+
+
+@case
+def check_says_that_a_small_load_fits_and_leaves_nothing_behind(bench):
+    status, findings, out = check_host(bench, "--rate", 20, "--for", "10s", "--size", "64x64")
+    equal(status, 0, f"exit status of:\n{out}")
+    check(findings[-1][0] in ("ok fit", "warning fit") and "fits with" in findings[-1][1], out)
+    contains(out, "cores: a frame takes", "receiving: ", "memory: copies move", "disk: took")
+    equal(list(bench.output.iterdir()), [], "what is left")
+
+
+@case
+def check_says_why_an_absurd_load_does_not_fit(bench):
+    """And that a folder in memory is one."""
+    memory = tempfile.mkdtemp(prefix="ob-check-", dir="/dev/shm")
+    try:
+        status, findings, out = check_host(
+            bench, "--rate", "1e8", "--size", "64x64",
+            sinks=json.dumps([{"format": "raw", "directory": memory}]))
+        equal(os.listdir(memory), [], "what is left")
+    finally:
+        os.rmdir(memory)
+    equal(status, 1, f"exit status of:\n{out}")
+    equal(findings[-1][0], "error fit", "the last finding")
+    contains(findings[-1][1], "stops fitting after 0.0 s, because ", "Remedy: ")
+    contains(out, f"warning disk: {memory} is memory (tmpfs)")
+
+
+@case
+def check_measures_nothing_where_it_cannot(bench):
+    status, _, out = check_host(bench, "--rate", "max")
+    equal(status, 78, "exit status without a size")
+    contains(out, "error fit: the size of the frames is not known: give --size")
+    status, _, out = check_host(bench, "--rate", "max", "--size", "8x8", **{"ingest.buffer": "1MiB"})
+    equal(status, 78, "exit status with an error before")
+    contains(out, "error buffer", "error fit: nothing is measured before the errors are gone")
+    for wrong in (("--rate", "0"), ("--rate", "x"), ("--size", "8"), ("--for", "5"), ("--for", "5s"),
+                  ("--rate", "5", "--for", "5s", "--frames", "5")):
+        equal(check_host(bench, *wrong)[0], 2, f"exit status of {wrong}")
+    equal(bench.run("openbeamd", "--rate", "5")[0], 2, "exit status without --check")
+
+
+@case
+def check_does_not_fill_a_disk(bench):
+    small = bench.folder / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", small], capture_output=True).returncode:
+        raise Skip("no tmpfs can be mounted here")
+    try:
+        status, _, out = check_host(bench, "--rate", "max", "--size", "512x512",
+                                    sinks=json.dumps([{"format": "raw", "directory": str(small)}]))
+        contains(out, f"error disk: {small} has 2.1 MB free: too little to try 32 frames there")
+        check(status != 0, "the exit status")
+        equal(list(small.iterdir()), [], "what is left")
+    finally:
+        subprocess.run(["umount", small], check=True)
