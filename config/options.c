@@ -74,7 +74,7 @@ static const struct option_choice curve_roles[] = {
 
 static const struct option_choice starts[] = {
 	{ "auto", START_AUTO, false },
-	{ "armed", START_ARMED, LATER },
+	{ "armed", START_ARMED, false },
 	{ NULL, 0, false },
 };
 
@@ -413,7 +413,11 @@ const struct option options[] = {
 	  MEMBER(series.start),
 	  .choices = starts,
 	  .fallback = "auto",
-	  .help = "auto: a series starts with its first frame. armed: only after a command." },
+	  .help = "auto: a series starts with its first frame. armed: only after a command "
+	          "(openbeam arm), which is for one series; frames and start messages that come "
+	          "without one are rejected as no_series. Darks and flats by command and "
+	          "calibration.sequence need none; what calibration.from_key tells apart does, "
+	          "being part of its series." },
 	{ .path = "series.first",
 	  .kind = OPTION_INTEGER,
 	  .flags = OPTION_AUTO,

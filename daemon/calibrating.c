@@ -457,7 +457,7 @@ void calibrating_series_ended(struct collector *k)
 	struct calibrating *c = &k->calibrating;
 	bool own = c->purpose != PURPOSE_SAMPLE;
 
-	if (is_aborted(k))
+	if (is_aborted(k) || k->series.aborted)
 		calibrating_give_up(k, "aborted");
 	if (c->state == CALIBRATION_COLLECTING && (c->own_series || c->frames.frames > 0))
 		make_of_what_came(k);
@@ -505,7 +505,8 @@ static void obey(struct collector *k, const struct command *command)
 	case COMMAND_CANCEL:
 		calibrating_give_up(k, "cancelled");
 		break;
-	case COMMAND_COUNT:
+	default:
+		controlling_take(k, command);
 		break;
 	}
 }
@@ -541,7 +542,7 @@ void calibrating_poll(struct collector *k, uint64_t now_ns)
 		if (job)
 			finish_job(k, job);
 	}
-	if (commands_take(&k->pipeline->commands, &command)) {
+	if (!k->controlling.given && commands_take(&k->pipeline->commands, &command)) {
 		obey(k, &command);
 		/* seq_cst: after `on`, which is set where it must. */
 		atomic_fetch_sub(&k->pipeline->keeping.asked, 1);

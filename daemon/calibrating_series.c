@@ -24,8 +24,10 @@ static struct series_rules next_rules(const struct collector *k)
 	const struct calibrating *c = &k->calibrating;
 	struct series_rules r = k->rules;
 
-	if (c->state != CALIBRATION_COLLECTING || c->by_key || c->frames.frames > 0)
+	if (c->state != CALIBRATION_COLLECTING || c->by_key || c->frames.frames > 0) {
+		controlling_rules(k, &r);
 		return r;
+	}
 	r.frames = c->wanted;
 	if (!r.first_assumed)
 		r.first_given = false;

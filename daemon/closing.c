@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REASONS_MAX (DROPPED_COUNT + MISSING_COUNT + 4)
+#define REASONS_MAX (DROPPED_COUNT + MISSING_COUNT + 5)
 
 struct reasons {
 	unsigned count;
@@ -58,7 +58,7 @@ static void name_series(struct collector *k)
 		                                [PURPOSE_FLAT] = "-flat",
 		                                [PURPOSE_FLAT_DARK] = "-flat-dark" };
 
-	snprintf(k->name, sizeof k->name, "%s%s", k->pipeline->config->series.name,
+	snprintf(k->name, sizeof k->name, "%s%s", controlling_name(k),
 	         suffixes[k->calibrating.purpose]);
 }
 
@@ -69,6 +69,7 @@ void closing_begin(struct collector *k)
 	k->begun = true;
 	k->series_begun++;
 	calibrating_purpose(k);
+	controlling_begins(k);
 	applied_list(k);
 	k->began_ns = clock_monotonic_ns();
 	memset(k->raw_counts, 0, k->pipeline->config->histogram.raw.bins * sizeof *k->raw_counts);
@@ -105,7 +106,7 @@ bool closing_may_begin(const struct collector *k)
 	int phase = atomic_load_explicit(&k->pipeline->phase, memory_order_acquire);
 
 	return (k->series_limit == 0 || k->series_closed < k->series_limit) &&
-	       (phase == PHASE_RUN || phase == PHASE_DRAIN);
+	       (phase == PHASE_RUN || phase == PHASE_DRAIN) && controlling_allows(k);
 }
 
 /* ---- the verdict ---- */
@@ -171,6 +172,8 @@ static void find_reasons(const struct collector *k, struct reasons *r)
 			"series.max_gap, so they are not counted as missing",
 			(unsigned long long)k->series.announced_frames,
 			(unsigned long long)(k->series.announced_frames - t->expected));
+	if (k->series.aborted)
+		add_reason(r, "aborted by a command from %s", k->controlling.stop.by);
 	if (t->pending > 0)
 		add_reason(r, "the ledger does not close: %llu of %llu frames have no state",
 		           (unsigned long long)t->pending, (unsigned long long)t->expected);
@@ -233,6 +236,7 @@ static void write_ledger(struct collector *k)
 		.totals = &k->totals,
 		.detector = describe_detector(k, &detector) ? &detector : NULL,
 		.expected_from = series_expected_from(&k->series),
+		.stopped = controlling_stop(k),
 		.reasons = reasons.at,
 		.reason_count = reasons.count,
 		.raw_bins = raw,
@@ -266,6 +270,7 @@ static void tell_empty(struct collector *k)
 		"series incomplete: %llu frames were expected, none came; no files are made, since "
 		"nothing says what frames would look like",
 		(unsigned long long)expected);
+	controlling_begins(k);
 	k->status = 1;
 	k->series_closed++;
 	k->totals.expected = k->totals.missing[MISSING_NEVER] = expected;
@@ -278,18 +283,21 @@ void closing_finish(struct collector *k)
 {
 	if (k->series.state != SERIES_OPEN)
 		return;
+	controlling_finish(k);
 	if (!k->layout && series_expected(&k->series) > 0)
 		relayout_from_detector(k);
 	if (!k->layout) {
 		tell_empty(k);
 		k->series.state = SERIES_CLOSED;
 		lineage_close(k);
+		controlling_ended(k, false);
 		return;
 	}
 	collector_on_disk(k, true);
 	series_finish(&k->series);
 	averaging_finish(k);
-	if (k->begun) {
+	bool begun = k->begun;
+	if (begun) {
 		watching_end(k);
 		write_ledger(k);
 		k->series_closed += k->calibrating.purpose == PURPOSE_SAMPLE;
@@ -301,6 +309,7 @@ void closing_finish(struct collector *k)
 	/* What the reports took goes back before somebody holds it against the ceiling. */
 	(void)malloc_trim(0);
 	collector_on_disk(k, false);
+	controlling_ended(k, begun);
 	if (k->series_limit > 0 && k->series_closed >= k->series_limit)
 		pipeline_phase(k->pipeline, PHASE_END);
 }

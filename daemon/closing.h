@@ -13,7 +13,8 @@ void closing_begin(struct collector *k);
 /* Add a frame's histograms to the series'. */
 void closing_count(struct collector *k, const struct slot *s);
 
-/* Whether another series may begin: the limit is not reached and the run goes on. */
+/* Whether another series may begin: the limit is not reached, the run goes on, and it was armed
+ * where it has to be. */
 bool closing_may_begin(const struct collector *k);
 
 /* Decide what is left of the open series and close its files. Does nothing when none is open. */

@@ -117,6 +117,12 @@ struct sink_frame collector_frame(struct slot *s)
 	};
 }
 
+/* What is in no file yet is dropped. */
+static bool is_aborted(const struct collector *k)
+{
+	return phase_of(k) == PHASE_ABORT || k->controlling.ending == ENDING_ABORT;
+}
+
 static void place(void *user, uint64_t number, void *held)
 {
 	struct collector *k = user;
@@ -125,9 +131,9 @@ static void place(void *user, uint64_t number, void *held)
 
 	k->held[s->home]--;
 	closing_begin(k);
-	if (phase_of(k) != PHASE_ABORT)
+	if (!is_aborted(k))
 		calibrating_place(k, s);
-	if (phase_of(k) == PHASE_ABORT) { /* maybe while that waited */
+	if (is_aborted(k)) { /* maybe while that waited */
 		k->totals.dropped[DROPPED_ABORTED]++;
 		sinks_lose(k->sinks, number, FRAME_DROPPED, DROPPED_ABORTED, s->frame.flags,
 		           s->frame.received_ns);
@@ -161,7 +167,7 @@ static void lose(void *user, uint64_t number, enum frame_state state, unsigned r
 	else
 		k->totals.missing[reason]++;
 	sinks_lose(k->sinks, number, state, reason, 0, 0);
-	if (phase_of(k) != PHASE_ABORT)
+	if (!is_aborted(k))
 		blackbox_trigger(&k->pipeline->blackbox, "loss", "a frame of the series was lost",
 		                 clock_real_ns());
 }
@@ -175,15 +181,16 @@ static void tell_rejected(struct collector *k, uint64_t number)
 		[REJECT_JUMP] =
 			"its number is more than series.max_gap ahead; three in a row are needed",
 		[REJECT_LATE] = "its number was already declared missing",
-		[REJECT_NO_SERIES] = "no series runs that it could belong to",
 	};
-	const char *sentence = sentences[k->series.reason];
+	const char *sentence = k->series.reason == REJECT_NO_SERIES ? controlling_refusal(k)
+	                                                            : sentences[k->series.reason];
 	char text[200];
 
 	snprintf(text, sizeof text, "frame %llu rejected: %s reason=%s", (unsigned long long)number,
 	         sentence ? sentence : "", reject_name(k->series.reason));
 	if (log_limit_take(&k->rejections, clock_monotonic_ns(), text))
 		log_line(LOG_WARNING, "series", "%s", text);
+	controlling_explain(k);
 }
 
 static enum series_answer submit(struct collector *k, const struct entry *e)
@@ -206,6 +213,10 @@ static enum series_answer answer_for(struct collector *k, const struct entry *e)
 		return SERIES_REJECTED;
 	}
 	calibrating_settle(k, e->frame.number);
+	if (k->series.state != SERIES_OPEN && !controlling_admits(k, e)) {
+		k->series.reason = REJECT_NO_SERIES;
+		return SERIES_REJECTED;
+	}
 	answer = submit(k, e);
 	if (answer != SERIES_RESTART)
 		return answer;
@@ -354,11 +365,17 @@ void collector_on_disk(struct collector *k, bool on_disk)
 	atomic_store_explicit(&k->stage.on_disk, k->disk_depth > 0, memory_order_relaxed);
 }
 
+/* A command is carried out between two turns, soon; but not while receivers are to stand still. */
+static bool turn_is_over(const struct collector *k, unsigned taken)
+{
+	return taken >= ENTRIES_PER_TURN || (k->controlling.given && !k->laying_out);
+}
+
 unsigned collector_take(struct collector *k)
 {
 	unsigned taken = 0;
 
-	while (taken < ENTRIES_PER_TURN) {
+	while (!turn_is_over(k, taken)) {
 		struct arrival next = next_arrival(k);
 
 		if (!next.receiver)
@@ -370,6 +387,7 @@ unsigned collector_take(struct collector *k)
 		if (commands_wait(&k->pipeline->commands)) /* the entry may have come after it */
 			calibrating_poll(k, clock_monotonic_ns());
 		collect_entry(k, next.receiver, &e);
+		controlling_count(&k->controlling, next.receiver->index);
 		relieve(k, next.receiver->index);
 		taken++;
 	}
@@ -416,6 +434,7 @@ static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched
 		k->last_entry_ns = watched_ns;
 		return;
 	}
+	k->controlling.paused = true;
 	if (watched_ns - k->last_entry_ns < silence_limit(k))
 		return;
 	/* A detector that is armed may wait for its trigger for as long as it likes. */
@@ -497,6 +516,7 @@ void *collector_run(void *argument)
 		bool ended = receivers_ended(k);
 		calibrating_poll(k, clock_monotonic_ns());
 		unsigned taken = collector_take(k);
+		controlling_turn(k);
 		uint64_t now_ns = clock_monotonic_ns();
 		collector_on_disk(k, true);
 		uint64_t wanted_ns = sinks_poll(k->sinks, now_ns);
@@ -575,6 +595,8 @@ int collector_open(struct collector *k, struct pipeline *p, const struct sink_pr
 		return -ENOMEM;
 	err = series_open(&k->series, &rules, &output);
 	if (err == 0)
+		err = controlling_open(k);
+	if (err == 0)
 		err = watching_open(k);
 	if (err == 0)
 		err = calibrating_open(k);
@@ -597,6 +619,7 @@ void collector_close(struct collector *k)
 	if (!k->pipeline)
 		return;
 	calibrating_close(k);
+	controlling_close(k);
 	applied_close(k);
 	sinks_close(k->sinks);
 	series_close(&k->series);

@@ -6,6 +6,7 @@
 #include "daemon/averaging.h"
 #include "daemon/calibrated.h"
 #include "daemon/calibrating.h"
+#include "daemon/controlling.h"
 #include "daemon/figures.h"
 #include "daemon/slot_layout.h"
 #include "daemon/idle.h"
@@ -38,6 +39,7 @@ struct collector {
 	struct planes *superseded;   /* of the generation that workers use, once it is gone */
 	struct applied applied;
 	struct calibrating calibrating;
+	struct controlling controlling;
 	struct watching watching;
 	uint64_t series_begun; /* since start, of any kind */
 	struct series series;

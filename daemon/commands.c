@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/commands.h"
+#include "daemon/figures.h"
+#include "daemon/idle.h"
 #include "kernels/combine.h"
 #include "daemon/pipeline.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
-#define ROOM_POLL_NS 5000000
-#define ROOM_POLLS   40
+#define ROOM_POLL_NS   5000000
+#define ROOM_POLLS     40
+#define ANSWER_POLL_NS 1000000
+#define ANSWER_POLLS   (COMMAND_PATIENCE_NS / ANSWER_POLL_NS)
 
 __attribute__((format(printf, 3, 4))) static int refuse(char why[400], int err, const char *format,
                                                         ...)
@@ -90,10 +95,22 @@ static bool calibrates(const struct command *c)
 	return c->kind == COMMAND_DARK || c->kind == COMMAND_FLAT;
 }
 
-/* Under the lock. */
-static int give(struct commands *q, const struct command *c, char why[400])
+/* Whether the collector answers it. */
+static bool is_answered(const struct command *c)
 {
-	if (q->waiting)
+	return c->kind >= COMMAND_ARM;
+}
+
+/* Whether it may take the place of one that the collector has not come to. */
+static bool overtakes(const struct command *c, const struct command *before)
+{
+	return c->kind == COMMAND_ABORT && before->kind == COMMAND_STOP;
+}
+
+/* Under the lock. */
+static int give(struct commands *q, struct command *c, char why[400])
+{
+	if (q->waiting && !overtakes(c, &q->command))
 		return refuse(why, -EBUSY, "another command is being taken: try again");
 	if (calibrates(c) && q->report.state != CALIBRATION_IDLE)
 		return refuse(why, -EBUSY,
@@ -105,8 +122,9 @@ static int give(struct commands *q, const struct command *c, char why[400])
 		return refuse(why, -EBUSY,
 		              "the frames of the %s are all there, it is being made: wait for it",
 		              q->report.role);
+	c->ticket = is_answered(c) ? ++q->tickets : 0;
+	c->given_ns = clock_monotonic_ns();
 	q->command = *c;
-	q->waiting = true;
 	return 0;
 }
 
@@ -121,39 +139,152 @@ static void wait_for_room(struct commands *q)
 		nanosleep(&pause, NULL);
 }
 
-int command_give(struct pipeline *p, const struct command *c, char why[400])
+/* Leave it for the collector. */
+static int leave(struct pipeline *p, struct command *c, char why[400])
 {
-	int err = check(p, c, why);
+	struct commands *q = &p->commands;
+	int err;
 
-	if (err < 0)
-		return err;
-	wait_for_room(&p->commands);
-	pthread_mutex_lock(&p->commands.lock);
-	err = give(&p->commands, c, why);
-	if (err == 0) {
+	pthread_mutex_lock(&q->lock);
+	err = give(q, c, why);
+	if (err == 0 && !q->waiting) {
 		/* Frames that are sent after the answer may be reduced before the collector has
 		 * seen the command: their payloads are left from now on. */
 		atomic_fetch_add(&p->keeping.asked, 1);
-		atomic_store(&p->commands.pending, true);
+		q->waiting = true;
+		atomic_store(&q->pending, true);
 	}
-	pthread_mutex_unlock(&p->commands.lock);
+	pthread_mutex_unlock(&q->lock);
 	if (err == 0)
 		bell_ring(&p->collect);
 	return err;
 }
 
+static bool find_answer(struct commands *q, uint64_t ticket, struct command_answer *ret)
+{
+	const struct command_answer *a = &q->answers[ticket % COMMAND_ANSWERS];
+	bool found;
+
+	pthread_mutex_lock(&q->lock);
+	found = a->ticket == ticket;
+	if (found)
+		*ret = *a;
+	pthread_mutex_unlock(&q->lock);
+	return found;
+}
+
+/* Nobody has come for it: take it back. False when somebody just did. */
+static bool withdraw(struct pipeline *p, const struct command *c)
+{
+	struct commands *q = &p->commands;
+	bool found;
+
+	pthread_mutex_lock(&q->lock);
+	found = q->waiting && q->command.ticket == c->ticket;
+	if (found) {
+		q->waiting = false;
+		atomic_store(&q->pending, false);
+		atomic_fetch_sub(&p->keeping.asked, 1);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return found;
+}
+
+static bool ends_series(const struct command *c)
+{
+	return c->kind == COMMAND_STOP || c->kind == COMMAND_ABORT;
+}
+
+/* What the collector says of it. A stop or abort that it has not come to stays. */
+static int await(struct pipeline *p, const struct command *c, struct command_answer *ret)
+{
+	const struct timespec pause = { .tv_nsec = ANSWER_POLL_NS };
+
+	for (unsigned i = 0; i < ANSWER_POLLS; i++) {
+		if (find_answer(&p->commands, c->ticket, ret))
+			return ret->err;
+		nanosleep(&pause, NULL);
+	}
+	if (!ends_series(c) && withdraw(p, c))
+		return refuse(
+			ret->why, -EAGAIN,
+			"the daemon waits for a disk and takes no commands: try again, or see "
+			"its log for which");
+	if (find_answer(&p->commands, c->ticket, ret))
+		return ret->err;
+	return 0;
+}
+
+/* The last part of its path. */
+static const char *folder_of(const struct series_place *place)
+{
+	const char *slash = strrchr(place->path, '/');
+
+	return slash ? slash + 1 : place->path;
+}
+
+/* The series that a stop or abort is about, as whoever asks sees it: one that begins behind it must
+ * not be ended in its place. */
+static int find_series(struct pipeline *p, struct command *c, struct command_answer *ret)
+{
+	struct series_place place;
+	struct figures f;
+
+	figures_get(&p->collector.board, &f);
+	figures_place(&p->collector.board, &place);
+	if (!f.running && !f.armed)
+		return refuse(ret->why, -EBUSY,
+		              "no series runs and none is armed: there is nothing to %s",
+		              c->kind == COMMAND_STOP ? "stop" : "abort");
+	c->series = f.series_begun + !f.running;
+	snprintf(ret->series, sizeof ret->series, "%.*s", (int)sizeof ret->series - 1,
+	         f.running ? folder_of(&place) : "");
+	return 0;
+}
+
+int command_give(struct pipeline *p, const struct command *command,
+                 char ret_series[COMMAND_SERIES_BYTES], char why[400])
+{
+	struct command_answer answer = { 0 };
+	struct command c = *command;
+	int err = check(p, &c, answer.why);
+
+	if (err == 0)
+		wait_for_room(&p->commands);
+	if (err == 0 && ends_series(&c))
+		err = find_series(p, &c, &answer);
+	if (err == 0)
+		err = leave(p, &c, answer.why);
+	if (err == 0 && is_answered(&c))
+		err = await(p, &c, &answer);
+	snprintf(ret_series, COMMAND_SERIES_BYTES, "%s", answer.series);
+	snprintf(why, 400, "%s", answer.why);
+	return err;
+}
+
 bool commands_take(struct commands *q, struct command *ret)
 {
+	bool found;
+
 	if (!commands_wait(q))
 		return false;
 	pthread_mutex_lock(&q->lock);
-	*ret = q->command;
+	found = q->waiting; /* it may have been taken back */
+	if (found)
+		*ret = q->command;
 	q->waiting = false;
-	if (calibrates(ret)) /* no other one from now on */
+	if (found && calibrates(ret)) /* no other one from now on */
 		q->report.state = CALIBRATION_COLLECTING;
 	atomic_store(&q->pending, false);
 	pthread_mutex_unlock(&q->lock);
-	return true;
+	return found;
+}
+
+void commands_answer(struct commands *q, const struct command_answer *answer)
+{
+	pthread_mutex_lock(&q->lock);
+	q->answers[answer->ticket % COMMAND_ANSWERS] = *answer;
+	pthread_mutex_unlock(&q->lock);
 }
 
 void calibration_report(struct pipeline *p, struct calibration_report *ret)

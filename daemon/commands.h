@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 /* What people tell a running daemon, from any thread. A command is checked and left for the
- * collector; what became of it is in the status. */
+ * collector. What became of a dark, a flat, a black box is in the status; arm, stop, abort and
+ * reset are answered by the collector itself. */
 
 struct pipeline;
 
@@ -19,23 +20,52 @@ enum command_kind {
 	COMMAND_FLAT,   /* for a flat */
 	COMMAND_KEEP,   /* write the black box */
 	COMMAND_CANCEL, /* give up the calibration that is being taken */
+	COMMAND_ARM,    /* the next series may begin, and is like this */
+	COMMAND_STOP,   /* end the running series in good order, or disarm */
+	COMMAND_ABORT,  /* end it, and drop what is in no file yet */
+	COMMAND_RESET,  /* forget the last series */
 	COMMAND_COUNT
 };
 
+#define COMMAND_NAME_BYTES   65         /* series.name has at most 64 */
+#define COMMAND_SERIES_BYTES 160        /* a series' folder */
+#define COMMAND_PATIENCE_NS  200000000u /* for an answer of the collector */
+
 struct command {
 	enum command_kind kind;
-	uint64_t frames; /* of dark and flat */
+	char by[64];     /* where it came from */
+	uint64_t frames; /* of dark and flat; of arm, 0: as configured or announced */
+
+	/* Of dark and flat. */
 	bool combine_given;
 	enum combine combine; /* else as configured */
 	bool for_flat;        /* of dark: for the flats only */
-	uint64_t timeout_ns;  /* of dark and flat, without a frame; 0: as configured */
+	uint64_t timeout_ns;  /* without a frame; 0: as configured */
+
+	/* Of arm. */
+	char name[COMMAND_NAME_BYTES]; /* "": as configured */
+	bool first_given;
+	uint64_t first;
+	bool force; /* though it looks as if it did not fit */
+
+	/* Set by command_give(). */
+	uint64_t series; /* of stop and abort: struct figures' series_begun of the one that is meant
+	                  */
+	uint64_t ticket; /* of those that are answered */
+	uint64_t given_ns; /* CLOCK_MONOTONIC */
 };
 
-/* 0; -EBUSY: a calibration is being taken, or the black box written; -EINVAL, -EFBIG (more frames
- * than calibration.memory holds), -ENOTSUP (no black box is configured), -ESHUTDOWN. `why`: one
- * sentence, what, which value, what to do. Any thread but the collector; waits up to 0.2 s for a
- * command before it to be taken. */
-int command_give(struct pipeline *p, const struct command *c, char why[400]);
+/* 0; -EBUSY: it does not fit the state; -EINVAL, -EFBIG (more frames than calibration.memory
+ * holds), -ENOTSUP (no black box is configured), -EAGAIN (the collector waits for a disk: nothing
+ * was done), -ESHUTDOWN. `why`: one sentence, what, which value, what to do. ret_series: the folder
+ * of the series that stop or abort ends, or the name that is armed; "" for all others.
+ *
+ * Any thread but the collector. Waits up to 0.2 s for a command before it to be taken, and as long
+ * for this one to be answered: stop is answered when its series is closed, where that is as quick.
+ * After that a stop or abort is still carried out, as soon as the disk lets the collector go on, if
+ * the series that was meant runs then. */
+int command_give(struct pipeline *p, const struct command *c, char ret_series[COMMAND_SERIES_BYTES],
+                 char why[400]);
 
 /* ---- what is known of the calibration ---- */
 
@@ -59,6 +89,16 @@ struct calibration_report {
 };
 void calibration_report(struct pipeline *p, struct calibration_report *ret);
 
+#define COMMAND_ANSWERS 16 /* that are kept for whoever waits for them */
+
+/* What became of a command. */
+struct command_answer {
+	uint64_t ticket; /* whose; 0: of none */
+	int err;         /* negative errno, with why */
+	char series[COMMAND_SERIES_BYTES];
+	char why[400];
+};
+
 /* Between whoever commands and the collector. */
 struct commands {
 	_Atomic bool pending;
@@ -67,7 +107,9 @@ struct commands {
 	pthread_mutex_t lock;         /* of what follows */
 	bool waiting;
 	struct command command;
-	struct calibration_report report; /* written by the collector */
+	uint64_t tickets;                               /* given so far */
+	struct command_answer answers[COMMAND_ANSWERS]; /* [ticket % COMMAND_ANSWERS] */
+	struct calibration_report report;               /* written by the collector */
 };
 
 int commands_open(struct commands *c);
@@ -82,6 +124,9 @@ static inline bool commands_wait(const struct commands *q)
 
 /* The next command. Collector. */
 bool commands_take(struct commands *q, struct command *ret);
+
+/* What became of the command with this ticket. Collector. */
+void commands_answer(struct commands *q, const struct command_answer *answer);
 
 /* ---- and of the black box ---- */
 

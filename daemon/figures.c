@@ -69,7 +69,7 @@ static struct totals of_series(const struct collector *k)
 
 	if (!k->begun && k->board.any)
 		return k->board.last;
-	account(&t, series_expected(&k->series));
+	account(&t, k->series.state == SERIES_OPEN ? series_expected(&k->series) : 0);
 	return t;
 }
 
@@ -86,15 +86,23 @@ static struct totals since_start(struct collector *k)
 
 void figures_publish(struct collector *k)
 {
-	bool open = k->series.state == SERIES_OPEN;
+	bool open = k->series.state == SERIES_OPEN, running = open && k->begun;
+	const struct arming *a = &k->controlling.next;
 	struct figures f = { .series = of_series(k),
 		             .ever = since_start(k),
-		             .running = open && k->begun,
-		             .armed = open && !k->begun,
+		             .running = running,
+		             .armed = !running && (open || a->waiting),
+		             .ending = k->controlling.ending,
+		             .series_begun = k->series_begun,
 		             .series_closed = k->series_closed,
+		             .request = { .waiting = a->waiting,
+		                          .frames = a->frames,
+		                          .first_given = a->first_given,
+		                          .first = a->first },
 		             .held = k->series.held,
 		             .busy = sinks_busy(k->sinks) };
 
+	snprintf(f.request.name, sizeof f.request.name, "%s", a->name);
 	if (k->layout) {
 		f.slots = k->layout->slot_count;
 		f.slot_bytes = k->layout->budget.slot_bytes;
@@ -107,6 +115,7 @@ void figures_series_begins(struct collector *k)
 {
 	struct series_place place = { .number = sinks_series_number(k->sinks) };
 
+	snprintf(place.name, sizeof place.name, "%s", k->name);
 	snprintf(place.path, sizeof place.path, "%s", sinks_series_path(k->sinks));
 	snapshot_put(k->board.place, &place, sizeof place);
 	figures_publish(k);
@@ -120,6 +129,15 @@ void figures_series_ends(struct collector *k)
 	b->any = true;
 	add(&b->ended, &k->totals);
 	k->totals = (struct totals){ 0 };
+}
+
+void figures_forget(struct collector *k)
+{
+	const struct series_place nowhere = { 0 };
+
+	k->board.any = false;
+	snapshot_put(k->board.place, &nowhere, sizeof nowhere);
+	figures_publish(k);
 }
 
 void figures_get(struct figures_board *b, struct figures *ret)

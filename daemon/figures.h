@@ -19,8 +19,15 @@ struct figures {
 	                         whose sync failed `written` counts the first fate. Expected and
 	                         pending are 0 */
 	uint64_t running;     /* a series has its folder, and is not closed */
-	uint64_t armed;       /* its start message came, and no frame yet */
-	uint64_t series_closed;
+	uint64_t armed;  /* none runs; its start message came, or an arm command waits for it */
+	uint64_t ending; /* enum ending: the running series is being stopped or aborted */
+	uint64_t series_begun, series_closed; /* of any kind; of samples */
+	struct {
+		uint64_t waiting; /* an arm command waits for its series: */
+		uint64_t frames;  /* 0: not given */
+		uint64_t first_given, first;
+		char name[72];
+	} request;
 	uint64_t held, busy;        /* slots that wait for their place, that are being written */
 	uint64_t slots, slot_bytes; /* there are so many, each so large; 0: no geometry is known */
 	struct sink_figures sinks;  /* since start */
@@ -29,6 +36,7 @@ struct figures {
 /* Where the running or the last series is. */
 struct series_place {
 	uint64_t number;
+	char name[128];  /* without the number */
 	char path[4096]; /* "" before the first, and where no folder could be made */
 };
 
@@ -49,6 +57,9 @@ void figures_series_begins(struct collector *k);
 
 /* The series is closed and k->totals are final; they are set back to zero. Collector. */
 void figures_series_ends(struct collector *k);
+
+/* The last series is nobody's business any more. Collector. */
+void figures_forget(struct collector *k);
 
 /* Any thread. */
 void figures_get(struct figures_board *b, struct figures *ret);

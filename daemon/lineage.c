@@ -34,6 +34,7 @@ void lineage_begin(struct collector *k, uint64_t token, uint64_t announced)
 	k->lineage.told_by = 0;
 	k->lineage.told = k->lineage.ending = false;
 	calibrating_rules(k);
+	controlling_announced(k, announced);
 	series_begin(&k->series, announced);
 	publish_known(k, token);
 }
@@ -122,6 +123,19 @@ static bool is_repeated(struct collector *k, const struct receiver *r, uint64_t 
 	return true;
 }
 
+/* Nobody has asked for the series: its frames will be rejected likewise. */
+static void reject_start(struct collector *k)
+{
+	char text[160];
+
+	k->totals.rejected[REJECT_NO_SERIES]++;
+	snprintf(text, sizeof text, "start message rejected: %s reason=%s", controlling_refusal(k),
+	         reject_name(REJECT_NO_SERIES));
+	if (log_limit_take(&k->rejections, clock_monotonic_ns(), text))
+		log_line(LOG_WARNING, "series", "%s", text);
+	controlling_explain(k);
+}
+
 static void start(struct collector *k, struct receiver *r, const struct entry *e)
 {
 	struct lineage *l = &k->lineage;
@@ -139,6 +153,8 @@ static void start(struct collector *k, struct receiver *r, const struct entry *e
 	}
 	closing_finish(k);
 	if (!closing_may_begin(k)) {
+		if (!controlling_allows(k))
+			reject_start(k);
 		detector_free(e->detector);
 		return;
 	}

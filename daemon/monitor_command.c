@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/monitor_command.h"
+#include "config/text_rules.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -8,13 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const names[COMMAND_COUNT] = { [COMMAND_DARK] = "dark",
-	                                          [COMMAND_FLAT] = "flat",
-	                                          [COMMAND_KEEP] = "keep",
-	                                          [COMMAND_CANCEL] = "cancel" };
-
-/* Known by the interface, not by this version. */
-static const char *const later[] = { "arm", "stop", "abort", "reset", NULL };
+static const char *const names[COMMAND_COUNT] = {
+	[COMMAND_DARK] = "dark",     [COMMAND_FLAT] = "flat",  [COMMAND_KEEP] = "keep",
+	[COMMAND_CANCEL] = "cancel", [COMMAND_ARM] = "arm",    [COMMAND_STOP] = "stop",
+	[COMMAND_ABORT] = "abort",   [COMMAND_RESET] = "reset"
+};
 
 const char *monitor_command_name(enum command_kind kind)
 {
@@ -36,9 +35,11 @@ __attribute__((format(printf, 2, 3))) static int say(char why[400], const char *
 static int take_frames(const json_t *value, struct command *c, char why[400])
 {
 	json_int_t frames = json_integer_value(value);
+	int least = c->kind == COMMAND_ARM ? 0 : 1;
 
-	if (!json_is_integer(value) || frames < 1 || frames > COMMAND_FRAMES_MAX)
-		return say(why, "frames takes a whole number from 1 to %d", COMMAND_FRAMES_MAX);
+	if (!json_is_integer(value) || frames < least || frames > COMMAND_FRAMES_MAX)
+		return say(why, "frames takes a whole number from %d to %d", least,
+		           COMMAND_FRAMES_MAX);
 	c->frames = (uint64_t)frames;
 	return 0;
 }
@@ -65,6 +66,36 @@ static int take_timeout(const json_t *value, struct command *c, char why[400])
 	return 0;
 }
 
+static int take_name(const json_t *value, struct command *c, char why[400])
+{
+	const char *name = json_string_value(value);
+
+	if (!name || strlen(name) >= sizeof c->name || !rule_name.fits(name))
+		return say(why, "name takes %s, at most %zu of them, as series.name",
+		           rule_name.accepts, sizeof c->name - 1);
+	snprintf(c->name, sizeof c->name, "%s", name);
+	return 0;
+}
+
+static int take_first(const json_t *value, struct command *c, char why[400])
+{
+	json_int_t first = json_integer_value(value);
+
+	if (!json_is_integer(value) || first < 0)
+		return say(why, "first takes a frame number, a whole number from 0");
+	c->first_given = true;
+	c->first = (uint64_t)first;
+	return 0;
+}
+
+static int take_force(const json_t *value, struct command *c, char why[400])
+{
+	if (!json_is_boolean(value))
+		return say(why, "force takes true or false");
+	c->force = json_is_true(value);
+	return 0;
+}
+
 static int take_for(const json_t *value, struct command *c, char why[400])
 {
 	const char *word = json_string_value(value);
@@ -77,10 +108,12 @@ static int take_for(const json_t *value, struct command *c, char why[400])
 	return 0;
 }
 
-static const struct key {
+struct key {
 	const char *name;
 	int (*take)(const json_t *value, struct command *c, char why[400]);
-} keys[] = {
+};
+
+static const struct key keys_of_image[] = {
 	{ "frames", take_frames },
 	{ "combine", take_combine },
 	{ "timeout_s", take_timeout },
@@ -88,20 +121,33 @@ static const struct key {
 	{ NULL, NULL },
 };
 
-static bool takes_frames(const struct command *c)
+static const struct key keys_of_arm[] = {
+	{ "name", take_name },   { "frames", take_frames },
+	{ "first", take_first }, { "force", take_force },
+	{ NULL, NULL },
+};
+
+static const struct key no_keys[] = { { NULL, NULL } };
+
+static bool is_image(const struct command *c)
 {
 	return c->kind == COMMAND_DARK || c->kind == COMMAND_FLAT;
 }
 
 static int take_key(const char *name, const json_t *value, struct command *c, char why[400])
 {
+	bool arms = c->kind == COMMAND_ARM;
+	const struct key *keys = is_image(c) ? keys_of_image : arms ? keys_of_arm : no_keys;
+
 	if (strcmp(name, "command") == 0)
 		return 0;
-	for (const struct key *k = keys; takes_frames(c) && k->name; k++)
+	for (const struct key *k = keys; k->name; k++)
 		if (strcmp(k->name, name) == 0)
 			return k->take(value, c, why);
 	return say(why, "unknown key \"%.60s\"; the command %s takes %s", name, names[c->kind],
-	           takes_frames(c) ? "frames, combine, timeout_s, for" : "no others");
+	           is_image(c) ? "frames, combine, timeout_s, for"
+	           : arms      ? "name, frames, first, force"
+	                       : "no others");
 }
 
 /* ---- the whole ---- */
@@ -117,12 +163,10 @@ static int find_kind(const json_t *root, struct command *c, char why[400])
 			c->kind = (enum command_kind)i;
 			return 0;
 		}
-	for (unsigned i = 0; later[i]; i++)
-		if (strcmp(word, later[i]) == 0) {
-			say(why, "this version does not know the command %s yet", word);
-			return -ENOSYS;
-		}
-	return say(why, "there is no command \"%.60s\"; there are dark, flat, keep, cancel", word);
+	return say(why,
+	           "there is no command \"%.60s\"; there are arm, stop, abort, reset, dark, flat, "
+	           "keep, cancel",
+	           word);
 }
 
 static int take_all(json_t *root, struct command *c, char why[400])
@@ -143,7 +187,7 @@ static int take_all(json_t *root, struct command *c, char why[400])
 		if (err < 0)
 			return err;
 	}
-	if (takes_frames(c) && c->frames == 0)
+	if (is_image(c) && c->frames == 0)
 		return say(why, "\"frames\" is missing: how many frames the %s is taken of",
 		           names[c->kind]);
 	return 0;

@@ -23,8 +23,8 @@ static unsigned status_of(int err)
 	case -EFBIG:
 		return 413;
 	case -ENOTSUP:
-	case -ENOSYS:
 		return 501;
+	case -EAGAIN:
 	case -ESHUTDOWN:
 		return 503;
 	default:
@@ -43,13 +43,12 @@ static json_t *series_word(struct monitor *m)
 	return place.path[0] ? status_text(slash ? slash + 1 : place.path) : json_null();
 }
 
-static void answer_command(struct monitor *m, unsigned status, const char *why,
-                           struct http_answer *a)
+/* Takes `series` over. */
+static void answer_command(unsigned status, json_t *series, const char *why, struct http_answer *a)
 {
 	monitor_give_json(a, status,
-	                  json_pack("{s:b, s:o, s:o}", "ok", status == 200, "series",
-	                            series_word(m), "error",
-	                            status == 200 ? json_null() : status_text(why)));
+	                  json_pack("{s:b, s:o, s:o}", "ok", status == 200, "series", series,
+	                            "error", status == 200 ? json_null() : status_text(why)));
 }
 
 __attribute__((format(printf, 2, 3))) static void log_command(struct monitor *m, const char *format,
@@ -67,23 +66,30 @@ __attribute__((format(printf, 2, 3))) static void log_command(struct monitor *m,
 
 void monitor_post_command(struct monitor *m, const struct http_request *r, struct http_answer *a)
 {
-	char why[400] = "";
+	char why[400] = "", series[COMMAND_SERIES_BYTES] = "";
 	struct command c;
 	int err;
 
 	if (!r->trusted) {
 		log_command(m, "a command from %s was refused: no valid token", r->from);
-		return answer_command(m, 401,
+		return answer_command(401, series_word(m),
 		                      "commands from another machine need the token of "
 		                      "monitor.token_file",
 		                      a);
 	}
 	err = monitor_command_parse(r->body, r->body_bytes, &c, why);
 	if (err == 0) {
-		err = command_give(m->pipeline, &c, why);
+		snprintf(c.by, sizeof c.by, "%s", r->from);
+		err = command_give(m->pipeline, &c, series, why);
 		log_line(LOG_INFO, "monitor", "command %s from %s%s%s",
 		         monitor_command_name(c.kind), r->from, err < 0 ? " was refused: " : "",
 		         err < 0 ? why : "");
 	}
-	answer_command(m, status_of(err), why, a);
+	/* A series that was ended before it had a frame has no folder. */
+	bool none = err == 0 && (c.kind == COMMAND_STOP || c.kind == COMMAND_ABORT);
+	answer_command(status_of(err),
+	               series[0] ? status_text(series)
+	               : none    ? json_null()
+	                         : series_word(m),
+	               why, a);
 }

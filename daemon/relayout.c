@@ -271,7 +271,9 @@ static bool enough_agree(struct collector *k, const struct frame_shape *shape)
 /* Whether the geometry may change now, as far as the series is concerned. */
 static bool may_change(struct collector *k, const struct frame_shape *shape)
 {
-	return !k->layout || k->series.state == SERIES_IDLE ||
+	bool armed = k->series.state == SERIES_CLOSED && k->controlling.next.waiting;
+
+	return !k->layout || k->series.state == SERIES_IDLE || armed ||
 	       (k->series.state == SERIES_OPEN && !k->begun && k->series.held == 0) ||
 	       enough_agree(k, shape);
 }
@@ -307,8 +309,12 @@ void relayout_ask(struct collector *k, struct receiver *r, const struct entry *e
 		answer(r, ASK_ACCEPTED);
 		return;
 	}
-	if (!closing_may_begin(k)) {
-		refuse(k, r, e->frame.number, REJECT_NO_SERIES, "no further series is taken");
+	/* What runs may go on; of what shape its frames are is asked below. */
+	if (!closing_may_begin(k) && !(k->series.state == SERIES_OPEN && !controlling_allows(k))) {
+		refuse(k, r, e->frame.number, REJECT_NO_SERIES,
+		       controlling_allows(k) ? "no further series is taken"
+		                             : controlling_refusal(k));
+		controlling_explain(k);
 		return;
 	}
 	struct layout *next = malloc(sizeof *next);

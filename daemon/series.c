@@ -108,10 +108,17 @@ static void decide_next(struct series *s)
 	case MARK_DROPPED:
 		s->output.lose(s->output.user, number, FRAME_DROPPED, w.reason);
 		return;
+	case MARK_NONE:
+		if (s->aborted && (!s->any || position > s->newest)) {
+			s->output.lose(s->output.user, number, FRAME_DROPPED, DROPPED_ABORTED);
+			return;
+		}
+		break;
 	default:
-		remember_missing(s, position);
-		s->output.lose(s->output.user, number, FRAME_MISSING, missing_reason(s, position));
+		break;
 	}
+	remember_missing(s, position);
+	s->output.lose(s->output.user, number, FRAME_MISSING, missing_reason(s, position));
 }
 
 static bool is_there(const struct series *s, uint64_t position)
@@ -409,6 +416,19 @@ static uint64_t end_position(const struct series *s)
 	return s->newest;
 }
 
+void series_stop(struct series *s)
+{
+	if (s->state != SERIES_OPEN)
+		return;
+	s->stopped = true;
+	s->frames = 0;
+}
+
+void series_abort(struct series *s)
+{
+	s->aborted = s->state == SERIES_OPEN;
+}
+
 bool series_complete(const struct series *s)
 {
 	return s->state == SERIES_OPEN && s->first_known && s->frames > 0 &&
@@ -460,14 +480,17 @@ uint64_t series_expected(const struct series *s)
 
 const char *series_expected_from(const struct series *s)
 {
-	return s->cut ? "seen" : s->announced ? "protocol" : s->frames ? "config" : "seen";
+	return s->cut || s->stopped ? "seen"
+	       : s->announced       ? "protocol"
+	       : s->frames          ? "config"
+	                            : "seen";
 }
 
 /* ---- life ---- */
 
 void series_announce(struct series *s, uint64_t announced)
 {
-	if (s->state != SERIES_OPEN || announced == 0 || s->announced)
+	if (s->state != SERIES_OPEN || announced == 0 || s->announced || s->rules.frames_given)
 		return;
 	s->announced = true;
 	s->announced_frames = s->frames = announced;
@@ -476,9 +499,10 @@ void series_announce(struct series *s, uint64_t announced)
 
 void series_begin(struct series *s, uint64_t announced)
 {
-	s->announced = announced != 0;
 	s->announced_frames = announced;
-	s->cut = false;
+	announced = s->rules.frames_given ? 0 : announced;
+	s->announced = announced != 0;
+	s->cut = s->stopped = s->aborted = false;
 	s->frames = announced ? announced : s->rules.frames;
 	s->state = SERIES_OPEN;
 	s->any = false;

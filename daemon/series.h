@@ -22,6 +22,7 @@ struct series_rules {
 	bool first_assumed; /* the latter: who joins late may see only larger numbers */
 	uint64_t first;     /* with first_given */
 	uint64_t frames;    /* of each series; 0: not known */
+	bool frames_given;  /* and what a sender announces does not count */
 	uint64_t step;      /* of the sender's counter, >= 1 */
 	uint64_t reorder;   /* how many steps out of order a number may come, >= 1 */
 	uint64_t max_gap;   /* steps; a larger jump must be confirmed */
@@ -60,7 +61,8 @@ struct series {
 	bool announced;            /* by the protocol, over the rules, */
 	uint64_t announced_frames; /* so many */
 	bool cut; /* it ended more than max_gap before that: what was seen is expected */
-	bool any; /* a frame was accepted */
+	bool stopped, aborted; /* before its end, by whoever watches */
+	bool any;              /* a frame was accepted */
 	bool first_known;
 	uint64_t first, newest, smallest;     /* positions */
 	uint64_t next;                        /* position decided next, once first is known */
@@ -95,7 +97,8 @@ int series_open(struct series *s, const struct series_rules *rules,
 /* Accepts a zeroed one. What is held is forgotten, not placed. */
 void series_close(struct series *s);
 
-/* From idle or closed: start a series. `announced` overrides rules.frames when not 0. */
+/* From idle or closed, or again before the first frame: start a series. `announced` overrides
+ * rules.frames when not 0, unless frames_given. */
 void series_begin(struct series *s, uint64_t announced);
 
 /* How many frames the open series has, said after it began. Only what is not known yet is taken,
@@ -116,6 +119,14 @@ void series_unusable(struct series *s, uint64_t number);
 /* Decide the oldest gap now (or the first number, if that is what frames wait for), because
  * what waits behind it fills the buffer. False when nothing waits. */
 bool series_force(struct series *s);
+
+/* Nothing more is waited for: what was seen is expected, however many frames were to come. To be
+ * finished next. */
+void series_stop(struct series *s);
+
+/* The open series is given up: frames that were to come behind the last one are lost as
+ * DROPPED_ABORTED when it is finished, which is next. */
+void series_abort(struct series *s);
 
 /* Every expected number is decided: the series can be finished. */
 bool series_complete(const struct series *s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/status.h"
+#include "daemon/controlling.h"
 #include "sinks/texts.h"
 
 #include <math.h>
@@ -110,10 +111,34 @@ static json_t *series(const struct status_view *v)
 {
 	json_t *o = json_object();
 	bool any = v->place.path[0] != '\0';
+	uint64_t ending = v->figures.ending;
 
-	status_set(o, "name", status_text(v->config->series.name));
+	status_set(o, "name",
+	           status_text(v->place.name[0] ? v->place.name : v->config->series.name));
 	status_set(o, "number", any ? count(v->place.number) : json_null());
 	status_set(o, "path", text_or_null(v->place.path));
+	status_set(o, "start",
+	           json_string(v->config->series.start == START_ARMED ? "armed" : "auto"));
+	status_set(o, "ending",
+	           ending == ENDING_STOP    ? json_string("stop")
+	           : ending == ENDING_ABORT ? json_string("abort")
+	                                    : json_null());
+	return o;
+}
+
+/* What an arm command waits with; null: none does. */
+static json_t *armed(const struct status_view *v)
+{
+	const struct figures *f = &v->figures;
+	json_t *o;
+
+	if (!f->request.waiting)
+		return json_null();
+	o = json_object();
+	status_set(o, "name",
+	           status_text(f->request.name[0] ? f->request.name : v->config->series.name));
+	status_set(o, "frames", f->request.frames ? count(f->request.frames) : json_null());
+	status_set(o, "first", f->request.first_given ? count(f->request.first) : json_null());
 	return o;
 }
 
@@ -335,6 +360,7 @@ json_t *status_json(const struct status_view *v)
 	good = good && status_set(o, "time", moment(v->now_ns));
 	good = good && status_set(o, "state", json_string(status_state_name(status_state(v))));
 	good = good && status_set(o, "series", series(v));
+	good = good && status_set(o, "armed", armed(v));
 	good = good && status_set(o, "frames", frames(v));
 	good = good && status_set(o, "since_start", since_start(v));
 	good = good && status_set(o, "rate", rate(v));

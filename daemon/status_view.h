@@ -15,7 +15,7 @@ struct pipeline;
 
 enum status_state {
 	STATUS_IDLE,     /* no series runs */
-	STATUS_ARMED,    /* a start message came, its first frame did not */
+	STATUS_ARMED,    /* an arm command or a start message came, the first frame did not */
 	STATUS_RUNNING,  /* a series runs */
 	STATUS_DEGRADED, /* and has lost or damaged frames, or an alarm is active */
 	STATUS_ERROR,    /* frames cannot be written, or the run cannot go on */

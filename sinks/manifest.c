@@ -343,6 +343,17 @@ static json_t *detector(const struct sink_detector *d)
 	return o;
 }
 
+static json_t *stopped(const struct sink_stop *s)
+{
+	json_t *o = json_object();
+
+	set(o, "command", text(s->command));
+	set(o, "by", text(s->by));
+	set(o, "time", time_text(s->at_ns));
+	set(o, "frames", s->frames ? number(s->frames) : json_null());
+	return o;
+}
+
 static json_t *compose(const struct manifest *m)
 {
 	static const char *const states[] = { "running", "complete", "incomplete" };
@@ -368,6 +379,7 @@ static json_t *compose(const struct manifest *m)
 	bad |= set(o, "end", time_text(m->end_ns));
 	bad |= set(o, "end_ns", m->end_ns ? number(m->end_ns) : json_null());
 	bad |= set(o, "expected_from", m->expected_from ? text(m->expected_from) : json_null());
+	bad |= set(o, "stopped", m->stopped ? stopped(m->stopped) : json_null());
 	bad |= set(o, "detector", m->detector ? detector(m->detector) : json_null());
 	bad |= set(o, "totals", m->totals ? totals(m->totals) : json_null());
 	bad |= set(o, "products", products(m->geometry));

@@ -22,6 +22,7 @@ struct manifest {
 	const struct totals *totals;          /* NULL: still running */
 	const char *expected_from;            /* NULL: still running */
 	const struct sink_detector *detector; /* NULL: nothing was said, or still running */
+	const struct sink_stop *stopped;      /* NULL: nobody did */
 	const char *const *reasons;
 	unsigned reason_count;
 	const char *kind;                    /* "sample", "dark", "flat", "blackbox" */

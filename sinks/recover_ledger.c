@@ -149,6 +149,8 @@ static int find_lost(struct recover *r, const struct recover_lane *l, const stru
 	}
 	if (err || (!h->first_known && !r->result->cut_off)) /* the daemon knew better */
 		return err;
+	if (recover_manifest_is_stopped(r->manifest)) /* what was announced was not waited for */
+		return 0;
 	return add_announced(r, l, lost, first_of(l, known, count), next);
 }
 

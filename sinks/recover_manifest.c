@@ -51,6 +51,14 @@ const char *recover_manifest_directory(const json_t *manifest, unsigned index)
 	return directory && directory[0] ? directory : NULL;
 }
 
+bool recover_manifest_is_stopped(const json_t *manifest)
+{
+	const json_t *stopped = json_object_get(manifest, "stopped");
+	const char *command = json_string_value(json_object_get(stopped, "command"));
+
+	return command && strcmp(command, "stop") == 0;
+}
+
 static void set(json_t *object, const char *key, json_t *value)
 {
 	(void)json_object_set_new(object, key, value);
@@ -261,8 +269,10 @@ static void set_reasons(const struct recover *r, json_t *m)
 	set(m, "reasons", reasons);
 }
 
-static const char *expected_from(const struct journal_header *h)
+static const char *expected_from(const struct recover *r, const struct journal_header *h)
 {
+	if (recover_manifest_is_stopped(r->manifest))
+		return "seen";
 	return h->frames == 0 ? "seen" : h->from_protocol ? "protocol" : "config";
 }
 
@@ -306,7 +316,7 @@ static void set_series(const struct recover *r, json_t *m)
 	set(m, "series", json_string(h->folder));
 	set(m, "number", number(h->series_number));
 	set(m, "start_ns", number(h->started_ns));
-	set(m, "expected_from", json_string(expected_from(h)));
+	set(m, "expected_from", json_string(expected_from(r, h)));
 	if (!json_is_array(json_object_get(m, "regions")))
 		set(m, "regions", regions_of(h));
 	if (!json_is_string(json_object_get(m, "path")))

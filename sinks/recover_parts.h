@@ -88,6 +88,9 @@ json_t *recover_manifest_load(int folder);
 /* Where the manifest says that sink `index` has its files; NULL: it does not. */
 const char *recover_manifest_directory(const json_t *manifest, unsigned index);
 
+/* Whether somebody told the daemon to stop the series: it was to end with what had come. */
+bool recover_manifest_is_stopped(const json_t *manifest);
+
 /* The manifest of the finished series; NULL without memory. The caller's to release. */
 json_t *recover_manifest(struct recover *r);
 int recover_manifest_write(struct recover *r, const json_t *manifest);

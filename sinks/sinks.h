@@ -127,11 +127,20 @@ struct sink_finding {
 	const char *text; /* a sentence */
 };
 
+/* Who ended a series before its time. */
+struct sink_stop {
+	const char *command; /* "stop", "abort" */
+	const char *by;      /* where it came from */
+	uint64_t at_ns;      /* CLOCK_REALTIME */
+	uint64_t frames;     /* that were expected until then; 0: not known */
+};
+
 /* How a series ended, for histogram.csv and manifest.json. Counts are since it began. */
 struct sink_summary {
 	const struct totals *totals;
 	const struct sink_detector *detector; /* NULL: nothing */
 	const char *expected_from;            /* "protocol", "config", "seen" */
+	const struct sink_stop *stopped;      /* NULL: it ended by itself */
 	const char *const *reasons;           /* why it is incomplete, sentences; */
 	unsigned reason_count;                /* 0: complete, unless a further sink lost frames */
 	struct bins raw_bins, normalised_bins;
@@ -235,6 +244,10 @@ int sinks_begin(struct sinks *s, const struct sink_start *start);
  * all of them, ids ascending, borrowed until sinks_end() [count]. Waits until it is on the disk; an
  * error is said. Nothing without a running series. */
 void sinks_calibrated(struct sinks *s, const struct sink_calibration *calibrations, unsigned count);
+
+/* The series is being stopped: what a crash would leave says so, and recovery does not wait for
+ * frames that were announced. Borrowed until sinks_end(). As sinks_calibrated(). */
+void sinks_stopped(struct sinks *s, const struct sink_stop *stopped);
 
 /* Folder of the running or last series, "" before the first; its number. */
 const char *sinks_series_path(const struct sinks *s);

@@ -249,6 +249,7 @@ static struct manifest final_manifest(const struct sinks *s, const struct sink_s
 	m.end_ns = writer_clock_ns(CLOCK_REALTIME);
 	m.totals = summary->totals;
 	m.expected_from = summary->expected_from;
+	m.stopped = summary->stopped;
 	m.detector = summary->detector;
 	if (summary->calibrations) {
 		m.calibrations = summary->calibrations;

@@ -142,6 +142,7 @@ static void keep_start(struct sinks *s, const struct sink_start *start)
 		s->pixels = *start->pixels;
 	s->calibrations = start->calibrations;
 	s->calibration_count = start->calibration_count;
+	s->stopped = NULL;
 }
 
 struct manifest sinks_manifest(const struct sinks *s)
@@ -161,6 +162,7 @@ struct manifest sinks_manifest(const struct sinks *s)
 		                  .pixels = s->has_pixels ? &s->pixels : NULL,
 		                  .regions = s->config->regions,
 		                  .region_count = s->config->region_count,
+		                  .stopped = s->stopped,
 		                  .calibrations = s->calibrations,
 		                  .calibration_count = s->calibration_count };
 }
@@ -231,6 +233,14 @@ void sinks_calibrated(struct sinks *s, const struct sink_calibration *calibratio
 		return;
 	s->calibrations = calibrations;
 	s->calibration_count = count;
+	(void)write_running(s);
+}
+
+void sinks_stopped(struct sinks *s, const struct sink_stop *stopped)
+{
+	if (!s->running)
+		return;
+	s->stopped = stopped;
 	(void)write_running(s);
 }
 

@@ -49,6 +49,7 @@ struct sinks {
 	bool has_pixels;
 	const struct sink_calibration *calibrations; /* that it began with */
 	unsigned calibration_count;
+	const struct sink_stop *stopped; /* NULL: nobody did; the caller's */
 	struct checkpoint checkpoint;
 	uint64_t put_frames, newest; /* of the series: handed over; number */
 

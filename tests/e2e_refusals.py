@@ -164,14 +164,6 @@ def a_configuration_that_cannot_be_read_is_named(bench):
 
 
 @case
-def what_a_later_version_will_have_is_refused_with_its_line(bench):
-    for key, value in (("series.start", "armed"),):
-        status, _, said = bench.run("openbeamd", "--check", "--set", f"{key}={value}")
-        equal(status, CONFIGURATION, f"status of {key}={value}")
-        contains(said, key, value)
-
-
-@case
 def a_region_outside_the_frame_is_refused_with_both_sizes(bench):
     status, _, said = bench.run("openbeamd", "--set", "ingest.frame={width: 64, height: 48, type: uint16}",
                                 "--set", "sinks=[{format: null, directory: .}]",

@@ -181,7 +181,6 @@ static const struct refusal {
 	{ "sinks: [{}, {compression: bslz4}]\n",
 	  { "1:27: sinks.1.compression: bslz4 needs format hdf5, files of format tiff are not" } },
 	{ "sinks: [{compression: gzip}]\n", { "sinks.0.compression: 'gzip' is none of its" } },
-	{ "series: {start: armed}\n", { "armed is not in this version" } },
 
 	/* keys together, at the place of one that was written */
 	{ "ingest: {curve: {role: client, server_key_file: k}}\n",

@@ -18,11 +18,12 @@
  *   force  the buffer is full of waiting frames
  *   start:7  a start message announces 7 frames, 0: it says nothing of that
  *   told:7   the same of the series that runs
+ *   stop, abort   it is finished before its time
  *
  * Outcome, by words, in order:
  *   [      a series begins                ]    it is finished
  *   +7     placed                         -7:never  missing (rejected, overload_at_sender)
- *   d7     lost as dropped                =7   duplicate
+ *   d7     lost as dropped                a7   lost as aborted       =7   duplicate
  *   !late  rejected */
 struct row {
 	const char *behaviour;
@@ -330,6 +331,35 @@ static const struct row rows[] = {
 	  { .frames = 3 },
 	  "u5 9 end",
 	  "[ -5:rejected -6:never -7:never -8:never +9 ]" },
+	{ "a stop expects what was seen, whatever was announced",
+	  { .first_given = true },
+	  "start:9 0 1 3 stop 4 silence 7 end",
+	  "[ +0 +1 -2:never +3 ] !no_series [ -0:never -1:never -2:never -3:never -4:never "
+	  "-5:never -6:never +7 ]" },
+	{ "a stop keeps the head that is expected",
+	  { .first_given = true, .frames = 9 },
+	  "2 3 stop",
+	  "[ -0:never -1:never +2 +3 ]" },
+	{ "a stop before the first frame leaves nothing",
+	  { .first_given = true },
+	  "start:9 stop 0",
+	  "[ ] !no_series" },
+	{ "a stop takes the unusable message that came last for the end",
+	  { .first_given = true },
+	  "start:9 0 u1 stop",
+	  "[ +0 -1:rejected ]" },
+	{ "an abort loses what was to come as aborted, and gaps as ever",
+	  { .first_given = true },
+	  "start:6 0 2 u4 abort",
+	  "[ +0 -1:never +2 a3 -4:rejected a5 ]" },
+	{ "an abort of a series of unknown length ends with what was seen",
+	  { 0 },
+	  "7 5 abort",
+	  "[ +5 -6:never +7 ]" },
+	{ "frames that were asked for win over those announced",
+	  { .first_given = true, .frames = 2, .frames_given = true },
+	  "start:4 told:5 0 1 2",
+	  "[ +0 +1 ] !no_series" },
 	{ "an empty series leaves nothing",
 	  { .first_given = true },
 	  "end silence 0 end",
@@ -363,8 +393,9 @@ static void note_place(void *user, uint64_t number, void *held)
 static void note_lose(void *user, uint64_t number, enum frame_state state, unsigned reason)
 {
 	if (state == FRAME_DROPPED) {
-		cr_assert_eq(reason, DROPPED_OVERLOAD);
-		note(user, "d%llu", (unsigned long long)number);
+		cr_assert(reason == DROPPED_OVERLOAD || reason == DROPPED_ABORTED);
+		note(user, "%c%llu", reason == DROPPED_OVERLOAD ? 'd' : 'a',
+		     (unsigned long long)number);
 		return;
 	}
 	note(user, "-%llu:%s", (unsigned long long)number, frame_reason_name(state, reason));
@@ -409,6 +440,12 @@ static void play(struct log *l, const char *word)
 {
 	if (strcmp(word, "end") == 0) {
 		finish(l);
+	} else if (strcmp(word, "stop") == 0) {
+		series_stop(&l->series);
+		finish(l);
+	} else if (strcmp(word, "abort") == 0) {
+		series_abort(&l->series);
+		finish(l);
 	} else if (strncmp(word, "start:", 6) == 0) {
 		finish(l);
 		series_begin(&l->series, strtoull(word + 6, NULL, 10));
@@ -439,7 +476,7 @@ static void check_account(const struct log *l)
 
 	for (const char *at = strrchr(l->text, '['); at && *at; at++)
 		decided += *at == '+' || (*at == '-' && at[-1] == ' ') ||
-		           (*at == 'd' && at[-1] == ' ');
+		           ((*at == 'd' || *at == 'a') && at[-1] == ' ');
 	cr_expect_eq(l->series.held, 0);
 	if (strrchr(l->text, '['))
 		cr_expect_eq(series_expected(&l->series), decided, "%s: %llu expected", l->text,
