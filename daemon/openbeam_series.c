@@ -11,6 +11,7 @@
 
 #define POLL_NS      200000000
 #define POLLS_FAILED 25 /* in a row, before the daemon is taken for gone */
+#define POLLS_IDLE   5  /* in a row, before nothing is waited for any longer */
 
 static const char series_usage[] =
 	"usage: openbeam arm [OPTION]...     have the next frames begin a series\n"
@@ -77,27 +78,49 @@ static void end_progress(void)
 		fputs("\r\033[K", stderr);
 }
 
+/* Neither runs a series nor is one armed, and none was closed. */
+static bool is_idle(const json_t *status, uint64_t closed_before)
+{
+	return strcmp(remote_text(status, "state"), "idle") == 0 &&
+	       !json_is_object(json_object_get(status, "armed")) &&
+	       closed_of(status) == closed_before;
+}
+
+/* What one look says. True: nothing more is waited for; *ret_status is then the exit status. */
+static bool has_ended(const json_t *status, uint64_t closed_before, unsigned *idle, int *ret_status)
+{
+	*ret_status = 0;
+	if (is_over(status, closed_before))
+		return true;
+	*idle = is_idle(status, closed_before) ? *idle + 1 : 0;
+	if (closed_of(status) < closed_before)
+		*ret_status = remote_say(REMOTE_FAILED, "the daemon was started anew meanwhile");
+	else if (*idle >= POLLS_IDLE)
+		*ret_status = remote_say(REMOTE_FAILED, "there was no series: it was disarmed");
+	else
+		show_progress(status);
+	return *ret_status != 0;
+}
+
 /* The daemon may be away for a moment. 0 with the status of the closed series, which is then the
  * caller's, or the exit status. */
 static int wait_for_end(const struct remote *r, uint64_t closed_before, json_t **ret_status)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
-	unsigned failed = 0;
+	unsigned failed = 0, idle = 0;
 
 	for (;;) {
 		json_t *answer = NULL;
 		int status =
 			remote_ask(r, "/api/v1/status", NULL, failed + 1 < POLLS_FAILED, &answer);
+		bool ended = status == 0 && has_ended(answer, closed_before, &idle, &status);
 
-		if (status == 0 && is_over(answer, closed_before)) {
+		if (ended)
 			end_progress();
+		if (ended && status == 0) {
 			*ret_status = answer;
 			return 0;
 		}
-		if (status == 0 && closed_of(answer) < closed_before)
-			status = remote_say(REMOTE_FAILED, "the daemon was started anew meanwhile");
-		else if (status == 0)
-			show_progress(answer);
 		json_decref(answer);
 		failed = status == EX_UNAVAILABLE ? failed + 1 : 0;
 		if (status != 0 && (status != EX_UNAVAILABLE || failed >= POLLS_FAILED))

@@ -137,6 +137,30 @@ static void print_alarms(const json_t *alarms)
 	}
 }
 
+static void print_armed(const json_t *armed)
+{
+	if (!json_is_object(armed))
+		return;
+	printf("armed        the next frames begin ");
+	remote_put(stdout, remote_text(armed, "name")[0] ? remote_text(armed, "name") : "a series");
+	if (remote_count(armed, "frames"))
+		printf(", %" PRIu64 " frames", remote_count(armed, "frames"));
+	if (remote_has_number(armed, "first"))
+		printf(" from number %" PRIu64, remote_count(armed, "first"));
+	printf("\n");
+}
+
+static void print_last_loss(const json_t *loss)
+{
+	if (!json_is_object(loss))
+		return;
+	printf("last loss    ");
+	remote_put(stdout, remote_text(loss, "time"));
+	printf(": ");
+	remote_put(stdout, remote_text(loss, "text"));
+	printf("\n");
+}
+
 static void print_status(const json_t *s)
 {
 	const json_t *series = json_object_get(s, "series");
@@ -146,7 +170,9 @@ static void print_status(const json_t *s)
 	printf("%s", path[0] ? ": " : ": no series yet");
 	remote_put(stdout, path);
 	printf("\n");
+	print_armed(json_object_get(s, "armed"));
 	print_frames(json_object_get(s, "frames"));
+	print_last_loss(json_object_get(s, "last_loss"));
 	print_machine(s);
 	print_quality(json_object_get(s, "quality"));
 	print_calibration(json_object_get(s, "calibration"));

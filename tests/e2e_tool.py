@@ -127,6 +127,56 @@ def top_prints_once_where_there_is_no_terminal(bench):
     contains(bench.run("openbeam", "arm", "--nonsense")[2], "openbeam arm: unrecognized option")
 
 
+
+@case
+def a_script_arms_and_learns_how_the_series_ended(bench):
+    camera = bench.camera()
+    monitor = Monitor(bench.daemon(camera.endpoint, {
+        **HERE, "series.start": "armed", "series.first": None}, series=None))
+
+    def tool(*arguments):
+        return bench.run("openbeam", *arguments, "--url", monitor.url)
+
+    def wait_for(*arguments):
+        return subprocess.Popen([bench.programs / "openbeam", *map(str, arguments), "--url", monitor.url],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def armed():
+        return until(lambda: monitor.status()["armed"], "it is armed")
+    status, out, said = tool("stop")
+    equal((status, out), (1, ""), "status, output of stop without a series")
+    contains(said, "not now: no series runs and none is armed")
+    waiting = wait_for("arm", "--name", "good", "--frames", 10, "--first", 100, "--wait")
+    equal({k: armed()[k] for k in ("name", "frames", "first")}, {"name": "good", "frames": 10, "first": 100},
+          "what is armed")
+    contains(tool("status")[1], "armed        the next frames begin good, 10 frames from number 100")
+    contains(tool("top")[1], "armed     the next frames begin good, 10 frames from number 100")
+    for n, image in enumerate(images(10)):
+        camera.send(100 + n, image)
+    out, said = waiting.communicate(timeout=20)
+    equal((waiting.returncode, said), (0, ""), "exit status of arm --wait")
+    equal(out, f"{bench.output}/good-0001\nexpected 10  written 10  durable 10  dropped 0  missing 0  flagged 0\n",
+          "what it prints")
+
+    waiting = wait_for("arm", "--name", "bad", "--wait", "--json")
+    armed()
+    for n in (0, 1, 3):
+        camera.send(n, images(1)[0])
+    until(lambda: monitor.status()["frames"]["received"] == 3, "the frames are there")
+    status, out, _ = tool("stop", "--wait")
+    equal(status, 1, "exit status of stop --wait with a frame missing")
+    contains(out, "bad-0001", "missing 1")
+    out, _ = waiting.communicate(timeout=20)
+    equal((waiting.returncode, json.loads(out)["frames"]["missing"]["never"]), (1, 1), "arm --wait, too")
+
+    waiting = wait_for("arm", "--wait")
+    armed()
+    equal(tool("reset"), (0, "reset\n", ""), "reset")
+    _, said = waiting.communicate(timeout=20)
+    equal(waiting.returncode, 1, "exit status of arm --wait when it was disarmed")
+    contains(said, "there was no series: it was disarmed")
+
+
 # ---- will it fit?
 
 FRAMES = {"ingest.frame.type": "uint16", "reduce.type": "source"}
