@@ -19,8 +19,9 @@
 #define MOST_BYTES   4e9  /* written by a trial, */
 #define MOST_SHARE   0.25 /* and of the free space */
 #define LEAST_FRAMES 32   /* else a trial says nothing */
-#define IDLE_SHARE   0.15 /* of the cores: something else is waited for */
-#define FASTER       1.1
+#define WAITS_SHARE  0.15 /* of the cores: something else is waited for */
+#define FASTER       1.2
+#define OTHERS_BLUR  0.5
 #define OTHERS       0.1 /* share of the cores that others used, worth a warning */
 #define COPIES       4
 #define WHAT_BYTES   64
@@ -29,6 +30,7 @@ struct measuring {
 	struct check *check;
 	struct trial_frames frames;
 	struct fit fit;
+	double others_cores; /* that other programs used meanwhile */
 	char what[WHAT_BYTES];
 };
 
@@ -146,19 +148,33 @@ static int refuse_space(struct measuring *m, double least)
 	return failed(m->check, collector_status_of(-ENOSPC), "disk", why);
 }
 
-static void tell_others(const struct measuring *m, const struct trial_figures *f)
+/* The verdict is about a host that has its cores for the daemon. */
+static void tell_others(const struct measuring *m)
 {
-	if (f->others_cores > OTHERS * m->fit.cores)
+	const struct fit *f = &m->fit;
+	double left = fmax(0, f->cores - m->others_cores);
+
+	if (m->others_cores > OTHERS * f->cores)
 		check_find(m->check, "warning", "cores",
-		           "other programs used %.1f cores meanwhile: without them there is more, "
-		           "with more of them less",
-		           f->others_cores);
+		           "other programs used %.1f cores meanwhile: beside them the rest would "
+		           "hold %.0f frames/s, and all that follows is without them",
+		           m->others_cores,
+		           left / (f->path_cpu_s + f->wire_cpu_s + f->sender_cpu_s));
 }
 
-/* With cores to spare, is it the disk that is waited for? Without its sinks it would be faster. */
-static int look_behind(struct measuring *m, const struct trial_figures *to_disk)
+/* Without its sinks the data path is faster by the CPU time of writing; where it is faster than
+ * that, the disk was waited for. Other programs may hit one of the two more than the other. */
+static bool waited_for_disk(const struct measuring *m, const struct trial_figures *to_disk,
+                            const struct trial_figures *to_null)
 {
-	double rate = to_disk->frames / to_disk->seconds;
+	double faster = to_null->frames / to_null->seconds / (to_disk->frames / to_disk->seconds);
+	double cheaper = to_disk->cpu_s / to_disk->fed / (to_null->cpu_s / to_null->fed);
+
+	return faster > fmax(cheaper, 1) * (FASTER + OTHERS_BLUR * m->others_cores / m->fit.cores);
+}
+
+static int measure_without_disk(struct measuring *m, const struct trial_figures *to_disk)
+{
 	struct trial_figures f;
 	char why[400];
 	int status;
@@ -167,12 +183,10 @@ static int look_behind(struct measuring *m, const struct trial_figures *to_disk)
 	status = trial_path(m->check, &m->frames, true, NULL_S, 0, &f, why);
 	if (status != 0)
 		return failed(m->check, status, "cores", why);
-	if (m->fit.out_bytes > 0 && f.frames / f.seconds >= FASTER * rate) {
+	if (m->fit.out_bytes > 0 && waited_for_disk(m, to_disk, &f))
 		m->fit.disk_is_least = false;
-		m->fit.path_cpu_s = fmin(m->fit.path_cpu_s, f.cpu_s / f.frames);
-	} else if (f.idle_share > IDLE_SHARE) {
-		m->fit.path_rate = fmax(rate, f.frames / f.seconds);
-	}
+	else if (f.waits_share > WAITS_SHARE && to_disk->waits_share > WAITS_SHARE)
+		m->fit.path_rate = f.frames / f.seconds;
 	return 0;
 }
 
@@ -189,16 +203,14 @@ static int measure_path(struct measuring *m)
 	status = trial_path(m->check, &m->frames, false, PATH_S, most_bytes(m), &f, why);
 	if (status != 0)
 		return failed(m->check, status, "fit", why);
-	m->fit.path_cpu_s = f.cpu_s / f.frames;
+	m->others_cores = f.others_cores;
+	m->fit.path_cpu_s = f.cpu_s / f.fed;
 	if (m->fit.directory) {
 		m->fit.out_bytes = f.bytes / f.frames;
 		m->fit.disk_bytes_per_s = f.bytes / f.seconds;
 		m->fit.disk_is_least = true;
 	}
-	if (f.idle_share > IDLE_SHARE && !trial_stopped())
-		status = look_behind(m, &f);
-	tell_others(m, &f);
-	return status;
+	return trial_stopped() ? 0 : measure_without_disk(m, &f);
 }
 
 /* ---- judging ---- */
@@ -229,6 +241,7 @@ static void tell(struct measuring *m)
 
 	fit_judge(&m->fit, &v);
 	progress("");
+	tell_others(m);
 	for (unsigned i = 0; i < v.count; i++)
 		check_find(m->check, v.findings[i].level, v.findings[i].area, "%s",
 		           v.findings[i].text);

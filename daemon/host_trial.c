@@ -7,7 +7,9 @@
 #include "daemon/version.h"
 #include "kernels/cpu.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,7 @@
 #define PAYLOADS_MOST 64u
 #define NOISE         511u /* counts, upon LEVEL */
 #define LEVEL         200u
-#define BUFFER_LEAST  ((uint64_t)256 << 20)
+#define BUFFER_LEAST  ((uint64_t)64 << 20)
 #define DRAIN_NS      (4 * NS_PER_S) /* for what is in the buffer, before it is given up */
 #define JOIN_MS       10000
 
@@ -91,12 +93,44 @@ int trial_stopped(void)
 
 struct load {
 	uint64_t wall_ns, cpu_ns;
+	uint64_t delay_ns;  /* that our threads waited for a core */
 	double idle, total; /* ticks of all cores */
 };
 
+static uint64_t delay_of(const char *task)
+{
+	unsigned long long ran, waited = 0;
+	char path[300];
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/self/task/%.200s/schedstat", task);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%llu %llu", &ran, &waited) != 2)
+		waited = 0;
+	if (f)
+		fclose(f);
+	return waited;
+}
+
+static uint64_t delay_now(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	uint64_t delay_ns = 0;
+	struct dirent *one;
+
+	while (tasks && (one = readdir(tasks)) != NULL)
+		if (one->d_name[0] != '.')
+			delay_ns += delay_of(one->d_name);
+	if (tasks)
+		closedir(tasks);
+	return delay_ns;
+}
+
 static struct load load_now(void)
 {
-	struct load l = { .wall_ns = clock_now_ns(), .cpu_ns = clock_cpu_ns() };
+	struct load l = { .wall_ns = clock_now_ns(),
+		          .cpu_ns = clock_cpu_ns(),
+		          .delay_ns = delay_now() };
 	double at[8] = { 0 };
 	FILE *f = fopen("/proc/stat", "re");
 
@@ -110,16 +144,19 @@ static struct load load_now(void)
 	return l;
 }
 
+/* Beside other programs no core is idle while we wait for the disk: what counts is whether we
+ * wanted one. */
 static void compare(const struct load *from, const struct load *to, struct trial_figures *ret)
 {
-	double total = to->total - from->total, wall = (double)(to->wall_ns - from->wall_ns);
-	double cores = (double)sysconf(_SC_NPROCESSORS_ONLN);
+	double total = to->total - from->total, wall = (double)(to->wall_ns - from->wall_ns) + 1;
+	double cores = (double)sysconf(_SC_NPROCESSORS_ONLN),
+	       cpu = (double)(to->cpu_ns - from->cpu_ns);
+	double idle = total > 0 ? (to->idle - from->idle) / total : 0;
+	double wanted = cpu + (double)(to->delay_ns - from->delay_ns);
 
-	ret->idle_share = total > 0 ? (to->idle - from->idle) / total : 0;
-	ret->others_cores = cores * (1 - ret->idle_share) -
-	                    (wall > 0 ? (double)(to->cpu_ns - from->cpu_ns) / wall : 0);
-	if (ret->others_cores < 0)
-		ret->others_cores = 0;
+	ret->others_cores = fmax(0, cores * (1 - idle) - cpu / wall);
+	ret->waits_share =
+		to->delay_ns > 0 ? fmax(0, 1 - wanted / wall / check_cores_allowed()) : idle;
 }
 
 /* ---- feeding ---- */
@@ -280,6 +317,7 @@ static int stream(struct trial *t, struct trial_figures *ret, char why[400])
 		snprintf(why, 400, "no frame was written");
 		return 74;
 	}
+	ret->fed = (double)t->feeding.given;
 	ret->frames = (double)f.ever.written;
 	ret->bytes = (double)f.sinks.written_bytes;
 	ret->seconds = (double)(end_ns - t->feeding.begin.wall_ns) * 1e-9;

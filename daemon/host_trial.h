@@ -21,10 +21,12 @@ int trial_frames_open(struct trial_frames *t, const struct frame_shape *shape);
 void trial_frames_close(struct trial_frames *t);
 
 struct trial_figures {
-	double frames, seconds; /* until they were written, synced and closed */
+	double fed;             /* frames that went through the data path, */
+	double frames, seconds; /* those that were written, synced and closed in so long */
 	double cpu_s;           /* of the whole program, in all */
 	double bytes;           /* written */
-	double idle_share;      /* of all cores, while frames were fed */
+	double waits_share;     /* of all cores that we did not want while frames were fed: we
+	                           waited for something else */
 	double others_cores;    /* that other programs used meanwhile */
 };
 

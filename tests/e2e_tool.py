@@ -182,12 +182,12 @@ def a_script_arms_and_learns_how_the_series_ended(bench):
 FRAMES = {"ingest.frame.type": "uint16", "reduce.type": "source"}
 
 
-def check_host(bench, *arguments, **settings):
-    """(status, findings, output) of openbeamd --check."""
+def check_host(bench, *arguments, program="openbeamd", **settings):
+    """(status, findings, output) of its --check."""
     sets = [f"--set={key}={value}" for key, value in {
         **FRAMES, "reduce.normalise": "none", "ingest.endpoints": f"[ipc://{bench.folder}/nobody]",
         "sinks": json.dumps([{"format": "raw", "directory": str(bench.output)}]), **settings}.items()]
-    status, out, _ = bench.run("openbeamd", "--check", *arguments, *sets, seconds=60)
+    status, out, _ = bench.run(program, "--check", *arguments, *sets, seconds=60)
     return status, [line.split(": ", 1) for line in out.splitlines()], out
 
 
@@ -201,19 +201,23 @@ def check_says_that_a_small_load_fits_and_leaves_nothing_behind(bench):
 
 
 @case
-def check_says_why_an_absurd_load_does_not_fit(bench):
+def check_says_that_a_disk_is_too_slow_and_when(bench):
     """And that a folder in memory is one."""
     memory = tempfile.mkdtemp(prefix="ob-check-", dir="/dev/shm")
+    os.environ["OPENBEAM_TEST_DISK_BYTES_PER_S"] = "20e6"
     try:
         status, findings, out = check_host(
-            bench, "--rate", "1e8", "--size", "64x64",
+            bench, "--rate", "1e5", "--size", "256x256", program="openbeamd_slow",
             sinks=json.dumps([{"format": "raw", "directory": memory}]))
         equal(os.listdir(memory), [], "what is left")
     finally:
+        del os.environ["OPENBEAM_TEST_DISK_BYTES_PER_S"]
         os.rmdir(memory)
     equal(status, 1, f"exit status of:\n{out}")
-    equal(findings[-1][0], "error fit", "the last finding")
-    contains(findings[-1][1], "stops fitting after 0.0 s, because ", "Remedy: ")
+    found = re.search(r"stops fitting after 0\.\d s, because 13\.\d GB/s are to be written and this disk took "
+                      r"([0-9.]+) MB/s: the buffer of \d+ frames .* Remedy: write less", findings[-1][1])
+    equal((findings[-1][0], bool(found)), ("error fit", True), f"the last finding of:\n{out}")
+    check(5 < float(found[1]) < 25, f"{found[1]} MB/s of a disk that takes 20")
     contains(out, f"warning disk: {memory} is memory (tmpfs)")
 
 
