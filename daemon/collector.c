@@ -21,7 +21,7 @@
 
 #define ENTRIES_PER_TURN 64
 #define SLEEP_MS         100
-#define PATIENT_MS       5 /* while a frame waits for other endpoints */
+#define PATIENT_MS       5 /* while a frame waits for other endpoints, or a stop for quiet */
 
 static enum phase phase_of(const struct collector *k)
 {
@@ -476,7 +476,7 @@ static void sleep_until(struct collector *k, uint64_t wanted_ns, uint64_t now_ns
 		timeout_ms = wanted_ns > now_ns ? (int)((wanted_ns - now_ns) / 1000000u + 1) : 0;
 	bell_prepare(&k->pipeline->collect);
 	struct arrival next = next_arrival(k);
-	if (next.patient && timeout_ms > PATIENT_MS)
+	if ((next.patient || k->controlling.ending != ENDING_NOT) && timeout_ms > PATIENT_MS)
 		timeout_ms = PATIENT_MS;
 	if (!next.receiver && (!receivers_ended(k) || !rings_empty(k)))
 		bell_sleep(&k->pipeline->collect, timeout_ms);

@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUFFER_FULL 0.9  /* share of the slots in use that refuses an arm */
-#define PEERS_MAX   1024 /* beyond, the figures did not fit each other */
+#define BUFFER_FULL 0.9       /* share of the slots in use that refuses an arm */
+#define PEERS_MAX   1024      /* beyond, the figures did not fit each other */
+#define DRY_NS      20000000u /* within which a receiver that slept has seen what arrived */
 
 /* ---- answers ---- */
 
@@ -22,6 +23,12 @@ static const char *series_folder(const struct collector *k)
 	const char *path = sinks_series_path(k->sinks), *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
+}
+
+/* Of the one that runs; "" while it has no frame. */
+static const char *running_folder(const struct collector *k)
+{
+	return k->begun ? series_folder(k) : "";
 }
 
 static void answer(struct collector *k, uint64_t ticket, const char *series)
@@ -115,8 +122,7 @@ static bool fits(struct collector *k, const struct command *c)
 	if ((double)used > BUFFER_FULL * (double)slots) {
 		refuse(k, c,
 		       "%llu of %llu slots of ingest.buffer are in use: the first frames would "
-		       "find "
-		       "no room; wait until the disk has caught up, or arm with \"force\": true",
+		       "find no room; wait for the disk, or arm with \"force\": true",
 		       (unsigned long long)used, (unsigned long long)slots);
 		return false;
 	}
@@ -125,8 +131,7 @@ static bool fits(struct collector *k, const struct command *c)
 	if (full)
 		refuse(k, c,
 		       "%llu frames take %.3g GB in %.100s, which has %.3g GB left: make room "
-		       "there, "
-		       "ask for fewer, or arm with \"force\": true",
+		       "there, ask for fewer, or arm with \"force\": true",
 		       (unsigned long long)frames, (double)needed / 1e9, full, (double)left / 1e9);
 	return !full;
 }
@@ -251,9 +256,10 @@ static void end_series(struct collector *k, const struct command *command, enum 
 	static const char *const commands[] = { [ENDING_STOP] = "stop", [ENDING_ABORT] = "abort" };
 	struct controlling *c = &k->controlling;
 
-	answer(k, c->ticket, series_folder(k)); /* a stop that an abort overtakes */
+	answer(k, c->ticket, running_folder(k)); /* a stop that an abort overtakes */
 	c->ending = how;
 	c->ticket = command->ticket;
+	c->since_ns = clock_monotonic_ns();
 	for (unsigned i = 0; i < k->pipeline->receiver_count; i++)
 		c->left[i] = arrived(k, &k->pipeline->receivers[i], how);
 	snprintf(c->by, sizeof c->by, "%s", command->by);
@@ -265,7 +271,7 @@ static void end_series(struct collector *k, const struct command *command, enum 
 	         how == ENDING_STOP ? "stop: taking what has arrived, then closing the series"
 	                            : "abort: frames not in a file yet are dropped");
 	if (how == ENDING_ABORT) { /* it must not wait for the disk */
-		answer(k, c->ticket, k->begun ? series_folder(k) : "");
+		answer(k, c->ticket, running_folder(k));
 		c->ticket = 0;
 		return;
 	}
@@ -294,7 +300,7 @@ static void end(struct collector *k, const struct command *c)
 	else if (k->controlling.ending == ENDING_ABORT)
 		refuse(k, c, "series %s is being aborted: wait for it", series_folder(k));
 	else if (k->controlling.ending == how)
-		answer(k, c->ticket, series_folder(k));
+		answer(k, c->ticket, running_folder(k));
 	else if (k->begun || is_announced(k))
 		end_series(k, c, how);
 	else if (k->controlling.next.waiting)
@@ -307,10 +313,11 @@ static void end(struct collector *k, const struct command *c)
 static bool has_all(struct collector *k)
 {
 	struct controlling *c = &k->controlling;
+	bool may_be_dry = clock_monotonic_ns() - c->since_ns >= DRY_NS;
 	uint64_t left = 0;
 
 	for (unsigned i = 0; i < k->pipeline->receiver_count; i++) {
-		if (is_quiet(&k->pipeline->receivers[i]))
+		if (may_be_dry && is_quiet(&k->pipeline->receivers[i]))
 			c->left[i] = 0;
 		left += c->left[i];
 	}

@@ -22,9 +22,9 @@
  *   - without `first` also one that does go on there, once the stream has paused: what was in
  * flight when the series before ended has passed then.
  *
- * A stop takes what had arrived: it ends the series when every endpoint has run dry once, or has
- * brought as many messages as were in its ring and may have been in its queue. An abort takes only
- * what is in the rings, and drops it. */
+ * A stop takes what had arrived: it ends the series when every endpoint has run dry, a moment after
+ * the command, or has brought as many messages as were in its ring and may have been in its queue.
+ * An abort takes only what is in the rings, and drops it. */
 
 struct collector;
 struct entry;
@@ -47,6 +47,7 @@ struct controlling {
 	struct command command;
 	enum ending ending; /* of the series that runs or is about to */
 	uint64_t *left;     /* entries that are still of it [receivers] */
+	uint64_t since_ns;  /* CLOCK_MONOTONIC: of the command */
 	uint64_t ticket;    /* of the command to be answered when it is closed; 0: none */
 	struct sink_stop stop;
 	char by[64];
