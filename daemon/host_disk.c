@@ -108,8 +108,11 @@ static void check_directories(struct check *k)
 
 static void check_sinks(struct check *k)
 {
-	struct sink_callbacks callbacks = { k, ignore_released, ignore_settled, ignore_durable,
-		                            say };
+	struct sink_callbacks callbacks = { .user = k,
+		                            .released = ignore_released,
+		                            .settled = ignore_settled,
+		                            .durable = ignore_durable,
+		                            .say = say };
 	struct sink_program program = {
 		.version = "", .commit = "", .isa = "", .config_json = "{}"
 	};

@@ -13,9 +13,9 @@
 #include <sys/statvfs.h>
 
 #define DOES_NOT_FIT 1 /* exit status */
-#define PATH_S       1.8
-#define NULL_S       0.8
-#define WIRE_S       1.0
+#define PATH_S       1.5
+#define NULL_S       0.6
+#define WIRE_S       0.7
 #define MOST_BYTES   4e9  /* written by a trial, */
 #define MOST_SHARE   0.25 /* and of the free space */
 #define LEAST_FRAMES 32   /* else a trial says nothing */
@@ -108,6 +108,22 @@ static int measure_memory(struct measuring *m)
 	return 0;
 }
 
+/* What was not tried, and would take longer. */
+static void tell_untried(struct check *k)
+{
+	static const char *const compress[] = { "bsread", "dectris-v1", "dectris-v2", "odin-live" };
+
+	for (unsigned i = 0; i < sizeof compress / sizeof *compress; i++)
+		if (strcmp(k->config->ingest.protocol, compress[i]) == 0)
+			check_find(k, "warning", "cores",
+			           "frames were tried as they are without compression: where the "
+			           "detector compresses them, decompressing takes cores, too");
+	if (k->config->ingest.curve_role != CURVE_NONE)
+		check_find(k, "warning", "receiving",
+		           "encryption (ingest.curve) was not tried: with it receiving takes "
+		           "several times as long");
+}
+
 static int measure_wire(struct measuring *m)
 {
 	const struct config *c = m->check->config;
@@ -125,10 +141,6 @@ static int measure_wire(struct measuring *m)
 	                   fmax(wire.frames_per_s, 1 / fmax(wire.cpu_s, wire.sender_cpu_s));
 	m->fit.wire_cpu_s = wire.cpu_s;
 	m->fit.sender_cpu_s = sender_is_here(c) ? wire.sender_cpu_s : 0;
-	if (c->ingest.curve_role != CURVE_NONE)
-		check_find(m->check, "warning", "receiving",
-		           "encryption (ingest.curve) was not measured: it takes several times as "
-		           "long as receiving without");
 	return 0;
 }
 
@@ -242,6 +254,7 @@ static void tell(struct measuring *m)
 	fit_judge(&m->fit, &v);
 	progress("");
 	tell_others(m);
+	tell_untried(m->check);
 	for (unsigned i = 0; i < v.count; i++)
 		check_find(m->check, v.findings[i].level, v.findings[i].area, "%s",
 		           v.findings[i].text);

@@ -155,8 +155,6 @@ static void print_last_loss(const json_t *loss)
 	if (!json_is_object(loss))
 		return;
 	printf("last loss    ");
-	remote_put(stdout, remote_text(loss, "time"));
-	printf(": ");
 	remote_put(stdout, remote_text(loss, "text"));
 	printf("\n");
 }

@@ -478,31 +478,33 @@ static void put_latency(struct page *p)
 	}
 }
 
-/* What has no room begins a second row, as red as this one. */
+/* What has no room begins another row, as red as this one, and less important. */
 static void put_sentence(struct page *p, const char *text)
 {
-	size_t room = p->view->width > last(p)->columns ? p->view->width - last(p)->columns : 0;
-	size_t n = strlen(text);
-	char head[400];
+	for (;;) {
+		size_t room = p->view->width - last(p)->columns, n = strlen(text);
+		char head[400];
 
-	if (n <= room || room >= sizeof head) {
-		put(p, text);
-		return;
+		if (n <= room || room >= sizeof head || room < LABEL) {
+			put(p, text);
+			return;
+		}
+		for (n = room; n > 0 && text[n] != ' '; n--)
+			;
+		n = n ? n : room;
+		snprintf(head, sizeof head, "%.*s", (int)n, text);
+		put(p, head);
+		text += n + (text[n] == ' ');
+		begin(p, last(p)->importance - 1, "");
+		paint(p, RED);
+		put(p, "  ");
 	}
-	for (n = room; n > 0 && text[n] != ' '; n--)
-		;
-	snprintf(head, sizeof head, "%.*s", (int)n, text);
-	put(p, head);
-	begin(p, last(p)->importance - 1, "");
-	paint(p, RED);
-	put(p, "  ");
-	put(p, text + n + (n > 0));
 }
 
 static void put_last_loss(struct page *p)
 {
 	const json_t *l = part(p, "last_loss");
-	const char *time = remote_text(l, "time");
+	const char *time = remote_text(l, "time"), *text = remote_text(l, "text");
 
 	begin(p, json_is_object(l) ? NEEDED : NICE, "last loss");
 	if (!json_is_object(l)) {
@@ -510,8 +512,10 @@ static void put_last_loss(struct page *p)
 		return;
 	}
 	paint(p, RED);
-	say(p, "! %.8s  ", strlen(time) >= 19 ? time + 11 : "");
-	put_sentence(p, remote_text(l, "text"));
+	put(p, "! ");
+	if (strlen(time) >= 19 && strncmp(text, time + 11, 8) != 0)
+		say(p, "%.8s  ", time + 11);
+	put_sentence(p, text);
 	paint(p, PLAIN);
 }
 
