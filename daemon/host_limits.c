@@ -40,26 +40,22 @@ static bool read_number(const char *path, unsigned long long *ret)
  * there is none, or no limit. */
 static bool cgroup_least(const char *name, double (*value)(const char *line), double *ret)
 {
-	char line[1024], path[1200];
+	char line[1024], path[1200], text[128], *group = line + 3, *slash;
 	double least = 0;
-	char *at;
 
 	if (!read_line("/proc/self/cgroup", line, sizeof line) || strncmp(line, "0::/", 4) != 0)
 		return false;
-	for (at = line + 3; at;) {
-		char text[128], *slash = strrchr(at, '/');
+	if (!group[1])
+		group++;
+	do { /* "/a/b", "/a", "" */
+		snprintf(path, sizeof path, "/sys/fs/cgroup%s/%s", group, name);
+		double one = read_line(path, text, sizeof text) ? value(text) : 0;
 
-		snprintf(path, sizeof path, "/sys/fs/cgroup%s/%s", strcmp(at, "/") == 0 ? "" : at,
-		         name);
-		if (read_line(path, text, sizeof text)) {
-			double one = value(text);
-
-			least = one > 0 && (least == 0 || one < least) ? one : least;
-		}
-		if (!slash || !at[1])
-			break;
-		slash[slash == at] = '\0';
-	}
+		least = one > 0 && (least == 0 || one < least) ? one : least;
+		slash = strrchr(group, '/');
+		if (slash)
+			*slash = '\0';
+	} while (slash);
 	*ret = least;
 	return least > 0;
 }
@@ -86,23 +82,28 @@ double check_cores_allowed(void)
 	return cgroup_least("cpu.max", cores_of, &most) && most < cores ? most : cores;
 }
 
-uint64_t check_memory_available(void)
+/* A figure of /proc/meminfo in bytes; 0: it is not there. */
+static uint64_t memory_figure(const char *name)
 {
 	unsigned long long kib = 0;
 	char line[128];
-	double most, used = 0;
+	size_t n = strlen(name);
 	FILE *f = fopen("/proc/meminfo", "re");
 
 	while (f && fgets(line, sizeof line, f))
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			break;
+		if (strncmp(line, name, n) == 0 && line[n] == ':')
+			kib = strtoull(line + n + 1, NULL, 10);
 	if (f)
 		fclose(f);
-	if (!cgroup_least("memory.max", bytes_of, &most))
-		return (uint64_t)kib * 1024;
-	cgroup_least("memory.current", bytes_of, &used);
-	most = most > used ? most - used : 1;
-	return most < (double)kib * 1024 ? (uint64_t)most : (uint64_t)kib * 1024;
+	return (uint64_t)kib * 1024;
+}
+
+uint64_t check_memory_available(void)
+{
+	double there = (double)memory_figure("MemAvailable"), most;
+
+	return (uint64_t)(cgroup_least("memory.max", bytes_of, &most) && most < there ? most
+	                                                                              : there);
 }
 
 /* ---- the process ---- */
@@ -214,6 +215,18 @@ static void check_governor(struct check *k)
 		           line);
 }
 
+/* Memory that is not needed now may be there; what is swapped in again makes frames wait. */
+static void check_swap(struct check *k)
+{
+	uint64_t all = memory_figure("SwapTotal"), left = memory_figure("SwapFree");
+
+	if (all > left && (all - left) * 10 > all)
+		check_find(k, "warning", "memory",
+		           "%.1f GB are swapped out: other programs need more memory than there "
+		           "is; end some, or set vm.swappiness to 1 with sysctl",
+		           (double)(all - left) / 1e9);
+}
+
 void check_limits(struct check *k)
 {
 	check_memlock(k);
@@ -223,4 +236,5 @@ void check_limits(struct check *k)
 	check_huge_pages(k);
 	check_receive_buffer(k);
 	check_governor(k);
+	check_swap(k);
 }

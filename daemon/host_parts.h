@@ -39,7 +39,7 @@ void check_fit(struct check *k);
 /* Cores that the process may use, as affinity and cpu.max say. */
 double check_cores_allowed(void);
 
-/* MemAvailable, less where memory.max leaves less; 0: not known. */
+/* Bytes: MemAvailable, or memory.max where that is less; 0: not known. */
 uint64_t check_memory_available(void);
 
 #endif

@@ -249,3 +249,23 @@ def check_does_not_fill_a_disk(bench):
         equal(list(small.iterdir()), [], "what is left")
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+CONTAINER = """
+mount -t tmpfs none /sys/fs/cgroup && mkdir -p /sys/fs/cgroup/a/b && cd /sys/fs/cgroup || exit 125
+echo "50000 100000" > a/b/cpu.max; echo "max 100000" > a/cpu.max; echo 3000000000 > a/memory.max
+echo max > a/b/memory.max; echo 0::/a/b > group; mount --bind group /proc/$$/cgroup || exit 125
+cd "$OLDPWD"; exec "$@"
+"""
+
+
+@case
+def check_sees_the_limits_of_a_container(bench):
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", CONTAINER, "sh", bench.programs / "openbeamd", "--check", "--set",
+         f"sinks=[{{format: raw, directory: {bench.output}}}]"], cwd=bench.folder, capture_output=True, text=True)
+    if done.returncode in (1, 125):
+        raise Skip(f"no mount namespace can be made here: {done.stderr.strip()}")
+    equal(done.returncode, 0, f"exit status of:\n{done.stdout}{done.stderr}")
+    contains(done.stdout, "warning limits: cpu.max of the container or unit gives 0.5 cores",
+             "ok limits: memory.max of the container or unit is 3000000000 bytes", "only 3000000000 are available: lower ingest.buffer")
