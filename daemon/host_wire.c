@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sender is a process of its own, so that the CPU time of both sides is known apart. */
+/* The sender is a process of its own, so that the CPU time of both sides is known apart. It is made
+ * before this one has threads, and waits to be told where to send. */
 #include "daemon/clock.h"
 #include "daemon/host_trial.h"
 #include "ingest/source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,11 +16,12 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define HEADER     "{\"htype\":\"array-1.0\", \"shape\":[2160,2560], \"type\":\"uint16\", \"frame\":0}"
-#define QUEUE      4 /* messages */
-#define PATIENCE_S 5.0
-#define WARM       8 /* messages before the clock starts */
-#define PATH_BYTES 80
+#define HEADER         "{\"htype\":\"array-1.0\", \"shape\":[2160,2560], \"type\":\"uint16\", \"frame\":0}"
+#define QUEUE          4 /* messages */
+#define PATIENCE_S     5.0
+#define WARM           8 /* messages before the clock starts */
+#define PATH_BYTES     80
+#define ENDPOINT_BYTES 256
 
 static void send_one(void *socket, const struct trial_frames *t, unsigned n)
 {
@@ -32,12 +35,15 @@ static void send_one(void *socket, const struct trial_frames *t, unsigned n)
 }
 
 /* The other process; it is killed. */
-_Noreturn static void send_for_ever(const char *endpoint, const struct trial_frames *t)
+_Noreturn static void send_for_ever(int told, const struct trial_frames *t)
 {
+	char endpoint[ENDPOINT_BYTES] = "";
 	int queue = QUEUE;
 	void *context, *socket;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (read(told, endpoint, sizeof endpoint - 1) <= 0)
+		_exit(1);
 	context = zmq_ctx_new();
 	socket = context ? zmq_socket(context, ZMQ_PUSH) : NULL;
 	if (!socket || zmq_setsockopt(socket, ZMQ_SNDHWM, &queue, sizeof queue) != 0 ||
@@ -113,8 +119,32 @@ static void choose_endpoint(const struct config *c, char path[PATH_BYTES])
 		snprintf(path, PATH_BYTES, "tcp://127.0.0.1:*");
 }
 
-int trial_receive(const struct check *k, const struct trial_frames *frames, double seconds,
-                  struct trial_wire *ret, char why[400])
+/* 0 with a process and where to write its endpoint to, or negative errno. */
+static int begin_sender(const struct trial_frames *frames, pid_t *ret_sender, int *ret_tell)
+{
+	int ends[2];
+	pid_t sender;
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -errno;
+	sender = fork();
+	if (sender == 0) {
+		close(ends[1]);
+		send_for_ever(ends[0], frames);
+	}
+	close(ends[0]);
+	if (sender < 0) {
+		close(ends[1]);
+		return -errno;
+	}
+	*ret_sender = sender;
+	*ret_tell = ends[1];
+	return 0;
+}
+
+/* Frames that came; 0, or negative errno with why. */
+static int receive_from(const struct check *k, const struct trial_frames *frames, int tell,
+                        double seconds, struct trial_wire *ret, uint64_t *ret_frames, char why[400])
 {
 	char endpoint[PATH_BYTES];
 	const struct source_options options = {
@@ -124,10 +154,7 @@ int trial_receive(const struct check *k, const struct trial_frames *frames, doub
 		.max_message_bytes = (int64_t)frames->frame.bytes + 4096,
 		.queue_messages = QUEUE,
 	};
-	struct trial_wire figures = { 0 };
 	struct source source = { 0 };
-	uint64_t got = 0;
-	pid_t sender;
 	int err;
 
 	choose_endpoint(k->config, endpoint);
@@ -136,18 +163,31 @@ int trial_receive(const struct check *k, const struct trial_frames *frames, doub
 		snprintf(why, 400, "%s", source.why);
 		return err;
 	}
-	sender = fork();
-	if (sender == 0)
-		send_for_ever(source.endpoint, frames);
-	if (sender > 0) {
-		got = receive(&source, seconds, &figures);
-		end_sender(sender, got, &figures);
-	}
+	if (write(tell, source.endpoint, strlen(source.endpoint)) > 0)
+		*ret_frames = receive(&source, seconds, ret);
 	source_close(&source);
-	if (got == 0) {
-		snprintf(why, 400, "no frame came over %.80s within %.0f s", endpoint, PATIENCE_S);
-		return -ETIMEDOUT;
+	if (*ret_frames > 0)
+		return 0;
+	snprintf(why, 400, "no frame came over %s within %.0f s", endpoint, PATIENCE_S);
+	return -ETIMEDOUT;
+}
+
+int trial_receive(const struct check *k, const struct trial_frames *frames, double seconds,
+                  struct trial_wire *ret, char why[400])
+{
+	struct trial_wire figures = { 0 };
+	uint64_t got = 0;
+	pid_t sender = 0;
+	int tell = -1, err = begin_sender(frames, &sender, &tell);
+
+	if (err < 0) {
+		snprintf(why, 400, "cannot start a process that sends: %s", strerror(-err));
+		return err;
 	}
-	*ret = figures;
-	return 0;
+	err = receive_from(k, frames, tell, seconds, &figures, &got, why);
+	close(tell);
+	end_sender(sender, got, &figures);
+	if (err == 0)
+		*ret = figures;
+	return err;
 }
