@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/bench_options.h"
-#include "bench/crew.h"
+#include "daemon/crew.h"
 #include "bench/machine.h"
-#include "bench/memory_limit.h"
+#include "daemon/memory_limit.h"
 #include "bench/pass_limit.h"
 #include "bench/results.h"
 #include "kernels/cpu.h"

@@ -2,7 +2,7 @@
 #include "bench/bench_options.h"
 #include "bench/disk_limit.h"
 #include "bench/machine.h"
-#include "bench/memory_limit.h"
+#include "daemon/memory_limit.h"
 #include "bench/results.h"
 #include "bench/zmq_limit.h"
 

@@ -2,7 +2,7 @@
 #include "bench/bench_options.h"
 
 #include "bench/arguments.h"
-#include "bench/samples.h"
+#include "daemon/samples.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/bench_options.h"
-#include "bench/clock.h"
+#include "daemon/clock.h"
 #include "bench/machine.h"
-#include "bench/memory_limit.h"
+#include "daemon/memory_limit.h"
 #include "bench/pipeline_run.h"
 #include "bench/results.h"
 #include "daemon/log.h"

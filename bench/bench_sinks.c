@@ -3,8 +3,8 @@
  * so for both sides of a ratio. Between measurements the files are removed and
  * the file system is told to finish with them; neither is timed. */
 #include "bench/bench_options.h"
-#include "bench/clock.h"
-#include "bench/crew.h"
+#include "daemon/clock.h"
+#include "daemon/crew.h"
 #include "bench/disk_limit.h"
 #include "bench/fio.h"
 #include "bench/results.h"
@@ -530,7 +530,7 @@ static void watch_signals(void)
 int bench_sinks(const struct bench_options *o, struct results *r, char why[512])
 {
 	struct measuring m = { .options = o, .results = r, .begin_ns = clock_now_ns() };
-	int err = scratch_folder_open(&m.scratch, o->directory), status;
+	int err = scratch_folder_open(&m.scratch, o->directory, "openbeam-bench"), status;
 
 	if (err)
 		return refuse(&m, err, why);

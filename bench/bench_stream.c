@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/bench_options.h"
-#include "bench/clock.h"
+#include "daemon/clock.h"
 #include "bench/disk_limit.h"
 #include "bench/machine.h"
 #include "bench/pass_limit.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/disk_limit.h"
 
-#include "bench/clock.h"
+#include "daemon/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #ifndef BENCH_DISK_LIMIT_H
 #define BENCH_DISK_LIMIT_H
 
-#include "bench/samples.h"
+#include "daemon/samples.h"
 
 /* What a file system takes: blocks of 4 MiB, O_DIRECT, into a new file whose space was
  * allocated before, through io_uring eight at a time or, where that is refused, pwrite one at a

@@ -2,7 +2,7 @@
 #include "bench/fio.h"
 
 #include "bench/child.h"
-#include "bench/clock.h"
+#include "daemon/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>

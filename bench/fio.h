@@ -2,7 +2,7 @@
 #ifndef BENCH_FIO_H
 #define BENCH_FIO_H
 
-#include "bench/scratch_folder.h"
+#include "daemon/scratch_folder.h"
 
 #include <signal.h>
 #include <stdbool.h>

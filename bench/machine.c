@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/machine.h"
 
-#include "bench/crew.h"
+#include "daemon/crew.h"
 #include "kernels/cpu.h"
 
 #include <sched.h>

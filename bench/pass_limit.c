@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/pass_limit.h"
 
-#include "bench/clock.h"
-#include "bench/crew.h"
+#include "daemon/clock.h"
+#include "daemon/crew.h"
 #include "bench/pack_pixels.h"
 #include "kernels/reduce_picture.h"
 

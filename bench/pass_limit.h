@@ -3,7 +3,7 @@
 #define BENCH_PASS_LIMIT_H
 
 #include "bench/images.h"
-#include "bench/samples.h"
+#include "daemon/samples.h"
 #include "kernels/reduce.h"
 
 #include <stdbool.h>

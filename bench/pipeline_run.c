@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/pipeline_run.h"
 
-#include "bench/clock.h"
-#include "bench/scratch_folder.h"
+#include "daemon/clock.h"
+#include "daemon/scratch_folder.h"
 #include "daemon/pipeline.h"
 #include "kernels/cpu.h"
 
@@ -336,7 +336,7 @@ int pipeline_run(const struct pipeline_setup *s, uint64_t frames, struct pipelin
 		                     .offset = s->images->offset,
 		                     .gain = s->images->gain };
 	r->planes.images.of[PLANES_FLAT].pixels = s->images->gain; /* T is 1 in the open beam */
-	if (scratch_folder_open(&r->scratch, s->directory)) {
+	if (scratch_folder_open(&r->scratch, s->directory, "openbeam-bench")) {
 		snprintf(why, WHY_BYTES, "cannot make a folder in %.300s: give another --directory",
 		         s->directory);
 		free(r);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/progress.h"
 
-#include "bench/clock.h"
+#include "daemon/clock.h"
 
 #include <stdio.h>
 #include <unistd.h>

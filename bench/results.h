@@ -2,7 +2,7 @@
 #ifndef BENCH_RESULTS_H
 #define BENCH_RESULTS_H
 
-#include "bench/samples.h"
+#include "daemon/samples.h"
 
 #include <jansson.h>
 #include <stdbool.h>

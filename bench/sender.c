@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/sender.h"
 
-#include "bench/clock.h"
+#include "daemon/clock.h"
 #include "bench/prng.h"
 
 #include <errno.h>

@@ -8,7 +8,7 @@
  * The generation is kept here too, and what the memory says is never read back. */
 #include "bench/shm_producer.h"
 
-#include "bench/clock.h"
+#include "daemon/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/shm_sender.h"
 
-#include "bench/clock.h"
+#include "daemon/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/sinks_run.h"
 
-#include "bench/clock.h"
+#include "daemon/clock.h"
 #include "daemon/idle.h"
 #include "sinks/sinks.h"
 

@@ -3,7 +3,7 @@
 #define BENCH_SINKS_RUN_H
 
 #include "bench/frame_slots.h"
-#include "bench/scratch_folder.h"
+#include "daemon/scratch_folder.h"
 
 #include <signal.h>
 #include <stdbool.h>

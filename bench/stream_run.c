@@ -2,7 +2,7 @@
 #include "bench/stream_run.h"
 
 #include "bench/child.h"
-#include "bench/clock.h"
+#include "daemon/clock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -132,7 +132,7 @@ int stream_setup_open(struct stream_setup *s, const char *directory, uint32_t wi
 	status = find_programs(s, why);
 	if (status)
 		return status;
-	err = scratch_folder_open(&s->scratch, directory);
+	err = scratch_folder_open(&s->scratch, directory, "openbeam-bench");
 	if (err) {
 		snprintf(why, WHY_BYTES,
 		         "cannot make a folder in %.300s: %s: give another --directory", directory,

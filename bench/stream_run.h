@@ -2,7 +2,7 @@
 #ifndef BENCH_STREAM_RUN_H
 #define BENCH_STREAM_RUN_H
 
-#include "bench/scratch_folder.h"
+#include "daemon/scratch_folder.h"
 
 #include <signal.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/write_pool.h"
 
-#include "bench/clock.h"
-#include "bench/crew.h"
+#include "daemon/clock.h"
+#include "daemon/crew.h"
 
 #include <errno.h>
 #include <fcntl.h>

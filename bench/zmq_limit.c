@@ -4,7 +4,7 @@
  * drains until the sender has ended. */
 #include "bench/zmq_limit.h"
 
-#include "bench/clock.h"
+#include "daemon/clock.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -2,7 +2,7 @@
 #ifndef BENCH_ZMQ_LIMIT_H
 #define BENCH_ZMQ_LIMIT_H
 
-#include "bench/samples.h"
+#include "daemon/samples.h"
 
 #include <stddef.h>
 

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_NS   UINT64_C(10000000000)
+#define PATIENCE_MS   10000
 #define FIRST_BYTES   16384
 #define REQUEST_BYTES 70000
 
@@ -39,7 +39,7 @@ static bool is_port(const char *text, size_t n)
 int client_url_parse(const char *text, struct client_url *ret, char why[400])
 {
 	const char *begin = text + 7, *host = begin, *colon;
-	struct client_url u = { .port = "80" };
+	struct client_url u = { .port = "80", .patience_ms = PATIENCE_MS };
 	size_t n;
 
 	if (strncasecmp(text, "https://", 8) == 0)
@@ -298,7 +298,7 @@ static int make_request(char *text, size_t room, const struct client_url *u, con
 int client_ask(const struct client_url *u, const char *path, const char *body, const char *token,
                struct client_reply *ret)
 {
-	uint64_t deadline_ns = now_ns() + PATIENCE_NS;
+	uint64_t deadline_ns = now_ns() + u->patience_ms * UINT64_C(1000000);
 	struct incoming in = { 0 };
 	char *request = malloc(REQUEST_BYTES);
 	int n = request ? make_request(request, REQUEST_BYTES, u, path, body, token) : -ENOMEM;

@@ -5,13 +5,14 @@
 #include <stddef.h>
 
 /* One request to a daemon, for the program `openbeam`: plain HTTP/1.1 over a socket, an answer of
- * at most 16 MiB, ten seconds for all of it. */
+ * at most 16 MiB. */
 
 #define CLIENT_BYTES_MAX ((size_t)16 << 20)
 
 struct client_url {
 	char host[256], port[8];
-	char authority[300]; /* as the Host header has it: "127.0.0.1:8080", "[::1]:8080" */
+	char authority[300];  /* as the Host header has it: "127.0.0.1:8080", "[::1]:8080" */
+	unsigned patience_ms; /* for all of an answer; client_url_parse() sets 10 s */
 };
 
 struct client_reply {

@@ -9,9 +9,9 @@
 #include <sysexits.h>
 
 /* A subcommand; `run` gets its own arguments, argv[0] being its name, and returns the exit status.
- * NULL: known, but not in this version. */
+ */
 struct command {
-	const char *name, *summary;
+	const char *name;
 	int (*run)(int argc, char **argv);
 };
 
@@ -30,20 +30,20 @@ static const char usage[] =
 	"and\n"
 	"                           compare what comes out bit for bit\n"
 	"\n"
-	"To a running daemon (--url http://127.0.0.1:8080):\n"
+	"To a running daemon (--url http://127.0.0.1:8080, or $OPENBEAM_URL):\n"
 	"  status                   what it does\n"
+	"  top                      the same, drawn anew every second\n"
+	"  arm                      have the next frames begin a series; --wait: until it is "
+	"closed\n"
+	"  stop, abort, reset       end the series; also without what is not written; disarm\n"
 	"  dark N, flat N           take the next N frames for a dark or a flat\n"
 	"  keep                     write the black box: the last raw frames\n"
 	"  cancel                   give up the dark or flat that is being taken\n"
 	"\n"
-	"Not in this version:\n";
-
-static const char usage_end[] =
-	"\n"
 	"Exit status: 0 good; 1 a series has losses on record or replays differently, a command\n"
-	"failed; 2 usage; 65 files and ledger disagree; 66 no such series; 69 not in this\n"
-	"version, or nothing answers; 70 internal; 71 system; 73 cannot create; 74\n"
-	"input/output; 76 no openbeamd; 77 permission.\n"
+	"failed; 2 usage; 65 files and ledger disagree; 66 no such series; 69 nothing answers;\n"
+	"70 internal; 71 system; 73 cannot create; 74 input/output; 76 no openbeamd;\n"
+	"77 permission.\n"
 	"openbeam COMMAND --help says more.\n";
 
 int openbeam_complain(const char *what, const char *value)
@@ -53,40 +53,43 @@ int openbeam_complain(const char *what, const char *value)
 	return EX_BAD_USAGE;
 }
 
+int openbeam_getopt(int argc, char **argv, const char *letters, const struct option *options)
+{
+	char *command = argv[0], name[80];
+	int option;
+
+	snprintf(name, sizeof name, "openbeam %.60s", command);
+	argv[0] = name;
+	option = getopt_long(argc, argv, letters, options, NULL);
+	argv[0] = command;
+	return option;
+}
+
 /* ---- commands ---- */
 
 static const struct command commands[] = {
-	{ "keygen", "make a pair of CURVE keys", openbeam_keygen },
-	{ "audit", "prove a series on disk", openbeam_audit },
-	{ "status", "what a running daemon does", openbeam_status },
-	{ "top", "the same, refreshed", NULL },
-	{ "arm", "wait for the next series", NULL },
-	{ "stop", "end the series", NULL },
-	{ "abort", "end it and drop what is not written", NULL },
-	{ "dark", "take a dark image", openbeam_take },
-	{ "flat", "take an open-beam image", openbeam_take },
-	{ "keep", "write the black box", openbeam_order },
-	{ "cancel", "give up a dark or flat", openbeam_order },
-	{ "recover", "finish a series that was cut off", openbeam_recover },
-	{ "replay", "put a recorded series through once more", openbeam_replay },
+	{ "keygen", openbeam_keygen },
+	{ "audit", openbeam_audit },
+	{ "recover", openbeam_recover },
+	{ "replay", openbeam_replay },
+	{ "status", openbeam_status },
+	{ "top", openbeam_top },
+	{ "arm", openbeam_series },
+	{ "stop", openbeam_series },
+	{ "abort", openbeam_series },
+	{ "reset", openbeam_series },
+	{ "dark", openbeam_take },
+	{ "flat", openbeam_take },
+	{ "keep", openbeam_order },
+	{ "cancel", openbeam_order },
 	{ 0 },
 };
-
-static void print_usage(void)
-{
-	fputs(usage, stdout);
-	for (const struct command *c = commands; c->name; c++)
-		if (!c->run)
-			printf("  %-8s %s\n", c->name, c->summary);
-	fputs(usage_end, stdout);
-}
 
 static int refuse_unknown(const char *name)
 {
 	fprintf(stderr, "openbeam: there is no command '%.60s'; there are", name);
 	for (const struct command *c = commands; c->name; c++)
-		if (c->run)
-			fprintf(stderr, " %s", c->name);
+		fprintf(stderr, " %s", c->name);
 	fputs(", --help and --version\n", stderr);
 	return EX_BAD_USAGE;
 }
@@ -98,21 +101,16 @@ static int dispatch(int argc, char **argv)
 	if (argc < 2)
 		return openbeam_complain("which command?", NULL);
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-		print_usage();
+		fputs(usage, stdout);
 		return EX_OK;
 	}
 	if (strcmp(name, "--version") == 0) {
 		printf("openbeam %s commit=%s\n", OPENBEAM_VERSION, OPENBEAM_COMMIT);
 		return EX_OK;
 	}
-	for (const struct command *c = commands; c->name; c++) {
-		if (strcmp(c->name, name) != 0)
-			continue;
-		if (c->run)
+	for (const struct command *c = commands; c->name; c++)
+		if (strcmp(c->name, name) == 0)
 			return c->run(argc - 1, argv + 1);
-		fprintf(stderr, "openbeam: %s (%s) is not in this version\n", c->name, c->summary);
-		return EX_UNAVAILABLE;
-	}
 	return refuse_unknown(name);
 }
 

@@ -294,7 +294,7 @@ int openbeam_audit(int argc, char **argv)
 	bool quick = false;
 	int option, status = EX_OK;
 
-	while ((option = getopt_long(argc, argv, "qh", options, NULL)) != -1) {
+	while ((option = openbeam_getopt(argc, argv, "qh", options)) != -1) {
 		if (option == 'h') {
 			fputs(usage, stdout);
 			return EX_OK;

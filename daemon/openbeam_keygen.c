@@ -76,7 +76,7 @@ int openbeam_keygen(int argc, char **argv)
 	const char *name = "openbeam";
 	int option;
 
-	while ((option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+	while ((option = openbeam_getopt(argc, argv, "o:h", options)) != -1) {
 		if (option == 'h') {
 			fputs(usage, stdout);
 			return EX_OK;

@@ -192,7 +192,7 @@ int openbeam_recover(int argc, char **argv)
 	int option, status = EX_OK;
 	bool audit = true;
 
-	while ((option = getopt_long(argc, argv, "nh", options, NULL)) != -1) {
+	while ((option = openbeam_getopt(argc, argv, "nh", options)) != -1) {
 		if (option == 'h') {
 			fputs(usage, stdout);
 			return EX_OK;

@@ -284,7 +284,7 @@ int openbeam_replay(int argc, char **argv)
 	bool json = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "t:f:jh", options, NULL)) != -1) {
+	while ((option = openbeam_getopt(argc, argv, "t:f:jh", options)) != -1) {
 		if (option == 'h') {
 			fputs(usage, stdout);
 			return EX_OK;

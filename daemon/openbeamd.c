@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
+#include "config/units.h"
 #include "daemon/ceiling.h"
 #include "daemon/host_check.h"
 #include "daemon/isa.h"
@@ -28,11 +29,17 @@ struct arguments {
 	const char *sets[SETS_MAX];
 	unsigned set_count;
 	uint64_t series_limit;
+
+	/* Of --check. */
+	bool measures;
+	struct host_load load;
+	char sizes[2][64]; /* sets made of --size */
 };
 
 static const char usage[] =
 	"usage: openbeamd [-c FILE] [--set KEY=VALUE]... [--series N]\n"
-	"       openbeamd --check | --print-config | --print-ceiling | --list | --version | "
+	"       openbeamd --check [--rate HZ|max [--for TIME | --frames N] [--size WxH]]\n"
+	"       openbeamd --print-config | --print-ceiling | --list | --version | "
 	"--help\n"
 	"\n"
 	"Takes detector frames off ZeroMQ, corrects and reduces them, writes the results.\n"
@@ -41,6 +48,14 @@ static const char usage[] =
 	"  -s, --set KEY=VALUE   set one key over the file, e.g. --set reduce.bin=2\n"
 	"      --series N        end after N closed series, with the worst status\n"
 	"      --check           hold the configuration against this host, and end\n"
+	"      --rate HZ         with --check: measure this host for a few seconds, and say "
+	"whether\n"
+	"                        it holds so many frames a second of the configured size, what\n"
+	"                        ends first, when and what to do; max: say what is the highest.\n"
+	"                        Up to 4 GB are written to the configured directories and removed\n"
+	"      --for TIME        with --rate: for so long (60s, 2h); --frames N: for so many "
+	"frames\n"
+	"      --size WxH        with --rate: the size of frames, ingest.frame's by default\n"
 	"      --print-config    print the effective values as commented YAML, and end\n"
 	"      --print-ceiling   print the most memory that the daemon uses, in bytes, and end\n"
 	"      --list            print protocols, kernels and sinks of this version, and end\n"
@@ -48,7 +63,8 @@ static const char usage[] =
 	"  -h, --help            print this, and end\n"
 	"\n"
 	"TERM and INT take what has arrived and close the series; a second one aborts.\n"
-	"Exit status: 0 good; 1 a series ended with frames dropped, missing or flagged; 2 usage;\n"
+	"Exit status: 0 good; 1 a series ended with frames dropped, missing or flagged, or a load\n"
+	"does not fit (--check --rate); 2 usage;\n"
 	"69 unavailable, 70 internal, 71 system, 73 cannot create, 74 input/output,\n"
 	"77 permission, 78 configuration or calibration.\n";
 
@@ -72,6 +88,56 @@ static bool parse_count(const char *text, uint64_t *ret)
 	return true;
 }
 
+static bool take_rate(struct arguments *a, const char *text)
+{
+	char *end;
+
+	a->measures = true;
+	if (strcmp(text, "max") == 0)
+		return true;
+	a->load.rate = strtod(text, &end);
+	return end != text && *end == '\0' && a->load.rate > 0 && a->load.rate <= 1e9;
+}
+
+static bool take_time(struct arguments *a, const char *text)
+{
+	int64_t ns;
+
+	if (units_time(text, &ns) != UNITS_OK || ns <= 0)
+		return false;
+	a->load.seconds = (double)ns * 1e-9;
+	return true;
+}
+
+/* As keys, so that they are checked like those. */
+static bool take_size(struct arguments *a, const char *text)
+{
+	unsigned width, height;
+	char end;
+
+	if (sscanf(text, "%9ux%9u%c", &width, &height, &end) != 2 || width == 0 || height == 0 ||
+	    a->set_count + 2 > SETS_MAX)
+		return false;
+	snprintf(a->sizes[0], sizeof a->sizes[0], "ingest.frame.width=%u", width);
+	snprintf(a->sizes[1], sizeof a->sizes[1], "ingest.frame.height=%u", height);
+	a->sets[a->set_count++] = a->sizes[0];
+	a->sets[a->set_count++] = a->sizes[1];
+	return true;
+}
+
+static int check_together(const struct arguments *a)
+{
+	bool more = a->load.seconds > 0 || a->load.frames > 0 || a->sizes[0][0];
+
+	if (a->measures && a->mode != MODE_CHECK)
+		return complain("--rate is an option of --check", NULL);
+	if (more && !a->measures)
+		return complain("--for, --frames and --size go with --check --rate", NULL);
+	if (a->load.seconds > 0 && a->load.frames > 0)
+		return complain("--for or --frames, not both", NULL);
+	return 0;
+}
+
 /* 0, or the exit status after a complaint. */
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
@@ -80,6 +146,10 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 		{ "set", required_argument, NULL, 's' },
 		{ "series", required_argument, NULL, 'n' },
 		{ "check", no_argument, NULL, 'k' },
+		{ "rate", required_argument, NULL, 'r' },
+		{ "for", required_argument, NULL, 'f' },
+		{ "frames", required_argument, NULL, 'N' },
+		{ "size", required_argument, NULL, 'z' },
 		{ "print-config", no_argument, NULL, 'p' },
 		{ "print-ceiling", no_argument, NULL, 'm' },
 		{ "list", no_argument, NULL, 'l' },
@@ -106,6 +176,22 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 		case 'k':
 			ret->mode = MODE_CHECK;
 			break;
+		case 'r':
+			if (!take_rate(ret, optarg))
+				return complain("--rate takes frames a second or max, not", optarg);
+			break;
+		case 'f':
+			if (!take_time(ret, optarg))
+				return complain("--for takes a time, as 60s or 2h, not", optarg);
+			break;
+		case 'N':
+			if (!parse_count(optarg, &ret->load.frames))
+				return complain("--frames takes a number from 1, not", optarg);
+			break;
+		case 'z':
+			if (!take_size(ret, optarg))
+				return complain("--size takes WxH in pixels, not", optarg);
+			break;
 		case 'p':
 			ret->mode = MODE_PRINT;
 			break;
@@ -127,7 +213,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 	}
 	if (optind < argc)
 		return complain("what is this for", argv[optind]);
-	return 0;
+	return check_together(ret);
 }
 
 static void print_list(void)
@@ -178,7 +264,9 @@ static int with_configuration(const struct arguments *a)
 	} else if (a->mode == MODE_CEILING) {
 		status = ceiling_print(&config, stdout);
 	} else if (a->mode == MODE_CHECK) {
-		status = host_check(&config, stdout);
+		if (a->measures)
+			run_block_signals();
+		status = host_check(&config, a->measures ? &a->load : NULL, stdout);
 	} else {
 		struct run_options options = { &config, a->series_limit };
 

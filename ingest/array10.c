@@ -178,6 +178,18 @@ static bool is_dummy(const struct decoder *d, const struct frame *f, size_t blob
 	return is_2x2(f->width, f->height) && blob_bytes == 8 && !is_2x2(d->width, d->height);
 }
 
+bool array10_pixel_format(const char *name, struct frame *ret)
+{
+	const struct pixel_format *format = format_find(genicam_formats, name);
+
+	if (!format)
+		return false;
+	ret->type = format->type;
+	ret->packing = format->packing;
+	ret->bits = format->bits;
+	return true;
+}
+
 int array10_open(struct decoder **ret, const struct config_ingest *c, char why[160])
 {
 	bool automatic = strcmp(c->pixel_format, "auto") == 0;

@@ -33,4 +33,8 @@ int array10_open(struct decoder **ret, const struct config_ingest *c, char why[1
 void array10_decode(struct decoder *d, const struct message *m, struct decoded *ret);
 void array10_close(struct decoder *d);
 
+/* What ingest.pixel_format of that name says of a frame: type, packing and bits. False, *ret
+ * untouched, for a name that is none, `auto` among them. */
+bool array10_pixel_format(const char *name, struct frame *ret);
+
 #endif

@@ -25,7 +25,7 @@ MODULES = ("e2e_arithmetic", "e2e_wire", "e2e_series", "e2e_files", "e2e_refusal
            "e2e_average", "e2e_sender", "e2e_protocols", "e2e_steady", "e2e_curve", "e2e_stream",
            "e2e_calibration", "e2e_quality", "e2e_blackbox", "e2e_audit", "e2e_replay", "e2e_hdf5",
            "e2e_disks", "e2e_crash", "e2e_sentinels", "e2e_demo", "e2e_http", "e2e_live",
-           "e2e_openapi", "e2e_watchers", "e2e_control", "e2e_page", "e2e_latency")
+           "e2e_openapi", "e2e_watchers", "e2e_control", "e2e_page", "e2e_latency", "e2e_tool")
 PASSED, FAILED, SKIPPED = 0, 1, 77
 
 

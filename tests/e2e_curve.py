@@ -380,15 +380,12 @@ def keygen_writes_for_the_owner_only_and_overwrites_nothing(bench):
 def openbeam_knows_its_commands(bench):
     status, out, _ = bench.run("openbeam", "--help")
     equal(status, 0, "--help")
-    contains(out, "usage: openbeam", "keygen", "audit", "recover", "Not in this version")
+    contains(out, "usage: openbeam", "keygen", "audit", "recover", "top", "arm")
+    check("Not in this version" not in out, "everything is in this version")
     equal(bench.run("openbeam", "keygen", "--help")[0], 0, "keygen --help")
     status, out, _ = bench.run("openbeam", "--version")
     equal(status, 0, "--version")
     contains(out, "openbeam ")
-    for command in ("top", "arm", "stop", "abort"):
-        status, out, said = bench.run("openbeam", command, "10")
-        equal((status, out), (UNAVAILABLE, ""), f"status, output of {command}")
-        contains(said, command, "not in this version")
     for command in ("audit", "recover", "replay"):
         status, out, said = bench.run("openbeam", command, "10")
         equal(status, 66, f"status of {command}")

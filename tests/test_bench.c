@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/bench_options.h"
 #include "bench/child.h"
-#include "bench/clock.h"
-#include "bench/crew.h"
+#include "daemon/clock.h"
+#include "daemon/crew.h"
 #include "bench/pass_limit.h"
 #include "bench/pipeline_run.h"
 #include "bench/results.h"
 #include "daemon/log.h"
 #include "kernels/cpu.h"
-#include "bench/scratch_folder.h"
+#include "daemon/scratch_folder.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -195,7 +195,7 @@ Test(bench, a_scratch_folder_leaves_nothing)
 	struct stat status;
 	FILE *out;
 
-	cr_assert_eq(scratch_folder_open(&f, "/tmp"), 0);
+	cr_assert_eq(scratch_folder_open(&f, "/tmp", "openbeam-bench"), 0);
 	snprintf(path, sizeof path, "%s/out", f.path);
 	cr_assert_eq(mkdir(path, 0700), 0);
 	snprintf(path, sizeof path, "%s/out/file", f.path);
@@ -208,7 +208,7 @@ Test(bench, a_scratch_folder_leaves_nothing)
 	cr_assert_eq(stat(path, &status), 0);
 	scratch_folder_close(&f);
 	cr_assert_neq(stat(path, &status), 0);
-	cr_assert_eq(scratch_folder_open(&f, "/nowhere"), -ENOENT);
+	cr_assert_eq(scratch_folder_open(&f, "/nowhere", "openbeam-bench"), -ENOENT);
 	scratch_folder_close(&f);
 }
 

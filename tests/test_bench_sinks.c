@@ -215,7 +215,7 @@ static int run_sinks(struct frame_slots *slots, uint64_t frames, struct sinks_fi
 	int status;
 
 	cr_assert_eq(frame_slots_open(slots, 256, 128, SLOTS), 0);
-	cr_assert_eq(scratch_folder_open(&scratch, folder), 0);
+	cr_assert_eq(scratch_folder_open(&scratch, folder, "openbeam-bench"), 0);
 	status = sinks_run(&load, ret, why);
 	scratch_folder_close(&scratch);
 	frame_slots_close(slots);
@@ -265,7 +265,7 @@ Test(bench_sinks, a_pool_writes_every_frame_or_says_why_not)
 	make_folder(NULL);
 	cr_assert_eq(frame_slots_open(&slots, 100, 30, SLOTS), 0);
 	cr_assert(slots.frame_bytes == 6000 && slots.slot_bytes == 8192);
-	cr_assert_eq(scratch_folder_open(&scratch, folder), 0);
+	cr_assert_eq(scratch_folder_open(&scratch, folder, "openbeam-bench"), 0);
 	cr_assert_eq(write_pool_run(&load, &f), 0);
 	cr_assert_gt(f.seconds, 0);
 	scratch_folder_close(&scratch);

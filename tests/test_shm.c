@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bench/clock.h"
+#include "daemon/clock.h"
 #include "bench/shm_producer.h"
 #include "bench/shm_sender.h"
 #include "ingest/shm_map.h"

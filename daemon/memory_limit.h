@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BENCH_MEMORY_LIMIT_H
-#define BENCH_MEMORY_LIMIT_H
+#ifndef DAEMON_MEMORY_LIMIT_H
+#define DAEMON_MEMORY_LIMIT_H
 
-#include "bench/crew.h"
-#include "bench/samples.h"
+#include "daemon/crew.h"
+#include "daemon/samples.h"
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BENCH_CLOCK_H
-#define BENCH_CLOCK_H
+#ifndef DAEMON_CLOCK_H
+#define DAEMON_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>

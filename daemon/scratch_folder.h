@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BENCH_SCRATCH_FOLDER_H
-#define BENCH_SCRATCH_FOLDER_H
+#ifndef DAEMON_SCRATCH_FOLDER_H
+#define DAEMON_SCRATCH_FOLDER_H
 
 /* A folder for files that nobody keeps. */
 
@@ -10,8 +10,8 @@ struct scratch_folder {
 	char path[SCRATCH_PATH_MAX]; /* "": none */
 };
 
-/* Make DIR/openbeam-bench-XXXXXX. 0 or negative errno. */
-int scratch_folder_open(struct scratch_folder *f, const char *directory);
+/* Make DIR/NAME-XXXXXX. 0 or negative errno. */
+int scratch_folder_open(struct scratch_folder *f, const char *directory, const char *name);
 
 /* Remove it with all that is in it. Accepts a zeroed one. */
 void scratch_folder_close(struct scratch_folder *f);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bench/memory_limit.h"
+#include "daemon/memory_limit.h"
 
 #include <errno.h>
 #include <stdint.h>

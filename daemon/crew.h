@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BENCH_CREW_H
-#define BENCH_CREW_H
+#ifndef DAEMON_CREW_H
+#define DAEMON_CREW_H
 
 #include <stdint.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads of one measurement. Each owns nothing, waits at the gate for the others, does its
  * share once and ends; crew_time_ns() joins them all. */
-#include "bench/crew.h"
+#include "daemon/crew.h"
 
-#include "bench/clock.h"
+#include "daemon/clock.h"
 
 #include <pthread.h>
 #include <sched.h>

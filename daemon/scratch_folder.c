@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bench/scratch_folder.h"
+#include "daemon/scratch_folder.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -18,9 +18,9 @@ static void remove_all(const char *path)
 	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-int scratch_folder_open(struct scratch_folder *f, const char *directory)
+int scratch_folder_open(struct scratch_folder *f, const char *directory, const char *name)
 {
-	int n = snprintf(f->path, sizeof f->path, "%s/openbeam-bench-XXXXXX", directory);
+	int n = snprintf(f->path, sizeof f->path, "%s/%s-XXXXXX", directory, name);
 
 	if (n >= (int)sizeof f->path) {
 		f->path[0] = '\0';

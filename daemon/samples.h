@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BENCH_SAMPLES_H
-#define BENCH_SAMPLES_H
+#ifndef DAEMON_SAMPLES_H
+#define DAEMON_SAMPLES_H
 
 #include <stdlib.h>
 #include <string.h>
