@@ -70,6 +70,9 @@ HARM = {  # name: (what is done, what may be answered)
         2, "Host: localhost", "Origin: http://evil.example") + b"{}"), {403}),
     "reset in mid-answer": (reset_in_mid_answer, {None}),
     "a connection for nothing": (lambda a: socket.create_connection(a, timeout=20).close(), {None}),
+    "pixels": (lambda a: status_of(a, get("/api/v1/live?marks=1")), {200, 503}),
+    "a picture of its own": (lambda a: status_of(a, get(f"/api/v1/live.png?low={-time.monotonic()}")),
+                             {200, 503}),
     "a status more": (lambda a: status_of(a, get("/api/v1/status")), {200}),
 }
 
