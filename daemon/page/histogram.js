@@ -109,11 +109,16 @@ function drawSaturation(c, at) {
 }
 
 function showWords() {
-	const { below, above, nan, low, high, frames, percentiles } = shown;
-	const nans = nan > 0 ? `${format.count(nan)} bad` : '';
+	const { below, above, nan, low, high, frames, percentiles, saturation } = shown;
+	const besides = [];
+
+	if (nan > 0)
+		besides.push(`${format.count(nan)} bad`);
+	if (typeof saturation === 'number')
+		besides.push(`saturated from ${format.count(saturation)}`);
 
 	say(byId('histogram-below'), `${format.count(below)} below ${format.plain(low)}`);
-	say(byId('histogram-nan'), nans);
+	say(byId('histogram-besides'), besides.join(', '));
 	say(byId('histogram-above'), `${format.count(above)} above ${format.plain(high)}`);
 	say(byId('histogram-frames'), `${format.count(frames)} ${frames === 1 ? 'frame' : 'frames'}`);
 	for (const [id, rank] of [['p1', '1'], ['p50', '50'], ['p99', '99']])

@@ -114,6 +114,8 @@ function markWords(mark) {
 	return words.length ? ` (${words.join(', ')})` : '';
 }
 
+const exactly = (value) => (Number.isInteger(value) ? String(value) : format.plain(value));
+
 function showCursor() {
 	cross.hidden = !cursor || !shown;
 	if (cross.hidden)
@@ -124,7 +126,7 @@ function showCursor() {
 	cross.style.transform = `translate(${left + (cursor.column + 0.5) * scale}px, ${
 		top + (cursor.row + 0.5) * scale}px)`;
 	say(byId('readout'), `x ${cursor.column * shown.step}  y ${cursor.row * shown.step}  ${
-		format.plain(shown.pixels[at])} ${UNITS[shown.product]}${markWords(shown.marks[at])}`);
+		exactly(shown.pixels[at])} ${UNITS[shown.product]}${markWords(shown.marks[at])}`);
 }
 
 function showAge() {
@@ -132,14 +134,11 @@ function showAge() {
 
 	if (!shown)
 		return;
-	if (!isLive()) {
-		say(age, `the ${product()} in use`);
-		age.classList.remove('stale');
-		return;
-	}
 	const old = Math.max(Date.now() + clockAhead - shown.timeMs, 0);
-	const stale = old > STALE_MS;
-	say(age, `frame ${format.count(Number(shown.frame))}, ${format.seconds(old / 1000)} old${stale ? ': stale' : ''}`);
+	const stale = isLive() && old > STALE_MS;
+	say(age, isLive() ?
+		`frame ${format.count(Number(shown.frame))}, ${format.seconds(old / 1000)} old${stale ? ': stale' : ''}` :
+		`the ${product()} in use`);
 	age.classList.toggle('stale', stale);
 	byId('view').classList.toggle('stale', stale);
 }
