@@ -24,9 +24,10 @@
 #define HTTP_STREAMS_MAX        64
 
 /* Memory of all that at most: headers and bodies of every connection (20 MiB), answers that wait,
- * events on their way (64 KiB a stream) and an answer while it is made. What the kernel holds of
- * each connection is limited as well: 256 KiB to be sent, 128 KiB received. */
-#define HTTP_MEMORY_BYTES ((uint64_t)64 << 20)
+ * events on their way (64 KiB a stream), an answer while it is made, and 32 MiB that the owner may
+ * keep to be given again. What the kernel holds of each connection is limited as well: 256 KiB to
+ * be sent, 128 KiB received. */
+#define HTTP_MEMORY_BYTES ((uint64_t)96 << 20)
 
 struct http;
 
