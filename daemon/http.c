@@ -25,7 +25,7 @@
 #define RECEIVE_BYTES (64 << 10)  /* and keeps as much */
 #define TICK_MS       100
 #define JOIN_MS       5000
-#define GENTLE        19 /* nice: the data path goes first */
+#define GENTLE        10 /* nice: the data path goes first */
 
 /* One request while it comes in. */
 struct exchange {
