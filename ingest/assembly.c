@@ -141,6 +141,13 @@ static struct gathered *smallest(const struct assembly *a, bool whole)
 	return found;
 }
 
+/* A burst brings many frames in no time; numbers that began anew are far from those before. */
+static bool is_time_to_check(const struct assembly *a, uint64_t now_ns)
+{
+	return now_ns - a->checked_ns >= CHECK_NS || a->count >= a->most ||
+	       a->newest - a->checked_newest > ASSEMBLY_BEHIND;
+}
+
 /* Whole ones first, of each kind the smallest number: so they leave in order. */
 struct gathered *assembly_next(struct assembly *a, uint64_t now_ns, bool all)
 {
@@ -150,11 +157,12 @@ struct gathered *assembly_next(struct assembly *a, uint64_t now_ns, bool all)
 		return smallest(a, true);
 	if (a->count == 0)
 		return NULL;
-	if (!all && now_ns - a->checked_ns < CHECK_NS && a->count < a->most)
+	if (!all && !is_time_to_check(a, now_ns))
 		return NULL;
 	oldest = smallest(a, false);
 	if (!all && !waits_no_longer(a, oldest, now_ns)) {
 		a->checked_ns = now_ns;
+		a->checked_newest = a->newest;
 		return NULL;
 	}
 	oldest->frame.flags |= FRAME_INCOMPLETE;

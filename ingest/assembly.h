@@ -33,8 +33,9 @@ struct assembly {
 	                                      began */
 	uint64_t given[ASSEMBLY_OPEN_MAX]; /* by number: given away last, plus one; 0: none */
 	uint64_t last_ns;                  /* when a piece came last, */
-	uint64_t checked_ns; /* and when it was looked for frames that wait too long */
-	unsigned most;       /* frames of the last one's size may be open */
+	uint64_t checked_ns;     /* and when it was looked for frames that wait too long, */
+	uint64_t checked_newest; /* with this one the newest */
+	unsigned most;           /* frames of the last one's size may be open */
 };
 
 enum assembly_answer {

@@ -286,6 +286,30 @@ Test(assembly, lets_whole_frames_be_ahead_so_far_and_no_further)
 	bench_close(&b);
 }
 
+/* What waited in queues comes faster than the clock moves. */
+Test(assembly, lets_whole_frames_be_ahead_no_further_in_a_burst)
+{
+	struct bench b;
+	struct gathered *g = NULL;
+	uint64_t n;
+
+	bench_open(&b, 2, 1);
+	b.now_ns += 10 * MS;
+	cr_assert_null(next(&b), "the clock is looked at");
+	add(&b, 100, 0);
+	for (n = 101; n <= 100 + 2 * ASSEMBLY_BEHIND + 2; n++) {
+		add(&b, n, 0);
+		add(&b, n, 1);
+		expect_next(&b, next(&b), n, 3);
+		g = next(&b);
+		if (g)
+			break;
+	}
+	cr_assert_not_null(g, "it is given up with the clock standing still");
+	expect_next(&b, g, 100, 1);
+	bench_close(&b);
+}
+
 Test(assembly, bounds_the_frames_that_are_open)
 {
 	struct bench b;
