@@ -169,5 +169,6 @@ void monitor_close(struct monitor *m)
 	if (!m || !http_close(m->http))
 		return;
 	monitor_drop_kept(m);
+	monitor_live_free(m->live);
 	free(m);
 }
