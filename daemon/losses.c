@@ -106,7 +106,7 @@ void losses_add_all(struct collector *k, uint64_t expected)
 
 void losses_turn(struct collector *k, uint64_t now_ns)
 {
-	if (now_ns - k->sampled_ns >= LOSS_SAMPLE_NS)
+	if (now_ns >= k->sampled_ns + LOSS_SAMPLE_NS)
 		take_sample(k, now_ns);
 	tell(k, now_ns, false);
 }
