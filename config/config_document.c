@@ -44,7 +44,7 @@ static void refuse_shape(struct tree *t, const struct scope *scope, const struct
 {
 	char buffer[TREE_DESCRIBED], accepts[ACCEPTS_MAX];
 
-	option_accepts(o, true, accepts);
+	option_accepts(o, accepts);
 	problems_add(&t->loading->problems, place, scope->key, "%s does not fit; accepted: %s",
 	             tree_describe(buffer, node), accepts);
 }

@@ -71,7 +71,7 @@ static void put_option(FILE *out, const struct option *o)
 	fputs(".TP\n.B ", out);
 	put_line(out, o->path);
 	put_line(out, o->help);
-	option_accepts(o, false, accepts);
+	option_accepts(o, accepts);
 	fputs(".br\nAccepted: ", out);
 	put_text(out, accepts, strlen(accepts));
 	fputs(".\n.br\nDefault: ", out);

@@ -222,7 +222,7 @@ static void print_manual(FILE *out, const struct option *o, unsigned columns)
 	char accepts[ACCEPTS_MAX], line[ACCEPTS_MAX + 128];
 	size_t split;
 
-	option_accepts(o, false, accepts);
+	option_accepts(o, accepts);
 	split = (size_t)snprintf(line, sizeof line, "Accepted: %s.", accepts);
 	snprintf(line + split, sizeof line - split, " Default: %s", o->fallback);
 	if (strlen(line) > COLUMNS - columns - 2)

@@ -175,26 +175,12 @@ static void append(char *text, const char *more)
 	snprintf(text + used, ACCEPTS_MAX - used, "%s", more);
 }
 
-static void append_choices(const struct option *o, bool later, char *text)
+static void accepts_choice(const struct option *o, char *text)
 {
-	const char *between = "";
-
 	for (const struct option_choice *c = o->choices; c->word; c++) {
-		if (c->later != later)
-			continue;
-		append(text, between);
+		append(text, c == o->choices ? "" : " | ");
 		append(text, c->word);
-		between = later ? ", " : " | ";
 	}
-}
-
-static bool has_later_choice(const struct option *o)
-{
-	for (const struct option_choice *c = o->choices; c->word; c++) {
-		if (c->later)
-			return true;
-	}
-	return false;
 }
 
 static void print_bound(const struct option *o, int64_t value, char ret[UNITS_TEXT])
@@ -208,49 +194,29 @@ static void print_bound(const struct option *o, int64_t value, char ret[UNITS_TE
 }
 
 /* "1 to 64 frames", "0 or more frames", "1" where both ends are the same. */
-static void append_range(const struct option *o, int64_t high, char *text)
+static void append_range(const struct option *o, char *text)
 {
 	char bound[UNITS_TEXT];
 
 	print_bound(o, o->low, bound);
 	append(text, bound);
-	if (high == INT64_MAX) {
+	if (o->high == INT64_MAX) {
 		append(text, " or more");
-	} else if (high != o->low) {
-		print_bound(o, high, bound);
+	} else if (o->high != o->low) {
+		print_bound(o, o->high, bound);
 		append(text, " to ");
 		append(text, bound);
 	}
-	if (o->unit && high != o->low) {
+	if (o->unit && o->high != o->low) {
 		append(text, " ");
 		append(text, o->unit);
 	}
 }
 
-static void accepts_choice(const struct option *o, bool only_built, char *text)
+static void accepts_number(const struct option *o, char *text)
 {
-	append_choices(o, false, text);
-	if (!only_built && has_later_choice(o)) {
-		append(text, " (not in this version: ");
-		append_choices(o, true, text);
-		append(text, ")");
-	}
-}
-
-static void accepts_number(const struct option *o, bool only_built, char *text)
-{
-	bool limited = (o->flags & OPTION_BUILT) != 0;
-
 	append(text, o->flags & OPTION_AUTO ? "auto, or " : "");
-	append_range(o, limited ? o->built : o->high, text);
-	if (limited && !only_built) {
-		char bound[UNITS_TEXT];
-
-		print_bound(o, o->high, bound);
-		append(text, " (not in this version: up to ");
-		append(text, bound);
-		append(text, ")");
-	}
+	append_range(o, text);
 }
 
 /* 0.5, 1000000, 1e30. */
@@ -278,14 +244,9 @@ static void accepts_real(const struct option *o, char *text)
 	append(text, o->unit ? o->unit : "");
 }
 
-static void accepts_text(const struct option *o, bool only_built, char *text)
+static void accepts_text(const struct option *o, char *text)
 {
-	if (o->flags & OPTION_BUILT) {
-		append(text, only_built ? "\"\"" : "\"\" (not in this version: ");
-		if (only_built)
-			return;
-	}
-	append(text, o->low > 0 || (o->flags & OPTION_BUILT) ? "" : "\"\", or ");
+	append(text, o->low > 0 ? "" : "\"\", or ");
 	append(text, o->rule ? o->rule->accepts : "text");
 	if (o->high < 1000) {
 		char most[48];
@@ -293,28 +254,27 @@ static void accepts_text(const struct option *o, bool only_built, char *text)
 		snprintf(most, sizeof most, ", at most %" PRId64 " bytes", o->high);
 		append(text, most);
 	}
-	append(text, o->flags & OPTION_BUILT ? ")" : "");
 }
 
 static void accepts_list(const struct option *o, char *text)
 {
 	append(text, o->flags & OPTION_FILLED ? "a list, not empty, of " : "a list of ");
 	if (o->kind == OPTION_INTEGERS)
-		append_range(o, o->high, text);
+		append_range(o, text);
 	else
 		append(text, o->rule->accepts);
 }
 
-void option_accepts(const struct option *o, bool only_built, char ret[ACCEPTS_MAX])
+void option_accepts(const struct option *o, char ret[ACCEPTS_MAX])
 {
 	ret[0] = '\0';
 	switch (o->kind) {
 	case OPTION_CHOICE:
 	case OPTION_WORD:
-		accepts_choice(o, only_built, ret);
+		accepts_choice(o, ret);
 		break;
 	case OPTION_TEXT:
-		accepts_text(o, only_built, ret);
+		accepts_text(o, ret);
 		break;
 	case OPTION_TEXTS:
 	case OPTION_INTEGERS:
@@ -323,7 +283,7 @@ void option_accepts(const struct option *o, bool only_built, char ret[ACCEPTS_MA
 	case OPTION_INTEGER:
 	case OPTION_SIZE:
 	case OPTION_TIME:
-		accepts_number(o, only_built, ret);
+		accepts_number(o, ret);
 		break;
 	case OPTION_REAL:
 		accepts_real(o, ret);
@@ -380,5 +340,5 @@ void config_option_at(unsigned i, struct config_option *ret)
 	_Static_assert(sizeof ret->accepts == ACCEPTS_MAX, "the same text");
 	assert(i < config_option_count());
 	*ret = (struct config_option){ .key = o->path, .fallback = o->fallback, .help = o->help };
-	option_accepts(o, false, ret->accepts);
+	option_accepts(o, ret->accepts);
 }

@@ -5,12 +5,7 @@
 
 #include "config/text_rules.h"
 
-/* Only tables: the words, then the sections, then the keys in the order of the file.
- *
- * Building what is refused today is one edit: clear a choice's LATER, raise or drop a row's
- * OPTION_BUILT. */
-
-#define LATER true
+/* Only tables: the words, then the sections, then the keys in the order of the file. */
 
 #define SECOND INT64_C(1000000000)
 #define KiB    INT64_C(1024)
@@ -29,153 +24,149 @@
 	.size = sizeof(((struct config_sink *)NULL)->name)
 
 static const struct option_choice attaches[] = {
-	{ "connect", ATTACH_CONNECT, false },
-	{ "bind", ATTACH_BIND, false },
-	{ NULL, 0, false },
+	{ "connect", ATTACH_CONNECT },
+	{ "bind", ATTACH_BIND },
+	{ NULL, 0 },
 };
 
 static const struct option_choice sockets[] = {
-	{ "pull", SOCKET_PULL, false },
-	{ "sub", SOCKET_SUB, false },
-	{ NULL, 0, false },
+	{ "pull", SOCKET_PULL },
+	{ "sub", SOCKET_SUB },
+	{ NULL, 0 },
 };
 
 static const struct option_choice protocols_known[] = {
-	{ "array-1.0", 0, false },  { "bsread", 0, false }, { "dectris-v1", 0, false },
-	{ "dectris-v2", 0, false }, { "sls", 0, false },    { "stins", 0, false },
-	{ "odin-live", 0, false },  { "shm", 0, false },    { NULL, 0, false },
+	{ "array-1.0", 0 },  { "bsread", 0 }, { "dectris-v1", 0 },
+	{ "dectris-v2", 0 }, { "sls", 0 },    { "stins", 0 },
+	{ "odin-live", 0 },  { "shm", 0 },    { NULL, 0 },
 };
 
 static const struct option_choice pixel_formats[] = {
-	{ "auto", 0, false },    { "Mono8", 0, false },        { "Mono10", 0, false },
-	{ "Mono10p", 0, false }, { "Mono10Packed", 0, false }, { "Mono12", 0, false },
-	{ "Mono12p", 0, false }, { "Mono12Packed", 0, false }, { "Mono14", 0, false },
-	{ "Mono14p", 0, false }, { "Mono16", 0, false },       { NULL, 0, false },
+	{ "auto", 0 },         { "Mono8", 0 },   { "Mono10", 0 },  { "Mono10p", 0 },
+	{ "Mono10Packed", 0 }, { "Mono12", 0 },  { "Mono12p", 0 }, { "Mono12Packed", 0 },
+	{ "Mono14", 0 },       { "Mono14p", 0 }, { "Mono16", 0 },  { NULL, 0 },
 };
 
 static const struct option_choice frame_types[] = {
-	{ "auto", FRAME_TYPE_AUTO, false },  { "uint8", FRAME_UINT8, false },
-	{ "uint16", FRAME_UINT16, false },   { "uint32", FRAME_UINT32, false },
-	{ "float32", FRAME_FLOAT32, false }, { NULL, 0, false },
+	{ "auto", FRAME_TYPE_AUTO }, { "uint8", FRAME_UINT8 },     { "uint16", FRAME_UINT16 },
+	{ "uint32", FRAME_UINT32 },  { "float32", FRAME_FLOAT32 }, { NULL, 0 },
 };
 
 static const struct option_choice overloads[] = {
-	{ "block", OVERLOAD_BLOCK, false },
-	{ "drop", OVERLOAD_DROP, false },
-	{ NULL, 0, false },
+	{ "block", OVERLOAD_BLOCK },
+	{ "drop", OVERLOAD_DROP },
+	{ NULL, 0 },
 };
 
 static const struct option_choice curve_roles[] = {
-	{ "none", CURVE_NONE, false },
-	{ "client", CURVE_CLIENT, false },
-	{ "server", CURVE_SERVER, false },
-	{ NULL, 0, false },
+	{ "none", CURVE_NONE },
+	{ "client", CURVE_CLIENT },
+	{ "server", CURVE_SERVER },
+	{ NULL, 0 },
 };
 
 static const struct option_choice starts[] = {
-	{ "auto", START_AUTO, false },
-	{ "armed", START_ARMED, false },
-	{ NULL, 0, false },
+	{ "auto", START_AUTO },
+	{ "armed", START_ARMED },
+	{ NULL, 0 },
 };
 
 static const struct option_choice headless[] = {
-	{ "accept", HEADLESS_ACCEPT, false },
-	{ "reject", HEADLESS_REJECT, false },
-	{ NULL, 0, false },
+	{ "accept", HEADLESS_ACCEPT },
+	{ "reject", HEADLESS_REJECT },
+	{ NULL, 0 },
 };
 
 static const struct option_choice normalisations[] = {
-	{ "none", NORMALISE_NONE, false },
-	{ "dark", NORMALISE_DARK, false },
-	{ "transmission", NORMALISE_TRANSMISSION, false },
-	{ "attenuation", NORMALISE_ATTENUATION, false },
-	{ NULL, 0, false },
+	{ "none", NORMALISE_NONE },
+	{ "dark", NORMALISE_DARK },
+	{ "transmission", NORMALISE_TRANSMISSION },
+	{ "attenuation", NORMALISE_ATTENUATION },
+	{ NULL, 0 },
 };
 
 static const struct option_choice replacements[] = {
-	{ "nan", BAD_NAN, false },
-	{ "zero", BAD_ZERO, false },
-	{ "median", BAD_MEDIAN, false },
-	{ NULL, 0, false },
+	{ "nan", BAD_NAN },
+	{ "zero", BAD_ZERO },
+	{ "median", BAD_MEDIAN },
+	{ NULL, 0 },
 };
 
 static const struct option_choice bin_sizes[] = {
-	{ "1", 1, false },   { "2", 2, false },   { "4", 4, false },  { "8", 8, false },
-	{ "16", 16, false }, { "32", 32, false }, { NULL, 0, false },
+	{ "1", 1 }, { "2", 2 }, { "4", 4 }, { "8", 8 }, { "16", 16 }, { "32", 32 }, { NULL, 0 },
 };
 
 static const struct option_choice reduce_types[] = {
-	{ "float32", REDUCE_FLOAT32, false },
-	{ "uint16", REDUCE_UINT16, false },
-	{ "uint8", REDUCE_UINT8, false },
-	{ "source", REDUCE_SOURCE, false },
-	{ NULL, 0, false },
+	{ "float32", REDUCE_FLOAT32 },
+	{ "uint16", REDUCE_UINT16 },
+	{ "uint8", REDUCE_UINT8 },
+	{ "source", REDUCE_SOURCE },
+	{ NULL, 0 },
 };
 
 static const struct option_choice sink_formats[] = {
-	{ "tiff", SINK_TIFF, false },     { "hdf5", SINK_HDF5, false }, { "raw", SINK_RAW, false },
-	{ "stream", SINK_STREAM, false }, { "null", SINK_NULL, false }, { NULL, 0, false },
+	{ "tiff", SINK_TIFF },     { "hdf5", SINK_HDF5 }, { "raw", SINK_RAW },
+	{ "stream", SINK_STREAM }, { "null", SINK_NULL }, { NULL, 0 },
 };
 
 static const struct option_choice stream_sockets[] = {
-	{ "pub", STREAM_PUB, false },
-	{ "push", STREAM_PUSH, false },
-	{ NULL, 0, false },
+	{ "pub", STREAM_PUB },
+	{ "push", STREAM_PUSH },
+	{ NULL, 0 },
 };
 
 static const struct option_choice sink_products[] = {
-	{ "reduced", PRODUCT_REDUCED, false },
-	{ "source", PRODUCT_SOURCE, false },
-	{ NULL, 0, false },
+	{ "reduced", PRODUCT_REDUCED },
+	{ "source", PRODUCT_SOURCE },
+	{ NULL, 0 },
 };
 
 static const struct option_choice direct_modes[] = {
-	{ "auto", DIRECT_AUTO, false },
-	{ "yes", DIRECT_YES, false },
-	{ "no", DIRECT_NO, false },
-	{ NULL, 0, false },
+	{ "auto", DIRECT_AUTO },
+	{ "yes", DIRECT_YES },
+	{ "no", DIRECT_NO },
+	{ NULL, 0 },
 };
 
 static const struct option_choice compressions[] = {
-	{ "none", 0, false },
-	{ "bslz4", 0, false },
-	{ NULL, 0, false },
+	{ "none", 0 },
+	{ "bslz4", 0 },
+	{ NULL, 0 },
 };
 
 static const struct option_choice error_actions[] = {
-	{ "next-file", ON_ERROR_NEXT_FILE, false },
-	{ "stop", ON_ERROR_STOP, false },
-	{ NULL, 0, false },
+	{ "next-file", ON_ERROR_NEXT_FILE },
+	{ "stop", ON_ERROR_STOP },
+	{ NULL, 0 },
 };
 
 static const struct option_choice combinations[] = {
-	{ "mean", COMBINE_MEAN, false },
-	{ "median", COMBINE_MEDIAN, false },
-	{ NULL, 0, false },
+	{ "mean", COMBINE_MEAN },
+	{ "median", COMBINE_MEDIAN },
+	{ NULL, 0 },
 };
 
 static const struct option_choice found_actions[] = {
-	{ "bad", FOUND_BAD, false },
-	{ "report", FOUND_REPORT, false },
-	{ NULL, 0, false },
+	{ "bad", FOUND_BAD },
+	{ "report", FOUND_REPORT },
+	{ NULL, 0 },
 };
 
 static const struct option_choice beam_uses[] = {
-	{ "record", BEAM_RECORD, false },
-	{ "apply", BEAM_APPLY, false },
-	{ NULL, 0, false },
+	{ "record", BEAM_RECORD },
+	{ "apply", BEAM_APPLY },
+	{ NULL, 0 },
 };
 
 static const struct option_choice isas[] = {
-	{ "auto", ISA_AUTO, false },           { "scalar", ISA_SCALAR, false },
-	{ "avx2", ISA_AVX2, false },           { "avx512", ISA_AVX512, false },
-	{ "avx512icl", ISA_AVX512ICL, false }, { NULL, 0, false },
+	{ "auto", ISA_AUTO },     { "scalar", ISA_SCALAR },       { "avx2", ISA_AVX2 },
+	{ "avx512", ISA_AVX512 }, { "avx512icl", ISA_AVX512ICL }, { NULL, 0 },
 };
 
 static const struct option_choice log_formats[] = {
-	{ "text", LOG_TEXT, false },
-	{ "json", LOG_JSON, false },
-	{ NULL, 0, false },
+	{ "text", LOG_TEXT },
+	{ "json", LOG_JSON },
+	{ NULL, 0 },
 };
 
 const struct option_section option_sections[] = {

@@ -33,17 +33,15 @@ enum option_kind {
 #define OPTION_REAL_LIMIT 1e30 /* the difference of two is then finite in float32 */
 
 enum option_flag {
-	OPTION_AUTO = 1u << 0,  /* `auto` is accepted: CONFIG_AUTO, or for a real the bool `also` */
-	OPTION_BUILT = 1u << 1, /* in this version only up to `built`, whatever `high` says */
-	OPTION_NUMBER = 1u << 2, /* the words of `choices` are numbers */
-	OPTION_FILLED = 1u << 3, /* a list that must not be empty */
+	OPTION_AUTO = 1u << 0, /* `auto` is accepted: CONFIG_AUTO, or for a real the bool `also` */
+	OPTION_NUMBER = 1u << 1, /* the words of `choices` are numbers */
+	OPTION_FILLED = 1u << 2, /* a list that must not be empty */
 };
 
 /* One accepted word. */
 struct option_choice {
 	const char *word;
 	unsigned value;
-	bool later; /* part of the format, not built in this version; clearing it is the edit */
 };
 
 /* What a text must look like. */
@@ -59,7 +57,6 @@ struct option {
 	size_t offset, size;                 /* of the member */
 	size_t also;                         /* offset of the second member */
 	int64_t low, high;                   /* of a number, or bytes of a text */
-	int64_t built;                       /* with OPTION_BUILT */
 	double least, most;                  /* of a real; both 0: OPTION_REAL_LIMIT either way */
 	const struct option_choice *choices; /* ended by a NULL word */
 	const struct option_rule *rule;      /* NULL: any */
@@ -125,8 +122,7 @@ double option_most(const struct option *o);
 /* The choice of that word, or NULL. */
 const struct option_choice *option_choice(const struct option *o, const char *word);
 
-/* What it accepts: "1 to 64 frames". What is for a later version is named as such, or, with
- * only_built, left out. */
-void option_accepts(const struct option *o, bool only_built, char ret[ACCEPTS_MAX]);
+/* What it accepts: "1 to 64 frames". */
+void option_accepts(const struct option *o, char ret[ACCEPTS_MAX]);
 
 #endif

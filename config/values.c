@@ -40,7 +40,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(const struct option *o, 
 	va_start(values, sentence);
 	used = vsnprintf(why, VALUE_WHY, sentence, values);
 	va_end(values);
-	option_accepts(o, true, accepts);
+	option_accepts(o, accepts);
 	if (used >= 0 && used < VALUE_WHY)
 		snprintf(why + used, VALUE_WHY - (size_t)used, "; accepted: %s", accepts);
 	return -EINVAL;
@@ -75,8 +75,6 @@ static int read_choice(const struct option *o, void *base, const struct scalar *
 
 	if (!choice)
 		return refuse(o, why, "'%s' is none of its values", shown(buffer, s->text));
-	if (choice->later)
-		return refuse(o, why, "%s is not in this version", choice->word);
 	if (o->kind == OPTION_WORD)
 		return set_text(member(o, base), choice->word);
 	set_number(o, base, choice->value);
@@ -121,9 +119,6 @@ static int check_text(const struct option *o, const struct scalar *s, char why[V
 		              shown(buffer, s->text));
 	if (is_null(s))
 		return refuse(o, why, "%s is no text (nothing is written \"\")", s->text);
-	if ((o->flags & OPTION_BUILT) && (int64_t)s->length > o->built)
-		return refuse(o, why, "'%s': a value is not in this version",
-		              shown(buffer, s->text));
 	if ((int64_t)s->length < o->low)
 		return refuse(o, why, "it must not be empty");
 	if ((int64_t)s->length > o->high)
@@ -220,8 +215,6 @@ static int read_integer(const struct option *o, const struct scalar *s, char why
 		return refuse_number(o, s->text, read, why);
 	if (value < o->low || value > o->high)
 		return refuse(o, why, "%s is out of range", shown(buffer, s->text));
-	if ((o->flags & OPTION_BUILT) && value > o->built)
-		return refuse(o, why, "%s is not in this version", shown(buffer, s->text));
 	*ret = value;
 	return 0;
 }

@@ -22,7 +22,8 @@ void applied_push(struct collector *k)
 		return;
 	rings_of(k, rings);
 	if (!k->unpushed) {
-		generations_retire(&k->pipeline->generations, rings);
+		if (generations_retire(&k->pipeline->generations, rings))
+			calibrating_let_go(k);
 		return;
 	}
 	if (!generations_push(&k->pipeline->generations, k->unpushed, k->superseded, rings))

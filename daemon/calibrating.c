@@ -205,16 +205,30 @@ static bool fits_layout(const struct collector *k, const struct planes *p)
 	                                       p->height == k->layout->shape.height));
 }
 
-/* Until the end of the run. */
-static void keep_image(struct calibrating *c, struct owned_image *o)
+/* Without memory it is never freed: somebody may read it. */
+static void keep_image(struct image_list *l, const struct owned_image *o)
 {
 	struct owned_image *grown =
-		o->pixels ? realloc(c->old_images, (c->old_count + 1) * sizeof *grown) : NULL;
+		o->pixels ? realloc(l->at, (l->count + 1) * sizeof *grown) : NULL;
 
 	if (!grown)
 		return;
-	c->old_images = grown;
-	c->old_images[c->old_count++] = *o;
+	l->at = grown;
+	l->at[l->count++] = *o;
+}
+
+static void free_images(struct image_list *l)
+{
+	for (unsigned i = 0; i < l->count; i++)
+		owned_image_done(&l->at[i]);
+	free(l->at);
+	*l = (struct image_list){ 0 };
+}
+
+void calibrating_let_go(struct collector *k)
+{
+	if (k->calibrating.replaced.count > 0)
+		free_images(&k->calibrating.replaced);
 }
 
 static void finish_job(struct collector *k, struct calibration_job *job)
@@ -235,12 +249,12 @@ static void finish_job(struct collector *k, struct calibration_job *job)
 		applied_free_planes(job->planes);
 		job->planes = NULL;
 		for (unsigned i = 0; i < 2; i++) /* of the planes that stay in use */
-			keep_image(c, &job->replaced[i]);
+			keep_image(&c->refused, &job->replaced[i]);
 		fail(k, "%s", job->text);
 		return;
 	}
 	for (unsigned i = 0; i < 2; i++)
-		owned_image_done(&job->replaced[i]);
+		keep_image(&c->replaced, &job->replaced[i]);
 	c->last_id = job->id;
 	if (waited_for)
 		k->least_id = k->calibration_id;
@@ -581,7 +595,6 @@ void calibrating_close(struct collector *k)
 	if (c->state == CALIBRATION_MAKING)
 		discard_job(k);
 	kept_list_free(&k->pipeline->keeping, &c->frames);
-	for (unsigned i = 0; i < c->old_count; i++)
-		owned_image_done(&c->old_images[i]);
-	free(c->old_images);
+	free_images(&c->replaced);
+	free_images(&c->refused);
 }

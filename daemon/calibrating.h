@@ -33,6 +33,12 @@ enum purpose { PURPOSE_SAMPLE, PURPOSE_DARK, PURPOSE_FLAT, PURPOSE_FLAT_DARK };
 /* "sample", "dark", ... */
 const char *purpose_name(enum purpose p);
 
+/* Images that were made of frames. */
+struct image_list {
+	struct owned_image *at; /* [count] */
+	unsigned count;
+};
+
 struct calibrating {
 	enum calibration_state state;
 	enum calibration_role role;
@@ -50,8 +56,8 @@ struct calibrating {
 	unsigned next_in_sequence;
 	struct calibration_job job;
 	uint32_t last_id;
-	struct owned_image *old_images; /* that planes may still name [old_count] */
-	unsigned old_count;
+	struct image_list replaced; /* planes of frames in flight may name them */
+	struct image_list refused;  /* the planes in use may, until the end of the run */
 	bool has_next_first; /* the sequence's next series goes on where the last one ended: */
 	uint64_t next_first; /* with this number */
 	bool after_own;      /* the last series was a dark or flat, ended by its number of frames */
@@ -69,6 +75,9 @@ void calibrating_report(struct collector *k);
 
 /* Take commands, watch the time, put to use what is made. Once a turn; now_ns: CLOCK_MONOTONIC. */
 void calibrating_poll(struct collector *k, uint64_t now_ns);
+
+/* Every frame in flight has the planes in use: free images that only others name. */
+void calibrating_let_go(struct collector *k);
 
 /* A frame was accepted, with pixels: true when the series of its own has all its frames, and is to
  * be finished. */

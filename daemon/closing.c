@@ -141,22 +141,12 @@ static void add_losses(struct reasons *r, enum frame_state state, const uint64_t
 			           frame_reason_name(state, i));
 }
 
-static uint64_t sum(const uint64_t *counts, unsigned kinds)
-{
-	uint64_t total = 0;
-
-	for (unsigned i = 0; i < kinds; i++)
-		total += counts[i];
-	return total;
-}
-
 static void count_expected(struct collector *k)
 {
 	struct totals *t = &k->totals;
 
 	t->expected = series_expected(&k->series);
-	t->pending = t->expected - t->written - sum(t->dropped, DROPPED_COUNT) -
-	             sum(t->missing, MISSING_COUNT);
+	t->pending = t->expected - t->written - totals_dropped(t) - totals_missing(t);
 }
 
 static void find_reasons(const struct collector *k, struct reasons *r)
@@ -192,9 +182,8 @@ static void tell(const struct collector *k, bool complete, const struct reasons 
 	         "missing=%llu rejected=%llu duplicate=%llu flagged=%llu seconds=%.2f",
 	         complete ? "complete" : "incomplete", sinks_series_path(k->sinks),
 	         (unsigned long long)t->expected, (unsigned long long)t->written,
-	         (unsigned long long)t->durable, (unsigned long long)sum(t->dropped, DROPPED_COUNT),
-	         (unsigned long long)sum(t->missing, MISSING_COUNT),
-	         (unsigned long long)sum(t->rejected, REJECT_COUNT),
+	         (unsigned long long)t->durable, (unsigned long long)totals_dropped(t),
+	         (unsigned long long)totals_missing(t), (unsigned long long)totals_rejected(t),
 	         (unsigned long long)t->duplicate, (unsigned long long)t->flagged, seconds);
 	for (unsigned i = 0; i < r->count; i++)
 		log_line(LOG_ERROR, "series", "incomplete: %s", r->at[i]);

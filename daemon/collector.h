@@ -45,7 +45,9 @@ struct collector {
 	struct watching watching;
 	struct latency latency;
 	struct last_loss last_loss;
-	uint64_t sampled_ns;   /* CLOCK_MONOTONIC: of its last sample */
+	uint64_t sampled_ns;   /* CLOCK_MONOTONIC: of its last sample, */
+	uint64_t lost_ns;      /* and about when the last of */
+	unsigned lost;         /* so many frames of this turn was lost */
 	uint64_t series_begun; /* since start, of any kind */
 	struct series series;
 	struct series_rules rules; /* of samples */

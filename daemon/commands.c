@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #define ROOM_POLL_NS   5000000
@@ -215,14 +214,6 @@ static int await(struct pipeline *p, const struct command *c, struct command_ans
 	return 0;
 }
 
-/* The last part of its path. */
-static const char *folder_of(const struct series_place *place)
-{
-	const char *slash = strrchr(place->path, '/');
-
-	return slash ? slash + 1 : place->path;
-}
-
 /* The series that a stop or abort is about, as whoever asks sees it: one that begins behind it must
  * not be ended in its place. */
 static int find_series(struct pipeline *p, struct command *c, struct command_answer *ret)
@@ -238,7 +229,7 @@ static int find_series(struct pipeline *p, struct command *c, struct command_ans
 		              c->kind == COMMAND_STOP ? "stop" : "abort");
 	c->series = f.series_begun + !f.running;
 	snprintf(ret->series, sizeof ret->series, "%.*s", (int)sizeof ret->series - 1,
-	         f.running ? folder_of(&place) : "");
+	         f.running ? figures_folder(place.path) : "");
 	return 0;
 }
 

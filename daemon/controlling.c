@@ -20,9 +20,7 @@
 /* The folder of the running or last series. */
 static const char *series_folder(const struct collector *k)
 {
-	const char *path = sinks_series_path(k->sinks), *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
+	return figures_folder(sinks_series_path(k->sinks));
 }
 
 /* Of the one that runs; "" while it has no frame. */

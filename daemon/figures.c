@@ -152,3 +152,10 @@ void figures_place(struct figures_board *b, struct series_place *ret)
 {
 	snapshot_get(b->place, ret, sizeof *ret);
 }
+
+const char *figures_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}

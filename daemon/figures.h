@@ -66,6 +66,9 @@ void figures_forget(struct collector *k);
 void figures_get(struct figures_board *b, struct figures *ret);
 void figures_place(struct figures_board *b, struct series_place *ret);
 
+/* The folder of a series: the last part of its path. */
+const char *figures_folder(const char *path);
+
 /* Sums over reasons. */
 uint64_t totals_dropped(const struct totals *t);
 uint64_t totals_missing(const struct totals *t);

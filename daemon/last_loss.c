@@ -93,7 +93,7 @@ static unsigned kind_of(const struct lost_frame *f)
 
 static bool is_over(const struct loss_burst *b, uint64_t now_ns)
 {
-	return b->last_ns == 0 || now_ns - b->last_ns > SECOND_NS;
+	return b->last_ns == 0 || now_ns > b->last_ns + SECOND_NS;
 }
 
 static void publish(struct last_loss *l)
@@ -169,7 +169,7 @@ bool last_loss_due(struct last_loss *l, uint64_t now_ns, bool all, struct loss_r
 
 		if (!(l->open >> i & 1))
 			continue;
-		if (!over && now_ns - b->told_ns < AGAIN_NS)
+		if (!over && now_ns < b->told_ns + AGAIN_NS)
 			continue;
 		*ret = b->record;
 		b->told_ns = now_ns;

@@ -78,7 +78,8 @@ struct lost_frame {
 	uint64_t number, count, step, series;
 	enum frame_state state; /* FRAME_DROPPED or FRAME_MISSING */
 	unsigned reason;
-	uint64_t monotonic_ns, real_ns;
+	uint64_t monotonic_ns;
+	uint64_t real_ns; /* of one that begins a burst */
 };
 
 /* Whether the frame would begin a burst: then there should be a sample of now. */

@@ -4,6 +4,8 @@
 #include "daemon/log.h"
 #include "daemon/pipeline.h"
 
+#define LOSSES_A_LOOK 64 /* at the clock */
+
 /* ---- the machine ---- */
 
 /* relaxed throughout: what others count, each figure alone. */
@@ -65,7 +67,15 @@ static void tell(struct collector *k, uint64_t now_ns, bool all)
 	}
 }
 
-static struct lost_frame lost(const struct collector *k, uint64_t number, uint64_t count,
+/* A gap may be a million numbers long: the clock is read for some of them. */
+static uint64_t moment(struct collector *k)
+{
+	if (k->lost++ % LOSSES_A_LOOK == 0)
+		k->lost_ns = clock_monotonic_ns();
+	return k->lost_ns;
+}
+
+static struct lost_frame lost(struct collector *k, uint64_t number, uint64_t count,
                               enum frame_state state, unsigned reason)
 {
 	return (struct lost_frame){ .number = number,
@@ -74,15 +84,15 @@ static struct lost_frame lost(const struct collector *k, uint64_t number, uint64
 		                    .series = k->series_begun,
 		                    .state = state,
 		                    .reason = reason,
-		                    .monotonic_ns = clock_monotonic_ns(),
-		                    .real_ns = clock_real_ns() };
+		                    .monotonic_ns = moment(k) };
 }
 
 void losses_add(struct collector *k, uint64_t number, enum frame_state state, unsigned reason)
 {
-	const struct lost_frame f = lost(k, number, 1, state, reason);
+	struct lost_frame f = lost(k, number, 1, state, reason);
 
 	if (last_loss_begins(&k->last_loss, &f)) {
+		f.real_ns = clock_real_ns();
 		tell(k, f.monotonic_ns, false);
 		take_sample(k, f.monotonic_ns);
 	}
@@ -93,9 +103,10 @@ void losses_add_all(struct collector *k, uint64_t expected)
 {
 	const struct series *s = &k->series;
 	uint64_t first = s->first_known ? s->first * s->rules.step + s->residue : 0;
-	const struct lost_frame f = lost(k, first, expected, FRAME_MISSING, MISSING_NEVER);
+	struct lost_frame f = lost(k, first, expected, FRAME_MISSING, MISSING_NEVER);
 	struct loss_record r;
 
+	f.real_ns = clock_real_ns();
 	tell(k, f.monotonic_ns, true);
 	take_sample(k, f.monotonic_ns);
 	last_loss_begin(&k->last_loss);
@@ -106,7 +117,8 @@ void losses_add_all(struct collector *k, uint64_t expected)
 
 void losses_turn(struct collector *k, uint64_t now_ns)
 {
-	if (now_ns - k->sampled_ns >= LOSS_SAMPLE_NS)
+	k->lost = 0;
+	if (now_ns >= k->sampled_ns + LOSS_SAMPLE_NS)
 		take_sample(k, now_ns);
 	tell(k, now_ns, false);
 }

@@ -16,7 +16,7 @@ void losses_add(struct collector *k, uint64_t number, enum frame_state state, un
 /* None of so many expected frames came, and the log has said so. */
 void losses_add_all(struct collector *k, uint64_t expected);
 
-/* Once a turn. */
+/* Once a turn. now_ns: of this turn; frames may have been lost since. */
 void losses_turn(struct collector *k, uint64_t now_ns);
 
 /* For the manifest of the series that ends; what was not said yet is said. */

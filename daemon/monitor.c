@@ -163,12 +163,14 @@ struct monitor *monitor_open(struct pipeline *p, const struct sink_program *prog
 	return NULL;
 }
 
-void monitor_close(struct monitor *m)
+bool monitor_close(struct monitor *m)
 {
-	/* A thread that does not end keeps what it reads. */
-	if (!m || !http_close(m->http))
-		return;
+	if (!m)
+		return true;
+	if (!http_close(m->http))
+		return false;
 	monitor_drop_kept(m);
 	monitor_live_free(m->live);
 	free(m);
+	return true;
 }

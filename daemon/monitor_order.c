@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 static unsigned status_of(int err)
 {
@@ -32,15 +31,13 @@ static unsigned status_of(int err)
 	}
 }
 
-/* The last part of the series' path. */
+/* The folder of the running or last series. */
 static json_t *series_word(struct monitor *m)
 {
 	struct series_place place;
-	const char *slash;
 
 	figures_place(&m->pipeline->collector.board, &place);
-	slash = strrchr(place.path, '/');
-	return place.path[0] ? status_text(slash ? slash + 1 : place.path) : json_null();
+	return place.path[0] ? status_text(figures_folder(place.path)) : json_null();
 }
 
 /* Takes `series` over. */

@@ -4,7 +4,6 @@
  * take it with one compare-and-swap, and only when a picture is due. */
 #include "daemon/pictures.h"
 #include "daemon/huge.h"
-#include "daemon/idle.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -167,17 +166,15 @@ static bool take_turn(struct pictures *p, uint64_t now_ns)
 	uint64_t last_ns = atomic_load_explicit(&p->last_ns, memory_order_relaxed);
 	uint64_t interval_ns = now_ns < wanted_ns ? p->interval_ns : PICTURES_UNWATCHED_NS;
 
-	if (last_ns == TAKEN || (last_ns != 0 && now_ns - last_ns < interval_ns))
+	if (last_ns == TAKEN || (last_ns != 0 && now_ns < last_ns + interval_ns))
 		return false;
 	/* acquire pairs with the release in give_turn(). */
 	return atomic_compare_exchange_strong_explicit(&p->last_ns, &last_ns, TAKEN,
 	                                               memory_order_acquire, memory_order_relaxed);
 }
 
-struct picture *pictures_begin(struct pictures *p, const struct frame *f)
+struct picture *pictures_begin(struct pictures *p, const struct frame *f, uint64_t now_ns)
 {
-	uint64_t now_ns = clock_monotonic_ns();
-
 	if (!take_turn(p, now_ns))
 		return NULL;
 	p->taken_ns = now_ns;

@@ -70,8 +70,8 @@ bool pictures_newest(struct pictures *p, uint64_t *ret_frame, uint64_t *ret_time
 /* ---- workers ---- */
 
 /* Whether a picture of this frame is due: then it is the caller's to fill, up to pictures_end().
- * NULL, at once, when it is not. */
-struct picture *pictures_begin(struct pictures *p, const struct frame *f);
+ * NULL, at once, when it is not. CLOCK_MONOTONIC; another worker may have a later time. */
+struct picture *pictures_begin(struct pictures *p, const struct frame *f, uint64_t now_ns);
 
 /* Make it of a frame that was reduced, whose payload is still there. */
 void pictures_draw(struct pictures *p, struct picture *picture, const struct calibrated *c,

@@ -111,8 +111,8 @@ unsigned pipeline_workers(const struct config *c);
 uint64_t pipeline_kept_bytes(const struct config *c);
 
 /* The memory that the daemon may use, in bytes: the buffer and a quarter for what the allocator
- * leaves between messages, calibration, detectors' pixel masks, what is kept on purpose, and a
- * margin for the program itself. */
+ * leaves between messages, calibration, detectors' pixel masks, what is kept on purpose, the
+ * monitor's pictures and answers, and a margin for the program itself. */
 uint64_t pipeline_ceiling(const struct config *c, const struct planes *planes);
 
 #endif

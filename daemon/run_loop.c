@@ -399,7 +399,11 @@ int run(const struct run_options *options)
 		status = finish(r);
 	}
 	service_close(&r->service);
-	monitor_close(r->monitor);
+	if (!monitor_close(r->monitor)) {
+		log_line(LOG_WARNING, "daemon",
+		         "thread http does not end: leaving it, all series are closed");
+		_exit(status);
+	}
 	pipeline_close(&r->pipeline);
 	planes_close(&r->planes);
 	free(r->config_json);

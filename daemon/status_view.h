@@ -60,8 +60,8 @@ struct status_view {
 	} watchers;                           /* the monitor's */
 };
 
-/* Gather it. The rates of `r`; d NULL: no disk is known. Any thread; waits only as quality.h
- * says. */
+/* Gather it, with the rates of `r` and without watchers. Any thread but the collector; waits for
+ * others who copy, never for long. */
 void status_look(struct pipeline *p, const struct sink_program *program, const struct rates *r,
                  struct status_view *ret);
 

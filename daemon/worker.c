@@ -115,8 +115,10 @@ static void show(const struct worker *w, const struct layout *l, const struct ca
                  const struct slot *s, const struct reduce_job *job)
 {
 	struct pictures *pictures = w->pipeline->pictures;
-	struct picture *picture = pictures && !s->why ? pictures_begin(pictures, &s->frame) : NULL;
+	struct picture *picture = NULL;
 
+	if (pictures && !s->why)
+		picture = pictures_begin(pictures, &s->frame, s->times.claimed_ns);
 	if (!picture)
 		return;
 	pictures_draw(pictures, picture, c, l->scratch[w->index], s, job);

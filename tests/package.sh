@@ -153,7 +153,7 @@ systemctl start openbeamd
 openbeam status
 [ "$(show StatusText)" = 'idle: series closed 0' ] || sleep 3
 show StatusText | grep -x 'idle: series closed 0'
-[ "$(show MemoryMax)" = 6039797760 ] && [ "$(show LimitMEMLOCK)" = infinity ]
+[ "$(show MemoryMax)" = 6174015488 ] && [ "$(show LimitMEMLOCK)" = infinity ]
 pid=$(show MainPID)
 [ "$(stat -c %U /proc/$pid)" = openbeam ]
 grep -x 'Seccomp:.2' /proc/$pid/status && grep -x 'NoNewPrivs:.1' /proc/$pid/status

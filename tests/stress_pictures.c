@@ -44,7 +44,7 @@ static void *work(void *argument)
 	while (!atomic_load(&over)) {
 		uint64_t number = atomic_fetch_add(&next, 1);
 		const struct frame f = { .number = number, .received_ns = number };
-		struct picture *picture = pictures_begin(pictures, &f);
+		struct picture *picture = pictures_begin(pictures, &f, clock_monotonic_ns());
 
 		if (!picture)
 			continue;

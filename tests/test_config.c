@@ -165,7 +165,7 @@ static const struct refusal {
 	{ "monitor: {allowed_hosts: [\"a b\"]}\n",
 	  { "monitor.allowed_hosts: 'a b' does not fit" } },
 
-	/* not in this version */
+	/* values that do not fit */
 	{ "reduce: {normalise: logarithm}\n", { "'logarithm' is none of its values" } },
 	{ "reduce: {average: 2, type: source, normalise: none}\n",
 	  { "reduce.average", "the mean of 2 frames is no pixel as it came" } },

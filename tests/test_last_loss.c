@@ -191,6 +191,21 @@ Test(last_loss, a_burst_is_told_of_once_it_is_over)
 	cr_expect_eq(last().frames, 1, "what was told of is over");
 }
 
+/* The collector reads its clock once a turn, and frames are lost in the middle of one. */
+Test(last_loss, a_turn_that_began_before_a_loss_does_not_end_its_burst)
+{
+	struct loss_record r;
+
+	begin();
+	pass(10, 1, 1);
+	lose(1, 1, FRAME_DROPPED, DROPPED_WRITE);
+	now.ns -= LOSS_SAMPLE_NS / 2;
+	cr_expect_not(last_loss_due(&losses, now.ns, false, &r));
+	now.ns += LOSS_SAMPLE_NS;
+	lose(2, 2, FRAME_DROPPED, DROPPED_WRITE);
+	cr_expect_eq(last().frames, 2);
+}
+
 Test(last_loss, a_burst_without_end_is_told_of_every_ten_seconds)
 {
 	struct loss_record r;

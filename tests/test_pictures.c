@@ -27,7 +27,7 @@ static struct pictures *open_wanted(uint64_t interval_ns)
 static bool shows(struct pictures *p, uint64_t number, uint64_t received_ns, uint64_t series)
 {
 	const struct frame f = { .number = number, .received_ns = received_ns, .series = series };
-	struct picture *picture = pictures_begin(p, &f);
+	struct picture *picture = pictures_begin(p, &f, clock_monotonic_ns());
 	const struct picture *seen;
 
 	if (!picture)
@@ -72,6 +72,18 @@ Test(pictures, are_rare)
 	pictures_close(p);
 }
 
+/* Workers read the clock when they claim a hand, and are done in another order. */
+Test(pictures, are_not_due_before_the_last_one)
+{
+	struct pictures *p = open_wanted(0);
+	const struct frame f = { .number = 2, .received_ns = 2 };
+	uint64_t before_ns = clock_monotonic_ns() - 1;
+
+	cr_assert(shows(p, 1, 1, 0));
+	cr_assert_null(pictures_begin(p, &f, before_ns));
+	pictures_close(p);
+}
+
 Test(pictures, do_not_go_back_in_a_series)
 {
 	struct pictures *p = open_wanted(0);
@@ -91,10 +103,10 @@ Test(pictures, that_are_no_good_are_not_shown)
 {
 	struct pictures *p = open_wanted(0);
 	const struct frame f = { .number = 1, .received_ns = 1 };
-	struct picture *picture = pictures_begin(p, &f);
+	struct picture *picture = pictures_begin(p, &f, clock_monotonic_ns());
 
 	cr_assert(picture);
-	cr_assert_null(pictures_begin(p, &f), "one is being made");
+	cr_assert_null(pictures_begin(p, &f, clock_monotonic_ns()), "one is being made");
 	pictures_end(p, picture, false);
 	cr_assert_null(pictures_look(p));
 	cr_assert(shows(p, 0, 0, 0), "one that is not shown is not gone back from");

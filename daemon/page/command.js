@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands, and what the daemon answers to them. The token is kept for this tab only.
 import * as format from './format.js';
-import { byId, make, symbol } from './dom.js';
+import { byId, make, recall, remember, symbol } from './dom.js';
 
 const ANSWERS_SHOWN = 4;
 const TOKEN = 'openbeam-token';
@@ -76,5 +76,5 @@ byId('abort-yes').addEventListener('click', () => {
 	give({ command: 'abort' }, 'abort');
 });
 
-byId('token').value = sessionStorage.getItem(TOKEN) ?? '';
-byId('token').addEventListener('input', () => sessionStorage.setItem(TOKEN, byId('token').value));
+byId('token').value = recall('sessionStorage', TOKEN) ?? '';
+byId('token').addEventListener('input', () => remember('sessionStorage', TOKEN, byId('token').value));

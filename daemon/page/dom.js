@@ -40,6 +40,24 @@ export function showList(list, items, create, fill) {
 	items.forEach((item, i) => fill(list.children[i], item));
 }
 
+/** What the browser keeps for us ('localStorage', 'sessionStorage') under a key; null: nothing, or it
+ * is told to keep nothing, and throws. */
+export function recall(storage, key) {
+	try {
+		return window[storage].getItem(key);
+	} catch {
+		return null;
+	}
+}
+
+export function remember(storage, key, value) {
+	try {
+		window[storage].setItem(key, value);
+	} catch {
+		// It holds until the page is left.
+	}
+}
+
 /** A colour of the style sheet as a canvas takes it, in the theme that is shown. */
 export function colourOf(name) {
 	const probe = byId('probe');

@@ -8,8 +8,10 @@ const known = (value) => typeof value === 'number' && Number.isFinite(value);
 
 const group = (digits) => digits.replace(/\B(?=(\d{3})+$)/g, THIN);
 
-/** 1234567 as "1 234 567". */
+/** 1234567 as "1 234 567"; a bigint, too. */
 export function count(value) {
+	if (typeof value === 'bigint')
+		return group(String(value));
 	return known(value) ? group(String(Math.trunc(value))) : NOTHING;
 }
 

@@ -137,7 +137,7 @@ function showAge() {
 	const old = Math.max(Date.now() + clockAhead - shown.timeMs, 0);
 	const stale = isLive() && old > STALE_MS;
 	say(age, isLive() ?
-		`frame ${format.count(Number(shown.frame))}, ${format.seconds(old / 1000)} old${stale ? ': stale' : ''}` :
+		`frame ${format.count(shown.frame)}, ${format.seconds(old / 1000)} old${stale ? ': stale' : ''}` :
 		`the ${product()} in use`);
 	age.classList.toggle('stale', stale);
 	byId('view').classList.toggle('stale', stale);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dark, light, or as the system has it.
-import { byId, say } from './dom.js';
+import { byId, recall, remember, say } from './dom.js';
 
 const KEY = 'openbeam-theme';
 const THEMES = ['auto', 'dark', 'light'];
@@ -20,8 +20,9 @@ function show(theme) {
 byId('theme').addEventListener('click', () => {
 	const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length];
 
-	localStorage.setItem(KEY, next);
+	remember('localStorage', KEY, next);
 	show(next);
 });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', changed);
-show(THEMES.includes(localStorage.getItem(KEY)) ? localStorage.getItem(KEY) : 'auto');
+const kept = recall('localStorage', KEY);
+show(THEMES.includes(kept) ? kept : 'auto');

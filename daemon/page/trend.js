@@ -32,8 +32,9 @@ const chosen = new Set(FIRST);
 const titleOf = (column) => (NAMES[column] ?? [column.replaceAll('_', ' '), ''])[0];
 const unitOf = (column) => (NAMES[column] ?? ['', ''])[1];
 
-/** The script defines Dygraph for the window, and is loaded once. Its legend, which we do not show,
- * would set an inline style, which the page's policy forbids. */
+/** The script defines Dygraph for the window, and is loaded once; where that fails, again when it is
+ * asked for next. Its legend, which we do not show, would set an inline style, which the page's policy
+ * forbids. */
 function load() {
 	library ??= new Promise((resolve, reject) => {
 		const script = make('script');
@@ -43,7 +44,11 @@ function load() {
 			Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.Legend);
 			resolve(Dygraph);
 		};
-		script.onerror = () => reject(new Error(LIBRARY));
+		script.onerror = () => {
+			library = null;
+			script.remove();
+			reject(new Error(LIBRARY));
+		};
 		document.head.append(script);
 	});
 	return library;
@@ -151,7 +156,9 @@ async function draw() {
 	byId('no-trend').hidden = rows.length > 0;
 	if (rows.length === 0)
 		return;
-	const Dygraph = await load();
+	const Dygraph = await load().catch(() => null);
+	if (!Dygraph || rows.length === 0)
+		return; // with the next row
 	for (const [column, chart] of charts)
 		drawChart(column, chart, Dygraph);
 	if (pointed !== null)
