@@ -296,7 +296,7 @@ static void end(struct collector *k, const struct command *c)
 	const char *word = how == ENDING_STOP ? "stop" : "abort";
 
 	if (c->series != k->series_begun + !k->begun)
-		refuse(k, c, "the series has ended by itself: there is nothing to %s", word);
+		refuse(k, c, "the series has ended already: there is nothing to %s", word);
 	else if (k->controlling.ending == ENDING_ABORT)
 		refuse(k, c, "series %s is being aborted: wait for it", series_folder(k));
 	else if (k->controlling.ending == how)
