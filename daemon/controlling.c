@@ -344,6 +344,9 @@ static void reset(struct collector *k, const struct command *c)
 	series_settle(&k->series);
 	lineage_forget(k);
 	watching_end(k); /* alarms about frames */
+	if (k->layout)
+		watching_begin(k); /* histograms */
+	latency_begin(&k->latency);
 	figures_forget(k);
 	log_line(LOG_INFO, "series", "reset: the next frame may begin a series");
 	answer(k, c->ticket, "");
@@ -432,6 +435,17 @@ static bool may_be_first(const struct collector *k, uint64_t number)
 	return !a->first_given && k->controlling.paused;
 }
 
+/* A stream that pauses between any two frames cannot be told from one that ended. */
+static void warn_of_leftovers(const struct collector *k, uint64_t number)
+{
+	if (!k->controlling.next.first_given && goes_on(&k->series, number / k->rules.step))
+		log_line(LOG_WARNING, "series",
+		         "the armed series begins with frame %llu, which goes on where the series "
+		         "before ended: if it is left over of that one, stop the detector before "
+		         "you arm, or give first",
+		         (unsigned long long)number);
+}
+
 bool controlling_admits(struct collector *k, const struct entry *e)
 {
 	if (calibration_is_next(k))
@@ -440,6 +454,8 @@ bool controlling_admits(struct collector *k, const struct entry *e)
 		return controlling_allows(k);
 	if (e->frame.series == 0 && !may_be_first(k, e->frame.number))
 		return false;
+	if (e->frame.series == 0)
+		warn_of_leftovers(k, e->frame.number);
 	series_settle(&k->series);
 	return true;
 }
