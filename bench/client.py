@@ -41,6 +41,8 @@ if __name__ == "__main__":
         status = daemon.wait(a.name)
     except (RuntimeError, OSError) as problem:
         sys.exit(f"client.py: {problem}")
+    except ValueError:
+        sys.exit(f"client.py: {a.url} is no openbeamd: its answer is no JSON")
     frames = status["frames"]
     lost = sum(frames["dropped"].values()) + sum(frames["missing"].values())
     print(f"{status['series']['path']}: {frames['written']} of {frames['expected']} frames written, {lost} lost")

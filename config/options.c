@@ -1092,7 +1092,7 @@ const struct option options[] = {
 	  .rule = &rule_path,
 	  .fallback = "\"\"",
 	  .help = "File with a secret that commands from anywhere but this host must show, as "
-	          "Authorization: Bearer. Empty: none are taken from there." },
+	          "Authorization: Bearer; read at the start. Empty: none are taken from there." },
 	{ .path = "monitor.allowed_hosts",
 	  .kind = OPTION_TEXTS,
 	  MEMBER(monitor.allowed_hosts),

@@ -64,9 +64,18 @@ static bool fits_address(const char *text)
 	       !strchr(text, '/');
 }
 
+/* As a Host header has it: no patterns; the first two signs are only between brackets. */
 static bool fits_host(const char *text)
 {
-	return text[0] != '\0' && !has_space(text) && !strchr(text, '/');
+	static const char signs[] = ":%.-_0123456789abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	bool bracketed = text[0] == '[';
+	const char *begin = text + bracketed;
+	const char *rest = begin + strspn(begin, bracketed ? signs : signs + 2);
+
+	if (rest == begin || (bracketed && *rest++ != ']'))
+		return false;
+	return *rest == '\0' || (*rest == ':' && is_port(rest + 1, 1));
 }
 
 static const char *const role_names[CALIBRATE_COUNT] = {

@@ -53,11 +53,14 @@ static void refuse_syntax(struct tree *t, const yaml_parser_t *parser, const cha
 	}
 	if (parser->error == YAML_READER_ERROR && !t->is_set)
 		find_offset(text, offset, &place);
-	problems_add(&t->loading->problems, &place, NULL, "not YAML: %s%s%s%s",
+	problems_add(&t->loading->problems, &place, NULL, "not YAML: %s%s%s%s%s",
 	             parser->problem ? parser->problem : "it cannot be read", *context ? ", " : "",
 	             context,
 	             is_tab(text, length, parser->problem_mark) ? " (a tab; indent with spaces)"
-	                                                        : "");
+	                                                        : "",
+	             t->is_set ? " (a text with signs in it needs double quotes around it: "
+	                         "--set 'KEY=\"VALUE\"')"
+	                       : "");
 }
 
 /* What of an event is refused, though it could be read. */

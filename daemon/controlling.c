@@ -294,7 +294,7 @@ static void end(struct collector *k, const struct command *c)
 	const char *word = how == ENDING_STOP ? "stop" : "abort";
 
 	if (c->series != k->series_begun + !k->begun)
-		refuse(k, c, "the series has ended by itself: there is nothing to %s", word);
+		refuse(k, c, "the series has ended already: there is nothing to %s", word);
 	else if (k->controlling.ending == ENDING_ABORT)
 		refuse(k, c, "series %s is being aborted: wait for it", series_folder(k));
 	else if (k->controlling.ending == how)
@@ -342,6 +342,9 @@ static void reset(struct collector *k, const struct command *c)
 	series_settle(&k->series);
 	lineage_forget(k);
 	watching_end(k); /* alarms about frames */
+	if (k->layout)
+		watching_begin(k); /* histograms */
+	latency_begin(&k->latency);
 	figures_forget(k);
 	log_line(LOG_INFO, "series", "reset: the next frame may begin a series");
 	answer(k, c->ticket, "");
@@ -430,6 +433,17 @@ static bool may_be_first(const struct collector *k, uint64_t number)
 	return !a->first_given && k->controlling.paused;
 }
 
+/* A stream that pauses between any two frames cannot be told from one that ended. */
+static void warn_of_leftovers(const struct collector *k, uint64_t number)
+{
+	if (!k->controlling.next.first_given && goes_on(&k->series, number / k->rules.step))
+		log_line(LOG_WARNING, "series",
+		         "the armed series begins with frame %llu, which goes on where the series "
+		         "before ended: if it is left over of that one, stop the detector before "
+		         "you arm, or give first",
+		         (unsigned long long)number);
+}
+
 bool controlling_admits(struct collector *k, const struct entry *e)
 {
 	if (calibration_is_next(k))
@@ -438,6 +452,8 @@ bool controlling_admits(struct collector *k, const struct entry *e)
 		return controlling_allows(k);
 	if (e->frame.series == 0 && !may_be_first(k, e->frame.number))
 		return false;
+	if (e->frame.series == 0)
+		warn_of_leftovers(k, e->frame.number);
 	series_settle(&k->series);
 	return true;
 }

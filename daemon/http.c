@@ -42,7 +42,7 @@ struct exchange {
 
 struct seen {
 	const char *host, *origin, *authorization, *length;
-	unsigned hosts, origins;
+	unsigned hosts, origins, lengths;
 	bool chunked, forwarded, expects;
 };
 
@@ -65,6 +65,7 @@ static enum MHD_Result see(void *argument, enum MHD_ValueKind kind, const char *
 		s->authorization = value;
 	} else if (strcasecmp(name, "Content-Length") == 0) {
 		s->length = value;
+		s->lengths++;
 	} else if (strcasecmp(name, "Transfer-Encoding") == 0) {
 		s->chunked = true;
 	} else if (strcasecmp(name, "Expect") == 0) {
@@ -138,6 +139,8 @@ static void screen_what(struct exchange *e, const struct seen *s, const char *me
 		e->allow = "GET, HEAD, POST";
 	} else if (s->chunked) {
 		refuse(e, 411, "a body needs a Content-Length");
+	} else if (s->lengths > 1) {
+		refuse(e, 400, "a request has one Content-Length");
 	} else if (longer_than(s->length, BODY_BYTES)) {
 		refuse(e, 413, "a body has at most 65536 bytes");
 	}
@@ -151,7 +154,9 @@ static void screen(struct http *h, struct exchange *e, struct MHD_Connection *c,
 	screen_who(h, e, c, &s);
 	if (!e->refused)
 		screen_what(e, &s, method);
-	e->at_once = e->refused && (s.expects || longer_than(s.length, DISCARD_BYTES));
+	/* Where a body ends of which nobody knows the length, the next request would be misread. */
+	e->at_once =
+		e->refused && (s.expects || s.lengths > 1 || longer_than(s.length, DISCARD_BYTES));
 }
 
 /* ---- one request ---- */
@@ -198,6 +203,8 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const st
 		http_refuse(&a, 400, "too many parameters");
 	else
 		h->options.answer(h->options.user, &request, &a);
+	if (a.events && strcmp(method, "HEAD") == 0) /* libmicrohttpd would send its last chunk */
+		a = (struct http_answer){ .type = a.type, .status = a.status, .lasting = "" };
 	return http_give(h, c, &a);
 }
 
@@ -307,6 +314,19 @@ static void *begin(void *argument, const char *uri, struct MHD_Connection *c)
 		mine->deadline_ns = http_deadline_ns();
 	}
 	return NULL; /* no exchange yet */
+}
+
+/* Texts end at a zero: one in a path or a parameter must not make it another that is known. */
+static size_t unescape(void *argument, struct MHD_Connection *c, char *text)
+{
+	size_t n = MHD_http_unescape(text);
+
+	(void)argument;
+	(void)c;
+	for (size_t i = 0; i < n; i++)
+		if (text[i] == '\0')
+			text[i] = '\x7f';
+	return n;
 }
 
 /* The server sees the end of the connection and closes it. */
@@ -489,8 +509,9 @@ static int start_server(struct http *h)
 		(unsigned)HTTP_CONNECTIONS_OF_ONE, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)HEADER_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_DEADLINE_S,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, h, MHD_OPTION_NOTIFY_CONNECTION, connected,
-		h, MHD_OPTION_URI_LOG_CALLBACK, begin, h, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+		h, MHD_OPTION_URI_LOG_CALLBACK, begin, h, MHD_OPTION_UNESCAPE_CALLBACK, unescape,
+		NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+		MHD_OPTION_END);
 	const union MHD_DaemonInfo *info =
 		h->server ? MHD_get_daemon_info(h->server, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 

@@ -124,7 +124,7 @@ static void frames(struct text *t, const struct status_view *v, const char *prim
 	        v->received_bytes);
 	counter(t, "peer_disconnects_total", "Connections of detectors that ended.", "source",
 	        source, v->disconnects);
-	head(t, "series_closed_total", "counter", "Series that were closed.");
+	head(t, "series_closed_total", "counter", "Series of samples that were closed.");
 	text_add(t, "openbeam_series_closed_total %" PRIu64 "\n", v->figures.series_closed);
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/monitor_command.h"
 #include "config/text_rules.h"
+#include "kernels/combine.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const names[COMMAND_COUNT] = {
@@ -35,11 +38,11 @@ __attribute__((format(printf, 2, 3))) static int say(char why[400], const char *
 static int take_frames(const json_t *value, struct command *c, char why[400])
 {
 	json_int_t frames = json_integer_value(value);
-	int least = c->kind == COMMAND_ARM ? 0 : 1;
+	bool arms = c->kind == COMMAND_ARM;
+	int least = arms ? 0 : 1, most = arms ? COMMAND_FRAMES_MAX : COMBINE_FRAMES_MAX;
 
-	if (!json_is_integer(value) || frames < least || frames > COMMAND_FRAMES_MAX)
-		return say(why, "frames takes a whole number from %d to %d", least,
-		           COMMAND_FRAMES_MAX);
+	if (!json_is_integer(value) || frames < least || frames > most)
+		return say(why, "frames takes a whole number from %d to %d", least, most);
 	c->frames = (uint64_t)frames;
 	return 0;
 }
@@ -100,8 +103,6 @@ static int take_for(const json_t *value, struct command *c, char why[400])
 {
 	const char *word = json_string_value(value);
 
-	if (c->kind != COMMAND_DARK)
-		return say(why, "for is of the command dark alone");
 	if (!word || strcmp(word, "flats") != 0)
 		return say(why, "for takes \"flats\"");
 	c->for_flat = true;
@@ -113,11 +114,18 @@ struct key {
 	int (*take)(const json_t *value, struct command *c, char why[400]);
 };
 
-static const struct key keys_of_image[] = {
+static const struct key keys_of_dark[] = {
 	{ "frames", take_frames },
 	{ "combine", take_combine },
 	{ "timeout_s", take_timeout },
 	{ "for", take_for },
+	{ NULL, NULL },
+};
+
+static const struct key keys_of_flat[] = {
+	{ "frames", take_frames },
+	{ "combine", take_combine },
+	{ "timeout_s", take_timeout },
 	{ NULL, NULL },
 };
 
@@ -129,6 +137,31 @@ static const struct key keys_of_arm[] = {
 
 static const struct key no_keys[] = { { NULL, NULL } };
 
+static const struct {
+	const struct key *keys;
+	const char *listed;
+} taken[COMMAND_COUNT] = {
+	[COMMAND_DARK] = { keys_of_dark, "frames, combine, timeout_s, for" },
+	[COMMAND_FLAT] = { keys_of_flat, "frames, combine, timeout_s" },
+	[COMMAND_KEEP] = { no_keys, "no others" },
+	[COMMAND_CANCEL] = { no_keys, "no others" },
+	[COMMAND_ARM] = { keys_of_arm, "name, frames, first, force" },
+	[COMMAND_STOP] = { no_keys, "no others" },
+	[COMMAND_ABORT] = { no_keys, "no others" },
+	[COMMAND_RESET] = { no_keys, "no others" },
+};
+
+/* Say of a value that was refused what it is. */
+static void add_value(const json_t *value, char why[400])
+{
+	size_t n = strlen(why);
+	char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
+
+	if (text)
+		snprintf(why + n, 400 - n, ", not %.80s%s", text, strlen(text) > 80 ? "..." : "");
+	free(text);
+}
+
 static bool is_image(const struct command *c)
 {
 	return c->kind == COMMAND_DARK || c->kind == COMMAND_FLAT;
@@ -136,18 +169,19 @@ static bool is_image(const struct command *c)
 
 static int take_key(const char *name, const json_t *value, struct command *c, char why[400])
 {
-	bool arms = c->kind == COMMAND_ARM;
-	const struct key *keys = is_image(c) ? keys_of_image : arms ? keys_of_arm : no_keys;
-
 	if (strcmp(name, "command") == 0)
 		return 0;
-	for (const struct key *k = keys; k->name; k++)
-		if (strcmp(k->name, name) == 0)
-			return k->take(value, c, why);
+	for (const struct key *k = taken[c->kind].keys; k->name; k++) {
+		if (strcmp(k->name, name) != 0)
+			continue;
+		int err = k->take(value, c, why);
+
+		if (err < 0)
+			add_value(value, why);
+		return err;
+	}
 	return say(why, "unknown key \"%.60s\"; the command %s takes %s", name, names[c->kind],
-	           is_image(c) ? "frames, combine, timeout_s, for"
-	           : arms      ? "name, frames, first, force"
-	                       : "no others");
+	           taken[c->kind].listed);
 }
 
 /* ---- the whole ---- */
@@ -190,6 +224,10 @@ static int take_all(json_t *root, struct command *c, char why[400])
 	if (is_image(c) && c->frames == 0)
 		return say(why, "\"frames\" is missing: how many frames the %s is taken of",
 		           names[c->kind]);
+	if (c->first > INT64_MAX - c->frames)
+		return say(why, "the last of %llu frames from %llu on has a number above %lld",
+		           (unsigned long long)c->frames, (unsigned long long)c->first,
+		           (long long)INT64_MAX);
 	return 0;
 }
 

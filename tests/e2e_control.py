@@ -148,6 +148,7 @@ def without_a_first_number_an_armed_series_begins_behind_what_was_in_flight(benc
     control.wait_for(lambda s: s["since_start"]["series_closed"] == 2, "two series")
     equal([sorted(s.require_complete(3).states()) for s in bench.all_series()], [[7, 8, 9], [12, 13, 14]],
           "numbers")
+    contains(daemon.log, "begins with frame 12, which goes on where the series before ended")
     control.order("arm", first=0)
     camera.send(15, image(15))  # goes on where the last one ended: not the one that was asked for
     control.wait_for_rejected(3)
@@ -201,7 +202,8 @@ def an_abort_drops_what_is_in_no_file_and_the_daemon_goes_on(bench):
     equal(control.order("reset"), None, "series after a reset")
     status = control.status()
     equal((status["state"], status["series"]["path"], status["frames"]["expected"],
-           status["frames"]["written"]), ("idle", None, 0, 0), "status after a reset")
+           status["frames"]["written"], status["latency_ms"]["durable"]["count"]),
+          ("idle", None, 0, 0, 0), "status after a reset")
     camera.send_all([image(n) for n in range(5000, 7000)], 5000)  # whatever they count from
     daemon.wait(1)
     bench.all_series()[1].require_complete(2000)

@@ -83,6 +83,12 @@ class Monitor:
         return connection
 
 
+def sent_raw(monitor, request):
+    """All that is answered until the peer closes."""
+    with monitor.socket(request) as connection, connection.makefile("rb") as answer:
+        return answer.read()
+
+
 def stays_open(connection):
     """Whether the peer has not closed it."""
     connection.settimeout(0.01)
@@ -275,7 +281,8 @@ def requests_are_answered_by_the_letter(bench):
         status, headers, _ = monitor.ask("/api/v1/status", method)
         equal((status, headers["Allow"]), (405, "GET, HEAD, POST"), method)
     equal(monitor.status_of("/api/v1/command"), 405, "GET of the command")
-    for path in ("/api", "/api/v1/status/", "/etc/passwd", "/../metrics", "/api/v1/arm"):
+    for path in ("/api", "/api/v1/status/", "/etc/passwd", "/../metrics", "/api/v1/arm",
+                 "/api/v1/status%00", "/assets/page.js%00.html"):
         status, _, body = monitor.ask(path)
         equal((status, "error" in json.loads(body)), (404, True), path)
     for query, named in (("kind=colour", "colour"), ("window=year", "year"), ("kind=", "raw"),
@@ -285,6 +292,11 @@ def requests_are_answered_by_the_letter(bench):
         contains(json.loads(body)["error"], named)
     equal(monitor.status_of("/api/v1/status?" + "&".join(f"a{n}" for n in range(20))), 400, "20 parameters")
     equal(monitor.status_of("/api/v1/status?x=1"), 400, "a parameter that is not known")
+    equal(monitor.status_of("/api/v1/histogram?kind=raw%00"), 400, "a zero behind what is known")
+    equal(sent_raw(monitor, b"HEAD /api/v1/events HTTP/1.1\r\nHost: localhost\r\n"
+                            b"Connection: close\r\n\r\n").partition(b"\r\n\r\n")[2], b"", "what follows HEAD's headers")
+    contains(sent_raw(monitor, b"POST /api/v1/command HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+                               b"Content-Length: 20\r\n\r\n{}"), b"one Content-Length")
 
 
 @case

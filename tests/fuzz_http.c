@@ -47,8 +47,9 @@ static void check_command(const char *text, size_t size)
 			abort();
 		return;
 	}
-	bool takes_frames = c.kind == COMMAND_DARK || c.kind == COMMAND_FLAT;
-	if (takes_frames != (c.frames > 0) || c.frames > COMMAND_FRAMES_MAX ||
+	bool needs_frames = c.kind == COMMAND_DARK || c.kind == COMMAND_FLAT;
+	if ((c.kind != COMMAND_ARM && needs_frames != (c.frames > 0)) ||
+	    c.frames > COMMAND_FRAMES_MAX ||
 	    c.timeout_ns > (uint64_t)COMMAND_TIMEOUT_S * 1000000000u ||
 	    (c.for_flat && c.kind != COMMAND_DARK))
 		abort();

@@ -164,6 +164,9 @@ static const struct refusal {
 	{ "monitor: {http: localhost}\n", { "monitor.http: 'localhost' does not fit" } },
 	{ "monitor: {allowed_hosts: [\"a b\"]}\n",
 	  { "monitor.allowed_hosts: 'a b' does not fit" } },
+	{ "monitor: {allowed_hosts: [\"*.psi.ch\"]}\n", { "'*.psi.ch' does not fit" } },
+	{ "monitor: {allowed_hosts: [\"a:99999\"]}\n", { "'a:99999' does not fit" } },
+	{ "monitor: {allowed_hosts: [\"[::1\"]}\n", { "'[::1' does not fit" } },
 
 	/* values that do not fit */
 	{ "reduce: {normalise: logarithm}\n", { "'logarithm' is none of its values" } },

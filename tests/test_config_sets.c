@@ -155,6 +155,7 @@ static const struct bad_set {
 	{ "blackbox.on=", "blackbox.on: it must not be empty" },
 	{ "calibration.sequence=flat", "calibration.sequence: 'flat' does not fit" },
 	{ "series.name=\xc3(", "not YAML: " },
+	{ "monitor.http=[::1]:0", "double quotes around it: --set 'KEY=\"VALUE\"'" },
 	{ "reduce.normalise=transmission",
 	  "reduce.normalise: transmission needs calibration.flat" },
 };
