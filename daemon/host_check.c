@@ -115,8 +115,9 @@ static void check_layout(struct check *k)
 	char why[320];
 
 	if (!know_shape(k)) {
-		check_find(k, "ok", "buffer",
-		           "shared out at the first frame: ingest.frame does not say its size");
+		check_find(
+			k, "ok", "buffer",
+			"shared out at the first frame: ingest.frame does not say size and type");
 		return;
 	}
 	if (layout_plan(l, &needs, &k->shape, why) < 0) {
@@ -214,6 +215,7 @@ int host_check(const struct config *c, const struct host_load *load, FILE *out)
 	check_cores(&k);
 	check_limits(&k);
 	check_endpoints(&k);
+	check_monitor(&k);
 	check_disks(&k);
 	if (load)
 		check_fit(&k);

@@ -33,6 +33,9 @@ void check_disks(struct check *k);
 /* Limits of the process, the kernel and the container. */
 void check_limits(struct check *k);
 
+/* Where monitor.http listens, and its token. */
+void check_monitor(struct check *k);
+
 /* Measure, and judge what k->load asks. */
 void check_fit(struct check *k);
 

@@ -460,27 +460,38 @@ static const char *remedy(int err)
 	}
 }
 
-static int listen_at(struct http *h, const char *address, char why[400])
+/* A descriptor or negative errno. */
+static int listen_at(const char *address, char ret_host[HTTP_HOST_BYTES], char why[400])
 {
 	struct addrinfo hints = { .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM }, *found;
 	char port[8];
 
-	if (!split_address(address, h->host, port)) {
+	if (!split_address(address, ret_host, port)) {
 		snprintf(why, 400, "%.200s is not HOST:PORT", address);
 		return -EINVAL;
 	}
-	int code = getaddrinfo(strcmp(h->host, "*") == 0 ? NULL : h->host, port, &hints, &found);
+	int code = getaddrinfo(strcmp(ret_host, "*") == 0 ? NULL : ret_host, port, &hints, &found);
 	if (code != 0) {
 		snprintf(why, 400, "cannot listen on %.200s: %s", address, gai_strerror(code));
 		return -EADDRNOTAVAIL;
 	}
-	h->listen_fd = bind_any(found);
+	int fd = bind_any(found);
 	freeaddrinfo(found);
-	if (h->listen_fd >= 0)
-		return 0;
-	snprintf(why, 400, "cannot listen on %.200s: %s: %s", address, strerror(-h->listen_fd),
-	         remedy(h->listen_fd));
-	return h->listen_fd;
+	if (fd < 0)
+		snprintf(why, 400, "cannot listen on %.200s: %s: %s", address, strerror(-fd),
+		         remedy(fd));
+	return fd;
+}
+
+int http_try(const char *address, char why[400])
+{
+	char host[HTTP_HOST_BYTES];
+	int fd = listen_at(address, host, why);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
 }
 
 /* With the address it has: a port that was chosen by the system is known only now. */
@@ -533,7 +544,8 @@ int http_open(struct http **ret, const struct http_options *o, char why[400])
 	h->listen_fd = -1;
 	h->options = *o;
 	snprintf(h->token, sizeof h->token, "%s", o->token);
-	err = listen_at(h, o->address, why);
+	h->listen_fd = listen_at(o->address, h->host, why);
+	err = h->listen_fd;
 	if (err < 0)
 		goto fail;
 	find_url(h);

@@ -74,6 +74,9 @@ struct http_options {
 	void (*tick)(void *user, uint64_t monotonic_ns);
 };
 
+/* Whether that address can be listened on now. 0, or negative errno with why and what to do. */
+int http_try(const char *address, char why[400]);
+
 /* Listen, and start the thread; *ret is set before its first call. 0, or negative errno with why[]:
  * what could not be done, and what to do. Main thread. */
 int http_open(struct http **ret, const struct http_options *o, char why[400]);

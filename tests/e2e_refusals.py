@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is refused at the start, and how clearly; the options that only tell."""
 import os
+import socket
 import subprocess
 
 import numpy
@@ -240,6 +241,13 @@ def check_tells_about_configuration_and_host(bench):
         status, out, _ = bench.run("openbeamd", "-c", path, "--check", *wanted)
         equal(status, 73, f"a {key} that is not there")
         contains(out, f"error {key.split('.')[0]}: {key}: cannot write to {bench.folder}/gone")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        status, out, _ = bench.run("openbeamd", "-c", path, "--check", "--set", f"monitor.http={address}",
+                                   "--set", f"monitor.token_file={bench.folder}/gone")
+    equal(status, 0, "a monitor that cannot listen keeps nothing from being measured")
+    contains(out, f"warning monitor: cannot listen on {address}: Address already in use")
+    contains(out, f"warning monitor: monitor.token_file {bench.folder}/gone: No such file")
 
 
 @case
