@@ -4,6 +4,7 @@
 #include "daemon/figures.h"
 #include "daemon/lineage.h"
 #include "daemon/losses.h"
+#include "daemon/pictures.h"
 #include "daemon/pipeline.h"
 #include "daemon/relayout.h"
 
@@ -63,6 +64,17 @@ static void name_series(struct collector *k)
 	         suffixes[k->calibrating.purpose]);
 }
 
+static void expect_last_picture(const struct collector *k)
+{
+	const struct series *s = &k->series;
+	bool known = s->first_known && s->frames > 0;
+
+	if (k->pipeline->pictures)
+		pictures_final(k->pipeline->pictures,
+		               known ? (s->first + s->frames - 1) * s->rules.step + s->residue
+		                     : UINT64_MAX);
+}
+
 void closing_begin(struct collector *k)
 {
 	if (k->begun)
@@ -80,6 +92,7 @@ void closing_begin(struct collector *k)
 	latency_begin(&k->latency);
 	last_loss_begin(&k->last_loss);
 	name_series(k);
+	expect_last_picture(k);
 	collector_on_disk(k, true);
 	struct sink_histograms histograms = live_histograms(k);
 	struct sink_pixels pixels = layout_pixels(k->layout);

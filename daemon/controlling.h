@@ -26,6 +26,8 @@
  * the command, or has brought as many messages as were in its ring and may have been in its queue.
  * An abort takes only what is in the rings, and drops it. */
 
+#define CONTROLLING_PAUSE_NS ((uint64_t)200 * 1000000u) /* that is one */
+
 struct collector;
 struct entry;
 
@@ -51,7 +53,7 @@ struct controlling {
 	uint64_t ticket;    /* of the command to be answered when it is closed; 0: none */
 	struct sink_stop stop;
 	char by[64];
-	bool paused;    /* receivers were quiet since the last series was closed */
+	bool paused;    /* for CONTROLLING_PAUSE_NS, since the last series was closed */
 	bool explained; /* the log has said how to arm */
 };
 

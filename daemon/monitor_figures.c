@@ -25,7 +25,9 @@ void monitor_get_status(struct monitor *m, const struct http_request *r, struct 
 static char *metrics(struct monitor *m, unsigned kept, size_t *ret_bytes)
 {
 	(void)kept;
-	return metrics_text(monitor_look(m), ret_bytes);
+	monitor_look(m);
+	process_figures(&m->view.process);
+	return metrics_text(&m->view, ret_bytes);
 }
 
 void monitor_get_metrics(struct monitor *m, const struct http_request *r, struct http_answer *a)

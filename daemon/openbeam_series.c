@@ -17,7 +17,7 @@ static const char series_usage[] =
 	"usage: openbeam arm [OPTION]...     have the next frames begin a series\n"
 	"       openbeam stop [OPTION]...    end the series; what has arrived is written\n"
 	"       openbeam abort [OPTION]...   end it and drop what is not written\n"
-	"       openbeam reset [OPTION]...   disarm, and end an error\n"
+	"       openbeam reset [OPTION]...   between series: disarm, forget what is left over\n"
 	"\n"
 	"      --name NAME        of arm: of the series (default: as configured)\n"
 	"      --frames M         of arm: it ends after M frames\n"
@@ -32,8 +32,8 @@ static const struct order {
 	const char *name, *takes, *done;
 } orders[] = {
 	{ "arm", "NFbOw", "armed: the next frames begin a series" },
-	{ "stop", "w", "stopped: what has arrived is being written" },
-	{ "abort", "w", "aborted: what was not written is dropped" },
+	{ "stop", "w", "stopped" },
+	{ "abort", "w", "aborted, and what was not written dropped" },
 	{ "reset", "", "reset" },
 };
 

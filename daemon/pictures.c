@@ -24,6 +24,9 @@ struct pictures {
 	unsigned front;
 	bool any;
 
+	/* The collector's. */
+	_Atomic uint64_t final; /* number of the series' last frame; UINT64_MAX: not known */
+
 	/* Both sides. */
 	_Alignas(64) _Atomic unsigned middle;
 
@@ -90,6 +93,7 @@ int pictures_open(struct pictures **ret, const struct config *c, uint64_t interv
 	p->front = 0;
 	p->back = 1;
 	atomic_init(&p->middle, 2u);
+	atomic_init(&p->final, UINT64_MAX);
 	place(p);
 	*ret = p;
 	return 0;
@@ -135,6 +139,12 @@ bool pictures_newest(struct pictures *p, uint64_t *ret_frame, uint64_t *ret_time
 	return true;
 }
 
+void pictures_final(struct pictures *p, uint64_t number)
+{
+	/* relaxed: a short series may be over before workers see it. */
+	atomic_store_explicit(&p->final, number, memory_order_relaxed);
+}
+
 /* ---- workers ---- */
 
 /* One that came later, and does not follow a newer one of its series: there, a number may come late
@@ -159,14 +169,16 @@ static void give_turn(struct pictures *p, uint64_t last_ns)
 	atomic_store_explicit(&p->last_ns, last_ns, memory_order_release);
 }
 
-static bool take_turn(struct pictures *p, uint64_t now_ns)
+/* The last frame of a series is due whenever it comes: it is what stays to be seen. */
+static bool take_turn(struct pictures *p, uint64_t number, uint64_t now_ns)
 {
-	/* relaxed, both: a figure, and the exchange decides. */
+	/* relaxed, all: figures, and the exchange decides. */
 	uint64_t wanted_ns = atomic_load_explicit(&p->wanted_ns, memory_order_relaxed);
 	uint64_t last_ns = atomic_load_explicit(&p->last_ns, memory_order_relaxed);
 	uint64_t interval_ns = now_ns < wanted_ns ? p->interval_ns : PICTURES_UNWATCHED_NS;
+	bool final = number == atomic_load_explicit(&p->final, memory_order_relaxed);
 
-	if (last_ns == TAKEN || (last_ns != 0 && now_ns < last_ns + interval_ns))
+	if (last_ns == TAKEN || (!final && last_ns != 0 && now_ns < last_ns + interval_ns))
 		return false;
 	/* acquire pairs with the release in give_turn(). */
 	return atomic_compare_exchange_strong_explicit(&p->last_ns, &last_ns, TAKEN,
@@ -175,7 +187,7 @@ static bool take_turn(struct pictures *p, uint64_t now_ns)
 
 struct picture *pictures_begin(struct pictures *p, const struct frame *f, uint64_t now_ns)
 {
-	if (!take_turn(p, now_ns))
+	if (!take_turn(p, f->number, now_ns))
 		return NULL;
 	p->taken_ns = now_ns;
 	if (!is_newer(p, f)) {

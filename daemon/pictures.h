@@ -67,6 +67,12 @@ const struct picture *pictures_look(struct pictures *p);
 /* Of what frame that would be. False: there is none. Counts as a look. */
 bool pictures_newest(struct pictures *p, uint64_t *ret_frame, uint64_t *ret_time_ns);
 
+/* ---- the collector ---- */
+
+/* The number of the running series' last frame, which is drawn whenever it comes; UINT64_MAX: not
+ * known. */
+void pictures_final(struct pictures *p, uint64_t number);
+
 /* ---- workers ---- */
 
 /* Whether a picture of this frame is due: then it is the caller's to fill, up to pictures_end().

@@ -106,14 +106,26 @@ int remote_try(const struct remote *r, const char *path, const char *body, json_
 	return status;
 }
 
+/* As the daemon says it of a command, for who reads standard output. */
+static void print_failure(const char *why)
+{
+	json_t *o = json_pack("{s:b, s:n, s:s}", "ok", 0, "series", "error", why);
+
+	remote_print_json(o);
+	json_decref(o);
+}
+
 int remote_ask(const struct remote *r, const char *path, const char *body, bool quiet,
                json_t **ret_answer)
 {
 	char why[REMOTE_WHY];
 	int status = remote_try(r, path, body, ret_answer, why);
 
-	return status == 0 || (quiet && status == EX_UNAVAILABLE) ? status
-	                                                          : remote_say(status, why);
+	if (status == 0 || (quiet && status == EX_UNAVAILABLE))
+		return status;
+	if (r->as_json)
+		print_failure(why);
+	return remote_say(status, why);
 }
 
 /* ---- command line ---- */

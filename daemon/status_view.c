@@ -91,7 +91,6 @@ void status_look(struct pipeline *p, const struct sink_program *program, const s
 		latency_ever(&p->collector.latency, s, &ret->latency_ever[i]);
 	}
 	last_loss_get(&p->collector.last_loss, &ret->last_loss);
-	process_figures(&ret->process);
 	ret->ceiling_bytes = pipeline_ceiling(p->config, p->planes);
 	no_quality(&ret->quality);
 	ret->has_quality = p->quality != NULL;

@@ -48,8 +48,8 @@ struct status_view {
 
 	struct disk_space disks[CONFIG_SINKS_MAX]; /* of each sink */
 
-	struct process_figures process;
-	uint64_t ceiling_bytes; /* that its memory should not pass */
+	struct process_figures process; /* for metrics: whoever tells them asks the kernel */
+	uint64_t ceiling_bytes;         /* that its memory should not pass */
 
 	bool has_quality;
 	struct quality_figures quality; /* without: NaN, no alarm */

@@ -58,6 +58,18 @@ Test(pictures, are_made_now_and_then_without_anybody_looking)
 	pictures_close(p);
 }
 
+Test(pictures, of_the_last_frame_are_made_whenever_it_comes)
+{
+	struct pictures *p = open_wanted(3600 * SECOND);
+
+	pictures_final(p, 90);
+	cr_assert(shows(p, 10, 1, 0));
+	cr_assert_not(shows(p, 80, 2, 0));
+	cr_assert(shows(p, 90, 3, 0));
+	cr_assert_not(shows(p, 100, 4, 0));
+	pictures_close(p);
+}
+
 Test(pictures, are_rare)
 {
 	struct pictures *p = open_wanted(3600 * SECOND);
