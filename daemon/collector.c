@@ -464,7 +464,6 @@ static void watch_silence(struct collector *k, uint64_t now_ns, uint64_t watched
 		k->last_entry_ns = watched_ns;
 		return;
 	}
-	k->controlling.paused |= watched_ns - k->last_entry_ns >= CONTROLLING_PAUSE_NS;
 	if (watched_ns - k->last_entry_ns < silence_limit(k))
 		return;
 	/* A detector that is armed may wait for its trigger for as long as it likes. */
@@ -558,6 +557,7 @@ void *collector_run(void *argument)
 		losses_turn(k, now_ns);
 		if (taken > 0) {
 			k->last_entry_ns = watched_ns;
+			k->controlling.taken_ns = now_ns;
 			round = 0;
 			continue;
 		}

@@ -415,7 +415,7 @@ static bool goes_on(const struct series *s, uint64_t position)
 		return false;
 	if (position > s->newest)
 		return position - s->newest <= s->rules.max_gap;
-	return s->newest - position <= s->rules.reorder;
+	return position > s->first && s->newest - position <= s->rules.reorder;
 }
 
 static bool may_be_first(const struct collector *k, uint64_t number)
@@ -430,7 +430,8 @@ static bool may_be_first(const struct collector *k, uint64_t number)
 		return true;
 	if (!goes_on(&k->series, number / step))
 		return true;
-	return !a->first_given && k->controlling.paused;
+	return !a->first_given &&
+	       clock_monotonic_ns() - k->controlling.taken_ns >= CONTROLLING_PAUSE_NS;
 }
 
 /* A stream that pauses between any two frames cannot be told from one that ended. */
@@ -551,6 +552,5 @@ void controlling_ended(struct collector *k, bool begun)
 	c->current = (struct arming){ 0 };
 	c->ending = ENDING_NOT;
 	c->ticket = 0;
-	c->paused = false;
 	answer(k, ticket, begun ? series_folder(k) : "");
 }

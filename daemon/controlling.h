@@ -17,16 +17,16 @@
  * that frame:
  *   - one behind a start message, or whose sender names a series that was not there before;
  *   - one with the number `first`, or up to series.reorder steps beyond it;
- *   - one that does not go on where the series before ended: its number is further back, or more
- *     than series.max_gap ahead, or series.idle_end of silence has passed;
- *   - without `first` also one that does go on there, once the stream has paused: what was in
+ *   - one that does not go on where the series before ended: its number is its first one or
+ *     further back, or more than series.max_gap ahead, or series.idle_end of silence has passed;
+ *   - without `first` also one that does go on there, after a pause of the stream: what was in
  * flight when the series before ended has passed then.
  *
  * A stop takes what had arrived: it ends the series when every endpoint has run dry, a moment after
  * the command, or has brought as many messages as were in its ring and may have been in its queue.
  * An abort takes only what is in the rings, and drops it. */
 
-#define CONTROLLING_PAUSE_NS ((uint64_t)200 * 1000000u) /* that is one */
+#define CONTROLLING_PAUSE_NS ((uint64_t)50 * 1000000u) /* that is one */
 
 struct collector;
 struct entry;
@@ -53,8 +53,8 @@ struct controlling {
 	uint64_t ticket;    /* of the command to be answered when it is closed; 0: none */
 	struct sink_stop stop;
 	char by[64];
-	bool paused;    /* for CONTROLLING_PAUSE_NS, since the last series was closed */
-	bool explained; /* the log has said how to arm */
+	uint64_t taken_ns; /* CLOCK_MONOTONIC: of the last turn that had entries; 0: none */
+	bool explained;    /* the log has said how to arm */
 };
 
 /* 0 or -ENOMEM. */
