@@ -8,7 +8,7 @@
  * its values is one of the detector's. Marks say what lies in the step x step pixels that a pixel
  * of the picture stands for; blocks at the right and lower edge may be smaller. */
 
-#define PICTURE_PIXELS_MAX ((size_t)512 << 10)
+#define PICTURE_PIXELS_MAX ((size_t)320 << 10) /* 640 x 480 comes whole */
 
 enum picture_mark {
 	PICTURE_SATURATED = 1 << 0, /* at least one good pixel of the block is */

@@ -13,7 +13,7 @@ import e2e_reference as reference
 from e2e_case import case, check, contains, equal, same_pixels, until
 from e2e_http import HERE, Monitor
 
-SHAPE, STEP = (760, 1030), 2  # more than 512 Ki pixels, none of them a multiple of the step
+SHAPE, STEP = (760, 1030), 2  # more than 320 Ki pixels, none of them a multiple of the step
 SMALL = (24, 40)
 SATURATED, BAD = 1, 2
 TYPES = {0: numpy.uint8, 1: numpy.uint16, 2: numpy.float32}
