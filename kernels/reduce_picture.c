@@ -136,8 +136,22 @@ static uint64_t bad_bits(const float *good, size_t n)
 	return bits_of(flags);
 }
 
-/* Which of them reach saturation. */
-#define AT_LEAST(name, type)                                                                       \
+/* Which of them reach saturation; and whether any of a row does, which compilers do with many at
+ * once. */
+#define AT_LEAST(name, type, flag)                                                                 \
+	static bool name##_any(const char *raw, type saturation, size_t n)                         \
+	{                                                                                          \
+		flag any = 0;                                                                      \
+                                                                                                   \
+		for (size_t i = 0; i < n; i++) {                                                   \
+			type v;                                                                    \
+                                                                                                   \
+			memcpy(&v, raw + i * sizeof v, sizeof v);                                  \
+			any |= v >= saturation;                                                    \
+		}                                                                                  \
+		return any;                                                                        \
+	}                                                                                          \
+                                                                                                   \
 	static uint64_t name##_at_least(const char *raw, type saturation, size_t n)                \
 	{                                                                                          \
 		uint8_t flags[CHUNK] = { 0 };                                                      \
@@ -150,10 +164,24 @@ static uint64_t bad_bits(const float *good, size_t n)
 		}                                                                                  \
 		return bits_of(flags);                                                             \
 	}
-AT_LEAST(uint8, uint8_t)
-AT_LEAST(uint16, uint16_t)
-AT_LEAST(uint32, uint32_t)
-AT_LEAST(float32, float)
+AT_LEAST(uint8, uint8_t, uint8_t)
+AT_LEAST(uint16, uint16_t, uint16_t)
+AT_LEAST(uint32, uint32_t, uint32_t)
+AT_LEAST(float32, float, int32_t)
+
+static bool any_saturated(const struct reduce_plan *p, const char *raw, size_t n)
+{
+	switch (product_of_layout(p->layout)) {
+	case PRODUCT_UINT8:
+		return uint8_any(raw, (uint8_t)p->raw_saturation, n);
+	case PRODUCT_UINT16:
+		return uint16_any(raw, (uint16_t)p->raw_saturation, n);
+	case PRODUCT_UINT32:
+		return uint32_any(raw, p->raw_saturation, n);
+	default:
+		return float32_any(raw, p->float_saturation, n);
+	}
+}
 
 static uint64_t saturated_bits(const struct reduce_plan *p, const char *raw, size_t n)
 {
@@ -192,6 +220,8 @@ static size_t mark_row(const struct reduce_plan *p, const struct row *row, uint3
 {
 	size_t pixel = product_bytes(product_of_layout(p->layout)), count = 0;
 
+	if (!row->look_for_bad && !any_saturated(p, row->raw, p->width))
+		return 0;
 	for (size_t x = 0; x < p->width; x += CHUNK) {
 		size_t n = p->width - x < CHUNK ? p->width - x : CHUNK;
 		uint64_t bad = row->look_for_bad ? bad_bits(row->good + x, n) : 0;
