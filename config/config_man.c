@@ -78,19 +78,13 @@ static void put_option(FILE *out, const struct option *o)
 	put_line(out, o->fallback);
 }
 
-/* The sections that start with this key: those of its path that the one before is not in. */
 static void put_sections(FILE *out, const struct option *o, const struct option *before)
 {
-	for (const char *dot = strchr(o->path, '.'); dot; dot = strchr(dot + 1, '.')) {
-		size_t length = (size_t)(dot - o->path);
-		char path[64];
+	char path[OPTION_SECTION_BYTES] = "";
 
-		if (before && strncmp(before->path, o->path, length + 1) == 0)
-			continue;
-		snprintf(path, sizeof path, "%.*s", (int)length, o->path);
+	while (option_next_section(o, before, path))
 		if (option_find_section(path))
 			put_section(out, option_find_section(path));
-	}
 }
 
 void config_man(FILE *out, const char *version, const char *date)

@@ -261,19 +261,13 @@ static void print_section(FILE *out, const char *path, bool apart)
 	fprintf(out, "%s:\n", dot ? dot + 1 : path);
 }
 
-/* The headings of the sections that begin with this key: those of its path that the key before
- * it does not share. Whether there were any. */
+/* The headings of the sections that begin with this key. Whether there were any. */
 static bool print_sections(FILE *out, const struct option *o, const struct option *before)
 {
+	char path[OPTION_SECTION_BYTES] = "";
 	bool any = false;
 
-	for (const char *dot = strchr(o->path, '.'); dot; dot = strchr(dot + 1, '.')) {
-		size_t length = (size_t)(dot - o->path);
-		char path[64];
-
-		if (before && strncmp(before->path, o->path, length + 1) == 0)
-			continue;
-		snprintf(path, sizeof path, "%.*s", (int)length, o->path);
+	while (option_next_section(o, before, path)) {
 		print_section(out, path, !any);
 		any = true;
 	}

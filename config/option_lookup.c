@@ -27,6 +27,23 @@ const struct option_section *option_find_section(const char *path)
 	return NULL;
 }
 
+bool option_next_section(const struct option *o, const struct option *before,
+                         char path[OPTION_SECTION_BYTES])
+{
+	size_t seen = strlen(path);
+
+	for (const char *dot = strchr(o->path + seen + (seen > 0), '.'); dot;
+	     dot = strchr(dot + 1, '.')) {
+		size_t length = (size_t)(dot - o->path);
+
+		if (before && strncmp(before->path, o->path, length + 1) == 0)
+			continue;
+		snprintf(path, OPTION_SECTION_BYTES, "%.*s", (int)length, o->path);
+		return true;
+	}
+	return false;
+}
+
 static unsigned smaller(unsigned a, unsigned b)
 {
 	return a < b ? a : b;

@@ -97,6 +97,13 @@ const struct option *option_find(const char *path);
 /* The section of that path, or NULL. */
 const struct option_section *option_find_section(const char *path);
 
+/* The sections that begin with this key, one after the other: those of its path that the key before
+ * it (NULL: it is the first) does not share. path: "" first, then what the last call left there.
+ * False: there are no more. */
+#define OPTION_SECTION_BYTES 64
+bool option_next_section(const struct option *o, const struct option *before,
+                         char path[OPTION_SECTION_BYTES]);
+
 /* The known key that is nearest to an unknown one by spelling. Never NULL. */
 const char *option_nearest(const char *path);
 
