@@ -22,6 +22,7 @@
 
 enum attach { ATTACH_CONNECT, ATTACH_BIND };
 enum socket_kind { SOCKET_PULL, SOCKET_SUB };
+enum huge_pages { HUGE_PAGES_AUTO, HUGE_PAGES_NO };
 enum overload { OVERLOAD_BLOCK, OVERLOAD_DROP };
 enum series_start { START_AUTO, START_ARMED };
 enum series_headless { HEADLESS_ACCEPT, HEADLESS_REJECT };
@@ -55,14 +56,16 @@ struct config_ingest {
 	enum socket_kind socket;
 	char *protocol; /* a name in ingest/protocols.c; whether it exists is asked there */
 	char *channel;
-	char *pixel_format;   /* "auto" or a GenICam name */
-	int64_t bits;         /* significant bits, or CONFIG_AUTO */
-	int64_t saturation;   /* raw value, or CONFIG_AUTO */
-	uint32_t width;       /* pixels; 0: learnt from the first frame */
-	uint32_t height;      /* pixels */
-	enum frame_type type; /* FRAME_TYPE_AUTO: learnt from the first frame */
-	uint64_t frame_limit; /* bytes */
-	uint64_t buffer;      /* bytes */
+	char *pixel_format;     /* "auto" or a GenICam name */
+	int64_t bits;           /* significant bits, or CONFIG_AUTO */
+	int64_t saturation;     /* raw value, or CONFIG_AUTO */
+	uint32_t width;         /* pixels; 0: learnt from the first frame */
+	uint32_t height;        /* pixels */
+	enum frame_type type;   /* FRAME_TYPE_AUTO: learnt from the first frame */
+	uint64_t frame_limit;   /* bytes */
+	uint64_t buffer;        /* bytes */
+	uint64_t socket_buffer; /* bytes; 0: the kernel's choice */
+	enum huge_pages huge_pages;
 	enum overload overload;
 	uint64_t assembly_timeout_ns;
 	char *rotation_key; /* rotation.from_key: where a frame's header has its angle; "": nowhere

@@ -121,6 +121,12 @@ static const struct option_choice sink_products[] = {
 	{ NULL, 0 },
 };
 
+static const struct option_choice huge_pages[] = {
+	{ "auto", HUGE_PAGES_AUTO },
+	{ "no", HUGE_PAGES_NO },
+	{ NULL, 0 },
+};
+
 static const struct option_choice direct_modes[] = {
 	{ "auto", DIRECT_AUTO },
 	{ "yes", DIRECT_YES },
@@ -343,6 +349,20 @@ const struct option options[] = {
 	  .fallback = "1GiB",
 	  .help = "Memory for frames: slots, what ZeroMQ may queue and output buffers. The log "
 	          "says how many frames that is." },
+	{ .path = "ingest.socket_buffer",
+	  .kind = OPTION_SIZE,
+	  MEMBER(ingest.socket_buffer),
+	  .high = GiB,
+	  .fallback = "0",
+	  .help = "Receive buffer of each connection in the kernel, within net.core.rmem_max. 0: "
+	          "the kernel fits it to the stream, within net.ipv4.tcp_rmem." },
+	{ .path = "ingest.huge_pages",
+	  .kind = OPTION_CHOICE,
+	  MEMBER(ingest.huge_pages),
+	  .choices = huge_pages,
+	  .fallback = "auto",
+	  .help = "Receive frames into pages of 2 MiB, where the kernel gives them (madvise or "
+	          "always in /sys/kernel/mm/transparent_hugepage/enabled)." },
 	{ .path = "ingest.overload",
 	  .kind = OPTION_CHOICE,
 	  MEMBER(ingest.overload),

@@ -51,8 +51,9 @@ struct pipeline {
 	struct commands commands;
 	struct calibrator calibrator;
 	struct blackbox blackbox;
-	struct gate work;    /* workers sleep here */
-	struct bell collect; /* the collector sleeps here; the sinks' completions ring it too */
+	uint64_t reserved_bytes; /* of the heap, for messages; the collector's */
+	struct gate work;        /* workers sleep here */
+	struct bell collect;     /* the collector sleeps here; the sinks' completions ring it too */
 
 	_Alignas(64) _Atomic int phase; /* enum phase; only ever rises */
 	_Atomic bool pause;             /* collector: receivers shall stop where they are */

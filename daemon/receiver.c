@@ -375,6 +375,7 @@ static int open_sources(struct receiver *r, char *const *endpoints, unsigned cou
 				(int64_t)c->frame_limit *
 				(r->protocol->largest_part ? r->protocol->largest_part : 1),
 			.queue_messages = r->queue_messages,
+			.socket_buffer = (int)c->socket_buffer,
 			.curve = curve,
 		};
 

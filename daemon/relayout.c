@@ -26,6 +26,27 @@ static struct layout_needs needs_of(struct collector *k, const struct frame_shap
 
 /* ---- making it ---- */
 
+/* What messages of this layout take goes round in the heap: once, for the largest layout. */
+static void reserve_for_messages(struct pipeline *p, const struct layout *l)
+{
+	const struct config *c = p->config;
+	const struct layout_budget *b = &l->budget;
+	uint64_t frames =
+		(uint64_t)p->receiver_count * (b->payloads + (unsigned)b->queue_messages + 1);
+	uint64_t bytes = frames * b->frame_bytes;
+	uint64_t box = blackbox_wanted(c) ? c->blackbox.memory : 0;
+
+	if (p->receivers->feed || p->receivers->protocol->in_shared_memory ||
+	    bytes <= p->reserved_bytes)
+		return;
+	if (!source_reserve_memory(bytes, box, c->ingest.huge_pages == HUGE_PAGES_AUTO))
+		log_line(LOG_WARNING, "layout",
+		         "cannot take %llu bytes for messages before the first: the first frames "
+		         "may be slower",
+		         (unsigned long long)(bytes + box));
+	p->reserved_bytes = bytes;
+}
+
 static void describe(const struct layout *l, const struct sinks *sinks)
 {
 	const struct layout_budget *b = &l->budget;
@@ -76,6 +97,7 @@ static int replace(struct collector *k, struct layout *next, char why[320])
 	err = layout_open(next, why);
 	if (err < 0)
 		return err;
+	reserve_for_messages(k->pipeline, next);
 	err = sinks_lay_out(k->sinks, &next->geometry);
 	if (err < 0) {
 		snprintf(why, 320, "the sinks have no memory for frames of this size");

@@ -2,7 +2,6 @@
 #include "ingest/source.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +152,9 @@ static int set_options(struct source *s, const char *endpoint)
 	if (zmq_setsockopt(s->socket, ZMQ_RCVHWM, &o->queue_messages, sizeof o->queue_messages) !=
 	    0)
 		return fail(s, "the length of the queue");
+	if (o->socket_buffer &&
+	    zmq_setsockopt(s->socket, ZMQ_RCVBUF, &o->socket_buffer, sizeof o->socket_buffer) != 0)
+		return fail(s, "the buffer of the socket");
 	if (o->socket == SOCKET_SUB && zmq_setsockopt(s->socket, ZMQ_SUBSCRIBE, "", 0) != 0)
 		return fail(s, "subscribing");
 	return 0;
@@ -236,16 +238,6 @@ void payload_release(struct payload *p)
 {
 	while (p->kept > 0)
 		zmq_msg_close(&p->parts[--p->kept]);
-}
-
-void source_tune_allocator(void)
-{
-	/* No mapping of its own for any block: mallopt() takes thresholds up to 32 MiB only. One
-	 * heap: the others are built of pieces of 64 MiB. */
-	mallopt(M_MMAP_MAX, 0);
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_TRIM_THRESHOLD, -1);
-	mallopt(M_TOP_PAD, 64 << 20);
 }
 
 int source_open(struct source *s, const struct source_options *o)

@@ -28,6 +28,7 @@ struct source_options {
 	enum socket_kind socket;
 	int64_t max_message_bytes; /* ZMQ_MAXMSGSIZE: a larger part ends the connection */
 	int queue_messages;        /* ZMQ_RCVHWM, messages per peer */
+	int socket_buffer;         /* ZMQ_RCVBUF, bytes; 0: the kernel's choice */
 	struct curve_options curve;
 };
 
@@ -80,6 +81,16 @@ struct source {
 /* Make glibc recycle frames inside one heap instead of mapping and faulting them in anew. Memory
  * once used stays with the process. First thing in main(), before any thread. */
 void source_tune_allocator(void);
+
+/* Take this much of the heap and leave it to the messages to come.
+ *
+ * bytes   are touched: the first frames then cost no page faults
+ * more    are not: they may never be needed
+ * huge    ask for pages of 2 MiB, which frames are received into and read from more quickly
+ *
+ * After source_tune_allocator(), any thread. False without memory. Where a sanitizer has an
+ * allocator of its own nothing is done. */
+bool source_reserve_memory(size_t bytes, size_t more, bool huge);
 
 /* Open and attach. Endpoints are tcp://host:port and ipc://path; names of hosts are looked up as
  * IPv4, IPv6 addresses stand in brackets. A file that a dead process left

@@ -832,8 +832,29 @@ static long faults_per_frame(void)
 	return from;
 }
 
+/* Page faults of the first frames of 40 MB, two at a time, in memory set aside for three. */
+static long faults_of_first_frames(void)
+{
+	long from;
+
+	if (!source_reserve_memory(3 * (size_t)LARGE, 0, true))
+		return -1;
+	from = faults();
+	for (int i = 0; i < 4; i++) {
+		char *volatile one = malloc(LARGE), *volatile two = malloc(LARGE);
+
+		memset(one, i, LARGE);
+		memset(two, i, LARGE);
+		free(one);
+		free(two);
+	}
+	return faults() - from;
+}
+
+enum allocator { AS_IT_IS, TUNED, RESERVED };
+
 /* The figure of a process of its own: what mallopt() sets cannot be taken back. */
-static long faults_of_process(bool tuned)
+static long faults_of_process(enum allocator a)
 {
 	int ends[2];
 	long result = -1;
@@ -842,9 +863,9 @@ static long faults_of_process(bool tuned)
 	cr_assert_eq(pipe(ends), 0);
 	child = fork();
 	if (child == 0) {
-		if (tuned)
+		if (a != AS_IT_IS)
 			source_tune_allocator();
-		result = faults_per_frame();
+		result = a == RESERVED ? faults_of_first_frames() : faults_per_frame();
 		(void)!write(ends[1], &result, sizeof result);
 		_exit(0);
 	}
@@ -873,8 +894,19 @@ Test(source, recycles_frames_above_32_mib_without_page_faults)
 
 	if (SANITIZED)
 		cr_skip_test("the sanitizer has an allocator of its own");
-	before = faults_of_process(false);
-	after = faults_of_process(true);
+	before = faults_of_process(AS_IT_IS);
+	after = faults_of_process(TUNED);
 	fprintf(stderr, "page faults per frame of 40 MB: %ld, tuned %ld\n", before, after);
 	cr_expect_lt(after, before / 4);
+}
+
+Test(source, takes_the_first_frames_from_reserved_memory_without_page_faults)
+{
+	long reserved;
+
+	if (SANITIZED)
+		cr_skip_test("the sanitizer has an allocator of its own");
+	reserved = faults_of_process(RESERVED);
+	fprintf(stderr, "page faults of the first frames: %ld\n", reserved);
+	cr_expect_lt(reserved, 100);
 }
