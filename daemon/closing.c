@@ -90,6 +90,7 @@ void closing_begin(struct collector *k)
 	       k->pipeline->config->histogram.normalised.bins * sizeof *k->normalised_counts);
 	k->raw_tails = k->normalised_tails = (struct histogram_tails){ 0 };
 	latency_begin(&k->latency);
+	flow_begin(k);
 	last_loss_begin(&k->last_loss);
 	name_series(k);
 	expect_last_picture(k);
@@ -238,6 +239,7 @@ static void write_ledger(struct collector *k)
 	struct sink_finding findings[FINDINGS_MAX];
 	struct sink_latency latency[LATENCY_STAGES];
 	struct losses_listed losses;
+	struct sink_flow flow;
 	float raw_percentiles[PERCENTILES], normalised_percentiles[PERCENTILES];
 	struct sink_summary summary;
 	struct bins raw, normalised;
@@ -253,6 +255,7 @@ static void write_ledger(struct collector *k)
 	applied_settle_list(k);
 	list_latency(k, latency);
 	losses_list(k, &losses);
+	flow_list(k, &flow);
 	summary = (struct sink_summary){
 		.totals = &k->totals,
 		.detector = describe_detector(k, &detector) ? &detector : NULL,
@@ -275,6 +278,7 @@ static void write_ledger(struct collector *k)
 		.latency_count = LATENCY_STAGES,
 		.losses = losses.at,
 		.loss_count = losses.count,
+		.flow = &flow,
 	};
 	summary.finding_count = watching_findings(k, findings, &summary.findings_left_out);
 	bool complete = sinks_end(k->sinks, &summary) && reasons.count == 0;

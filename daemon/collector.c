@@ -507,8 +507,12 @@ static void sleep_until(struct collector *k, uint64_t wanted_ns, uint64_t now_ns
 	struct arrival next = next_arrival(k);
 	if ((next.patient || k->controlling.ending != ENDING_NOT) && timeout_ms > PATIENT_MS)
 		timeout_ms = PATIENT_MS;
-	if (!next.receiver && (!receivers_ended(k) || !rings_empty(k)))
+	if (!next.receiver && (!receivers_ended(k) || !rings_empty(k))) {
+		uint64_t from_ns = clock_monotonic_ns();
+
 		bell_sleep(&k->pipeline->collect, timeout_ms);
+		stage_waited(&k->stage, WAIT_FRAMES, from_ns);
+	}
 	bell_leave(&k->pipeline->collect);
 }
 
@@ -654,6 +658,7 @@ void collector_close(struct collector *k)
 	controlling_close(k);
 	applied_close(k);
 	sinks_close(k->sinks);
+	flow_close(&k->flow);
 	series_close(&k->series);
 	if (k->layout) {
 		layout_close(k->layout);

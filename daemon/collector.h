@@ -11,6 +11,7 @@
 #include "daemon/slot_layout.h"
 #include "daemon/idle.h"
 #include "daemon/last_loss.h"
+#include "daemon/flow.h"
 #include "daemon/latency.h"
 #include "daemon/log.h"
 #include "daemon/sequence.h"
@@ -43,6 +44,7 @@ struct collector {
 	struct calibrating calibrating;
 	struct controlling controlling;
 	struct watching watching;
+	struct flow flow;
 	struct latency latency;
 	struct last_loss last_loss;
 	uint64_t sampled_ns;   /* CLOCK_MONOTONIC: of its last sample, */

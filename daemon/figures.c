@@ -109,6 +109,7 @@ void figures_publish(struct collector *k)
 		f.slots = k->layout->slot_count;
 		f.slot_bytes = k->layout->budget.slot_bytes;
 		f.saturation = layout_saturation(k->layout);
+		f.buffer_peak = flow_peak_ratio(k);
 	}
 	sinks_figures(k->sinks, &f.sinks);
 	snapshot_put(k->board.figures, &f, sizeof f);

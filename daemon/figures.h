@@ -30,6 +30,7 @@ struct figures {
 	} request;
 	uint64_t held, busy;        /* slots that wait for their place, that are being written */
 	uint64_t slots, slot_bytes; /* there are so many, each so large; 0: no geometry is known */
+	double buffer_peak;         /* flow_peak_ratio() of the running or the last series */
 	double saturation;          /* raw value, infinite where there is none or it is not known */
 	struct sink_figures sinks;  /* since start */
 };

@@ -195,8 +195,12 @@ static bool wait_for_message(struct receiver *r)
 	atomic_store_explicit(&r->quiet, true, memory_order_relaxed);
 	receiver_watch_peers(r);
 	bell_prepare(&r->bell);
-	if (!receiver_paused(r) && receiver_phase(r) == PHASE_RUN)
+	if (!receiver_paused(r) && receiver_phase(r) == PHASE_RUN) {
+		uint64_t from_ns = clock_monotonic_ns();
+
 		err = source_wait_any(r->sources, r->source_count, r->bell.fd, wait_ms(r));
+		stage_waited(&r->stage, WAIT_MESSAGES, from_ns);
+	}
 	bell_leave(&r->bell);
 	if (err < 0)
 		pipeline_fail(r->pipeline, 74, r->sources->why);

@@ -57,10 +57,11 @@ struct receiver {
 	struct log_limit rejections[REJECT_COUNT], peers, refusals;
 
 	/* Written by the receiving thread, read by the collector and by people. */
-	_Alignas(64) _Atomic bool quiet;  /* waits for messages, with room for them */
-	_Atomic bool parked;              /* stands still as `pause` asks */
-	_Atomic uint64_t messages, bytes; /* received */
-	_Atomic uint64_t passed_over;     /* messages about nothing that is taken */
+	_Alignas(64) _Atomic bool quiet;            /* waits for messages, with room for them */
+	_Atomic bool parked;                        /* stands still as `pause` asks */
+	_Atomic uint64_t messages, bytes;           /* received */
+	_Atomic uint64_t passed_over;               /* messages about nothing that is taken */
+	_Atomic uint32_t slots_peak, payloads_peak; /* most at a time; the collector begins anew */
 
 	/* Written by workers. */
 	_Alignas(64) _Atomic uint64_t payloads_freed;

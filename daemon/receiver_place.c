@@ -17,6 +17,14 @@ enum phase receiver_phase(const struct receiver *r)
 
 /* ---- room ---- */
 
+static void sleep_for_room(struct receiver *r, int timeout_ms)
+{
+	uint64_t from_ns = clock_monotonic_ns();
+
+	bell_sleep(&r->bell, timeout_ms);
+	stage_waited(&r->stage, WAIT_ROOM, from_ns);
+}
+
 static bool payload_room(struct receiver *r, const struct layout *l)
 {
 	/* seq_cst pairs with the worker's addition, after our word that we sleep. */
@@ -33,9 +41,26 @@ bool receiver_has_room(struct receiver *r)
 	                      atomic_load_explicit(&r->spare.head, memory_order_relaxed));
 }
 
+/* relaxed: the collector may begin a series meanwhile, and the peak of one then counts for the
+ * next, too; a figure for people. */
+static void raise_peak(_Atomic uint32_t *peak, uint32_t value)
+{
+	if (value > atomic_load_explicit(peak, memory_order_relaxed))
+		atomic_store_explicit(peak, value, memory_order_relaxed);
+}
+
 static struct slot *take_slot(struct receiver *r, const struct layout *l)
 {
-	return payload_room(r, l) ? spare_pop(&r->spare) : NULL;
+	struct slot *s = payload_room(r, l) ? spare_pop(&r->spare) : NULL;
+
+	if (!s)
+		return NULL;
+	raise_peak(&r->slots_peak, l->slots_per_receiver - spare_count(&r->spare));
+	/* relaxed: it may have become less. */
+	raise_peak(&r->payloads_peak,
+	           (uint32_t)(r->payloads_taken + 1 -
+	                      atomic_load_explicit(&r->payloads_freed, memory_order_relaxed)));
+	return s;
 }
 
 bool receiver_paused(const struct receiver *r)
@@ -53,7 +78,7 @@ void receiver_park(struct receiver *r)
 		atomic_store(&r->parked, true);
 		bell_prepare(&r->bell);
 		if (receiver_paused(r))
-			bell_sleep(&r->bell, SLEEP_MS);
+			sleep_for_room(r, SLEEP_MS);
 		bell_leave(&r->bell);
 		atomic_store(&r->parked, false);
 		receiver_watch_peers(r);
@@ -72,7 +97,7 @@ void receiver_wait_for_room(struct receiver *r)
 	receiver_watch_peers(r); /* who shakes hands meanwhile is answered in time */
 	bell_prepare(&r->bell);
 	if (!receiver_has_room(r) && !receiver_paused(r) && receiver_phase(r) != PHASE_ABORT)
-		bell_sleep(&r->bell, SLEEP_MS);
+		sleep_for_room(r, SLEEP_MS);
 	bell_leave(&r->bell);
 }
 
@@ -87,7 +112,7 @@ static struct entry *wait_for_entry(struct receiver *r)
 		stage_turn(&r->stage);
 		bell_prepare(&r->bell);
 		if (!sequence_next(&r->ring))
-			bell_sleep(&r->bell, 1);
+			sleep_for_room(r, 1);
 		bell_leave(&r->bell);
 	}
 	return e;
@@ -113,7 +138,7 @@ enum ask_answer receiver_publish_and_wait(struct receiver *r, const struct entry
 	while ((answer = atomic_load(&r->answer)) == ASK_OPEN) {
 		bell_prepare(&r->bell);
 		if (atomic_load(&r->answer) == ASK_OPEN)
-			bell_sleep(&r->bell, SLEEP_MS);
+			sleep_for_room(r, SLEEP_MS);
 		bell_leave(&r->bell);
 		receiver_watch_peers(r);
 		stage_turn(&r->stage);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/stage.h"
+#include "daemon/idle.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -52,6 +53,23 @@ bool stage_join(struct stage *s, unsigned timeout_ms)
 		return false;
 	s->started = false;
 	return true;
+}
+
+const char *stage_wait_name(enum stage_wait w)
+{
+	static const char *const names[] = { "messages", "room", "frames" };
+
+	return names[w];
+}
+
+void stage_waited(struct stage *s, enum stage_wait w, uint64_t from_ns)
+{
+	uint64_t passed = clock_monotonic_ns() - from_ns;
+
+	/* relaxed: only this thread writes it; a figure for people. */
+	atomic_store_explicit(&s->waited_ns[w],
+	                      atomic_load_explicit(&s->waited_ns[w], memory_order_relaxed) + passed,
+	                      memory_order_relaxed);
 }
 
 uint64_t stage_still_ns(struct stage *s, uint64_t now_ns)

@@ -7,6 +7,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a thread sleeps for. */
+enum stage_wait {
+	WAIT_MESSAGES, /* receivers */
+	WAIT_ROOM,     /* receivers: the buffer is full, or the layout changes */
+	WAIT_FRAMES,   /* workers, the collector */
+	WAIT_COUNT
+};
+
+/* "messages", "room", "frames". */
+const char *stage_wait_name(enum stage_wait w);
+
 /* One thread of the pipeline as the main thread sees it. */
 struct stage {
 	char name[16]; /* as `top -H` shows it */
@@ -15,6 +26,7 @@ struct stage {
 	_Alignas(64) _Atomic uint64_t turns; /* the thread: moves on with each turn of its loop */
 	_Atomic bool on_disk; /* the thread: waiting for the disk, which may take its time */
 	_Atomic bool ended;   /* the thread: returned */
+	_Atomic uint64_t waited_ns[WAIT_COUNT]; /* the thread: slept so long since it began */
 
 	/* Main thread: what stage_still_ns() last saw, and when. */
 	uint64_t turns_seen, seen_ns;
@@ -35,6 +47,9 @@ static inline void stage_turn(struct stage *s)
 
 	atomic_store_explicit(&s->turns, turns + 1, memory_order_relaxed);
 }
+
+/* It slept since CLOCK_MONOTONIC from_ns. The thread itself, where it slept at all. */
+void stage_waited(struct stage *s, enum stage_wait w, uint64_t from_ns);
 
 /* Nanoseconds since the loop last turned, as far as repeated calls could tell. Main thread. */
 uint64_t stage_still_ns(struct stage *s, uint64_t now_ns);

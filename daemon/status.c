@@ -164,6 +164,7 @@ static json_t *buffer(const struct status_view *v)
 	status_set(o, "slots_used", status_count(v->slots_used));
 	status_set(o, "slots", status_count(f->slots));
 	status_set(o, "slots_held", status_count(f->held));
+	status_set(o, "peak_ratio", status_number(f->buffer_peak));
 	status_set(o, "slots_writing", status_count(f->busy));
 	status_set(o, "seconds_to_overflow", status_number(v->rates.seconds_to_overflow));
 	return o;

@@ -273,12 +273,17 @@ static bool anything_waits(const struct pipeline *p)
 	return atomic_load(&p->collected);
 }
 
-static void sleep_at_gate(struct pipeline *p)
+static void sleep_at_gate(struct worker *w)
 {
+	struct pipeline *p = w->pipeline;
 	uint32_t turn = gate_prepare(&p->work);
 
-	if (!anything_waits(p))
+	if (!anything_waits(p)) {
+		uint64_t from_ns = clock_monotonic_ns();
+
 		gate_sleep(&p->work, turn, SLEEP_NS);
+		stage_waited(&w->stage, WAIT_FRAMES, from_ns);
+	}
 	gate_leave(&p->work);
 }
 
@@ -296,7 +301,7 @@ void *worker_run(void *argument)
 			process(w, &hand);
 			round = 0;
 		} else if (!idle_spin(round++)) {
-			sleep_at_gate(p);
+			sleep_at_gate(w);
 			round = 0;
 		}
 	}

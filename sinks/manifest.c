@@ -183,6 +183,33 @@ static json_t *latency(const struct manifest *m)
 	return o;
 }
 
+static json_t *buffer(const struct sink_flow *f)
+{
+	json_t *o = json_object();
+
+	set(o, "slots", number(f->slots));
+	set(o, "slots_peak", number(f->slots_peak));
+	set(o, "payloads", number(f->payloads));
+	set(o, "payloads_peak", number(f->payloads_peak));
+	set(o, "peak_ratio", real(f->peak_ratio));
+	return o;
+}
+
+/* {"rx0": {"messages": 1.25, "room": 0}, ...} */
+static json_t *waits(const struct sink_flow *f)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < f->wait_count; i++) {
+		const struct sink_wait *w = &f->waits[i];
+
+		if (!json_object_get(o, w->thread))
+			set(o, w->thread, json_object());
+		set(json_object_get(o, w->thread), w->what, real(w->seconds));
+	}
+	return o;
+}
+
 static json_t *loss(const struct sink_loss *l)
 {
 	json_t *o = json_object();
@@ -433,6 +460,8 @@ static json_t *compose(const struct manifest *m)
 	bad |= set(o, "findings_left_out", number(m->findings_left_out));
 	bad |= set(o, "latency_ms", latency(m));
 	bad |= set(o, "losses", losses(m));
+	bad |= set(o, "buffer", m->flow ? buffer(m->flow) : json_null());
+	bad |= set(o, "waited_s", m->flow ? waits(m->flow) : json_null());
 	bad |= set(o, "host", host());
 	bad |= set(o, "configuration", configuration(m->program));
 	if (bad) {

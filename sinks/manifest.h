@@ -40,6 +40,7 @@ struct manifest {
 	unsigned latency_count;
 	const struct sink_loss *losses; /* [loss_count] */
 	unsigned loss_count;
+	const struct sink_flow *flow; /* NULL: not known, or still running */
 };
 
 /* The same as JSON text, malloc'd; NULL without memory. */

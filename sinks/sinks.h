@@ -154,6 +154,21 @@ struct sink_latency {
 	double p50_ms, p99_ms, p999_ms, max_ms;
 };
 
+/* For how long a thread slept for something. */
+struct sink_wait {
+	const char *thread, *what; /* "rx0", "messages" */
+	double seconds;
+};
+
+/* How a series flowed through the program. */
+struct sink_flow {
+	uint64_t slots, slots_peak;       /* that there are, in use at most; of all receivers */
+	uint64_t payloads, payloads_peak; /* frames received and not yet reduced, likewise */
+	double peak_ratio;                /* the fuller of both for the fullest receiver, 0 to 1 */
+	const struct sink_wait *waits;    /* [wait_count], those of a thread in a row */
+	unsigned wait_count;
+};
+
 /* Frames that were lost together. */
 struct sink_loss {
 	const char *state, *reason;
@@ -188,6 +203,7 @@ struct sink_summary {
 	unsigned latency_count;
 	const struct sink_loss *losses; /* [loss_count] */
 	unsigned loss_count;
+	const struct sink_flow *flow; /* NULL: not known */
 };
 
 struct sinks;

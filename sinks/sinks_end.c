@@ -264,6 +264,7 @@ static struct manifest final_manifest(const struct sinks *s, const struct sink_s
 	m.latency_count = summary->latency_count;
 	m.losses = summary->losses;
 	m.loss_count = summary->loss_count;
+	m.flow = summary->flow;
 	m.reasons = r->at;
 	m.reason_count = r->count;
 	return m;

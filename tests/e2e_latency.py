@@ -56,12 +56,40 @@ def why_frames_were_lost_is_said_with_what_was_slow(bench):
     check(first in dropped, f"frame {first} was lost")
     check(loss["buffer_used"] >= 0.75 and loss["write_ms_max"] > 0, f"a full buffer, a slow write: {loss}")
     check(0 < loss["bytes_out_per_s"] < loss["bytes_in_per_s"], f"more came than was written: {loss}")
+    equal((status["buffer"]["peak_ratio"], series.manifest["buffer"]["peak_ratio"]), (1, 1), "a full buffer")
     contains(loss["text"], f"to {last} dropped (overload): the buffer was", "the longest write took",
              "the disk is too slow: write less")
     equal(series.manifest["losses"][-1]["text"], loss["text"], "the manifest's sentence")
     equal(daemon.log.count(loss["text"]), 1, "lines of it in the log")
     check(abs(metrics["openbeam_last_loss_timestamp_seconds"] - time.time()) < 60, "when it was")
     daemon.stop(1)
+
+
+def flow_of(bench, output, rate, frames=60, program="openbeamd", **more):
+    """The manifest of a series in which nothing is lost."""
+    endpoint = f"ipc://{bench.folder}/{output}.socket"
+    daemon = bench.daemon(
+        endpoint, {"reduce.type": "source", "series.frames": frames, "ingest.buffer": "18MiB",
+                   "ingest.frame_limit": "1MiB", "sinks": [bench.sink("tiff", output)],
+                   "ingest.frame": {"width": 512, "height": 512, "type": "uint16"}, **more},
+        program=program, wrapper=("env", "OPENBEAM_TEST_DISK_BYTES_PER_S=10000000"))
+    bench.send(endpoint, "--frames", frames, "--size", "512x512", "--rate", rate).wait(30)
+    daemon.wait(0)
+    return bench.series(bench.folder / output).require_complete(frames).manifest
+
+
+@case
+def the_manifest_says_how_full_the_buffer_was_and_what_threads_waited_for(bench):
+    easy, slow = flow_of(bench, "easy", 100), flow_of(bench, "slow", 0, program="openbeamd_slow")
+    equal(set(easy["waited_s"]["rx0"]), {"messages", "room"}, "what a receiver waits for")
+    check({"rx0", "work0", "sink"} <= set(easy["waited_s"]), f"threads: {easy['waited_s']}")
+    check(easy["waited_s"]["rx0"]["messages"] > 0.3 and easy["waited_s"]["rx0"]["room"] < 0.1,
+          f"an unhurried camera is waited for: {easy['waited_s']}")
+    check(easy["waited_s"]["work0"]["frames"] > 0.1, f"workers, too: {easy['waited_s']}")
+    check(0 < easy["buffer"]["slots_peak"] < easy["buffer"]["slots"] and
+          0 < easy["buffer"]["peak_ratio"] < 1, f"room is left: {easy['buffer']}")
+    check(slow["waited_s"]["rx0"]["room"] > 0.5, f"a slow disk leaves no room: {slow['waited_s']}")
+    equal((slow["buffer"]["peak_ratio"], slow["buffer"]["slots_peak"]), (1, slow["buffer"]["slots"]), "full")
 
 
 @case
