@@ -50,6 +50,8 @@ static int64_t try(const struct disk_call *c, uint64_t length, mode_t mode)
 		return fdatasync(c->fd);
 	case DISK_ALLOCATE:
 		return fallocate(c->fd, FALLOC_FL_KEEP_SIZE, (off_t)c->offset, (off_t)length);
+	case DISK_EXTEND:
+		return fallocate(c->fd, 0, (off_t)c->offset, (off_t)length);
 	case DISK_PUNCH:
 		return fallocate(c->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		                 (off_t)c->offset, (off_t)length);

@@ -20,6 +20,7 @@ enum disk_kind {
 	DISK_SYNC,      /* fsync */
 	DISK_SYNC_DATA, /* fdatasync: the pixels and what it takes to read them back */
 	DISK_ALLOCATE,  /* fallocate beyond the size of the file, which stays as it is */
+	DISK_EXTEND,    /* fallocate, and the file is that long: writes into it need no turn each */
 	DISK_PUNCH,     /* gives blocks back, the size stays */
 	DISK_TRUNCATE,  /* to `length` */
 	DISK_OPEN,      /* `name` in the folder `fd`, maybe creating it */

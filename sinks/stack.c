@@ -150,7 +150,7 @@ static void start_allocate(struct stack *s, uint64_t end)
 	if (end <= s->allocated && ahead <= s->allocated)
 		return;
 	s->allocating = true;
-	s->allocate_op = (struct writer_op){ .kind = DISK_ALLOCATE,
+	s->allocate_op = (struct writer_op){ .kind = DISK_EXTEND,
 		                             .fd = s->fd,
 		                             .sink = s->sink,
 		                             .offset = s->allocated,

@@ -114,7 +114,7 @@ static void count(struct writer *w, const struct writer_op *op)
 {
 	uint64_t took = op->started_ns ? monotonic_ns() - op->started_ns : 0;
 
-	if (op->kind == DISK_ALLOCATE)
+	if (op->kind == DISK_ALLOCATE || op->kind == DISK_EXTEND)
 		return;
 	w->figures.errors += op->error != 0;
 	longer(is_write(op) ? &w->longest_write_ns : &w->longest_sync_ns, took);
@@ -260,6 +260,11 @@ static void requeue_due(struct writer *w)
 		queue_push(&w->waiting, queue_pop(&w->retrying));
 }
 
+static int allocation_mode(const struct writer_op *op)
+{
+	return op->kind == DISK_ALLOCATE ? FALLOC_FL_KEEP_SIZE : 0;
+}
+
 /* Plain system calls. */
 
 static int64_t call(const struct writer_op *op, uint64_t attempt)
@@ -278,7 +283,7 @@ static int64_t call(const struct writer_op *op, uint64_t attempt)
 		result = fdatasync(op->fd);
 		break;
 	default:
-		result = fallocate(op->fd, FALLOC_FL_KEEP_SIZE, (off_t)op->offset,
+		result = fallocate(op->fd, allocation_mode(op), (off_t)op->offset,
 		                   (off_t)op->length);
 	}
 	return result < 0 ? -errno : result;
@@ -336,7 +341,7 @@ static void prepare(struct writer *w, struct io_uring_sqe *sqe, struct writer_op
 		io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC);
 		break;
 	default:
-		io_uring_prep_fallocate(sqe, op->fd, FALLOC_FL_KEEP_SIZE, (off_t)op->offset,
+		io_uring_prep_fallocate(sqe, op->fd, allocation_mode(op), (off_t)op->offset,
 		                        (off_t)op->length);
 	}
 	io_uring_sqe_set_data(sqe, op);

@@ -149,6 +149,10 @@ static int p_before(void *user, const struct disk_call *c, uint64_t *length)
 	case DISK_TRUNCATE:
 		e.kind = EVENT_SIZE;
 		break;
+	case DISK_EXTEND:
+		e.kind = EVENT_SIZE;
+		e.length = c->offset + c->length;
+		break;
 	case DISK_SYNC:
 	case DISK_SYNC_DATA:
 		e.kind = EVENT_SYNC;

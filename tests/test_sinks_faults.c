@@ -271,7 +271,7 @@ Test(sinks_faults, a_full_disk_is_named_and_tried_again)
 	{
 		make(kept[f], &layouts[l], plain);
 		/* Allocation answers first, where the file system has it. */
-		rig.faults[0] = (struct rig_fault){ .kind = DISK_ALLOCATE,
+		rig.faults[0] = (struct rig_fault){ .kind = DISK_EXTEND,
 			                            .on = "wood-0001_",
 			                            .from = 2,
 			                            .to = 5,
@@ -302,7 +302,7 @@ Test(sinks_faults, a_full_disk_without_allocation_shows_in_writes)
 	{
 		make(kept[f], &layouts[l], plain);
 		rig.faults[0] = (struct rig_fault){
-			.kind = DISK_ALLOCATE, .from = 1, .to = FOREVER, .error = -EOPNOTSUPP
+			.kind = DISK_EXTEND, .from = 1, .to = FOREVER, .error = -EOPNOTSUPP
 		};
 		rig.faults[1] = (struct rig_fault){ .kind = DISK_WRITE,
 			                            .on = "wood-0001_000001",

@@ -25,9 +25,9 @@ static char found[16384];
 static unsigned runs, hits;
 
 static const char *const kind_names[DISK_KIND_COUNT] = { "write",    "sync",   "data sync",
-	                                                 "allocate", "punch",  "truncate",
-	                                                 "open",     "rename", "remove",
-	                                                 "folder" };
+	                                                 "allocate", "extend", "punch",
+	                                                 "truncate", "open",   "rename",
+	                                                 "remove",   "folder" };
 
 static unsigned stride(void)
 {
@@ -137,8 +137,8 @@ static void check_next(const char *what)
 /* A failure that takes nothing away: space in advance, or tidying up. */
 static bool is_harmless(enum disk_kind kind)
 {
-	return kind == DISK_ALLOCATE || kind == DISK_PUNCH || kind == DISK_REMOVE ||
-	       kind == DISK_TRUNCATE;
+	return kind == DISK_ALLOCATE || kind == DISK_EXTEND || kind == DISK_PUNCH ||
+	       kind == DISK_REMOVE || kind == DISK_TRUNCATE;
 }
 
 /* True when call `nth` of that kind came. */
@@ -208,7 +208,7 @@ static const struct full fulls[] = {
 	{ "the journal's header", DISK_WRITE, "journal.bin", true, 1, "journal.bin", true },
 	{ "the first manifest", DISK_WRITE, "manifest.json", true, 1, "manifest.json", false },
 	{ "a data file's entry", DISK_OPEN, "_000001", true, 1, "wood-0001", true },
-	{ "a data file's space", DISK_ALLOCATE, "_000001", false, 1, "_000001", true },
+	{ "a data file's space", DISK_EXTEND, "_000001", false, 1, "_000001", true },
 	{ "the pixels", DISK_WRITE, "_000001", false, 1, "_000001", true },
 	{ "the pixels' sync", DISK_SYNC_DATA, "_000001", false, 1, "_000001", true },
 	{ "the ledger", DISK_WRITE, "journal.bin", false, 2, "journal", true },
