@@ -44,6 +44,52 @@ static int take_benchmark(struct bench_options *o, const char *name, char *why)
 	return refuse(why, "benchmark", name, "unknown; there are " BENCHMARKS " and stream");
 }
 
+/* `value` must be one of the names, which a NULL ends. */
+static int take_name(const char **ret, const char *option, const char *value,
+                     const char *const *names, const char *accepted, char *why)
+{
+	for (; *names; names++)
+		if (strcmp(*names, value) == 0) {
+			*ret = *names;
+			return 0;
+		}
+	return refuse(why, option, value, accepted);
+}
+
+/* What is asked of a stream. */
+static int take_stream_option(struct bench_options *o, int code, const char *value, char *why)
+{
+	static const char *const transports[] = { "tcp", "ipc", "shm", NULL };
+	static const char *const sinks[] = { "null", "tiff", "raw", "hdf5", NULL };
+	uint64_t number;
+
+	switch (code) {
+	case 't':
+		return take_name(&o->transport, "--transport", value, transports,
+		                 "must be tcp, ipc or shm", why);
+	case 'k':
+		return take_name(&o->sink, "--sink", value, sinks,
+		                 "must be null, tiff, raw or hdf5", why);
+	default:
+		if (!argument_u64(value, 1, 8, &number))
+			return refuse(why, "--endpoints", value, "must be a number from 1 to 8");
+		o->endpoints = (unsigned)number;
+		return 0;
+	}
+}
+
+/* What only some benchmarks understand. */
+static int check_stream_options(const struct bench_options *o, char *why)
+{
+	const char *given = o->transport ? "--transport" : o->sink ? "--sink" : "--endpoints";
+
+	if ((o->transport || o->sink || o->endpoints) && strcmp(o->benchmark, "stream") != 0)
+		return refuse(why, given, "", "is for stream alone");
+	if (o->endpoints > 1 && o->transport && strcmp(o->transport, "shm") == 0)
+		return refuse(why, "--endpoints", "", "shared memory has one endpoint");
+	return 0;
+}
+
 static int take_option(struct bench_options *o, int code, const char *value, char *why)
 {
 	uint64_t number;
@@ -59,6 +105,7 @@ static int take_option(struct bench_options *o, int code, const char *value, cha
 		if (!argument_size(value, &o->width, &o->height) || o->width < 64 || o->height < 64)
 			return refuse(why, "--size", value,
 			              "must be WIDTHxHEIGHT in pixels, each from 64 to 65535");
+		o->sized = true;
 		return 0;
 	case 'r':
 		if (!argument_u64(value, 1, SAMPLES_MAX, &number))
@@ -70,6 +117,10 @@ static int take_option(struct bench_options *o, int code, const char *value, cha
 			return refuse(why, "--file-size", value,
 			              "must be in MB, a number from 1 to 1000000");
 		return 0;
+	case 't':
+	case 'k':
+	case 'e':
+		return take_stream_option(o, code, value, why);
 	case 'f':
 		o->full = true;
 		return 0;
@@ -92,6 +143,9 @@ int bench_options_parse(struct bench_options *ret, int argc, char **argv, char w
 		{ "size", required_argument, NULL, 's' },
 		{ "runs", required_argument, NULL, 'r' },
 		{ "file-size", required_argument, NULL, 'm' },
+		{ "transport", required_argument, NULL, 't' },
+		{ "endpoints", required_argument, NULL, 'e' },
+		{ "sink", required_argument, NULL, 'k' },
 		{ "full", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
@@ -120,6 +174,8 @@ int bench_options_parse(struct bench_options *ret, int argc, char **argv, char w
 	}
 	if (!err && (o.runs || o.file_mb) && o.benchmark && strcmp(o.benchmark, "sinks") != 0)
 		err = refuse(why, o.runs ? "--runs" : "--file-size", "", "is for sinks alone");
+	if (!err && o.benchmark)
+		err = check_stream_options(&o, why);
 	if (!err)
 		*ret = o;
 	return err;
@@ -141,7 +197,11 @@ void bench_options_help(FILE *out)
 	      "  --file-size MB     sinks: write so many MB in each (default 2147, less when time "
 	      "or\n"
 	      "                     space is short)\n"
-	      "  --full             longer runs; sinks: more depths and engines\n"
+	      "  --transport NAME   stream: over tcp, ipc or shm alone\n"
+	      "  --endpoints N      stream: 1 to 8 of them\n"
+	      "  --sink NAME        stream: to null, tiff, raw or hdf5 alone\n"
+	      "  --full             longer runs; sinks: more depths and engines; stream: more\n"
+	      "                     transports, endpoints and sizes\n"
 	      "  --help             print this\n"
 	      "  --version          print the version\n"
 	      "\n"
