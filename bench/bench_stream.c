@@ -5,7 +5,7 @@
 #include "bench/machine.h"
 #include "bench/pass_limit.h"
 #include "bench/results.h"
-#include "bench/stream_run.h"
+#include "bench/trial.h"
 #include "bench/zmq_limit.h"
 #include "kernels/cpu.h"
 
@@ -36,7 +36,6 @@ struct costs {
 struct measuring {
 	const struct bench_options *options;
 	struct results *results;
-	struct stream_setup setup;
 	struct costs costs;
 	uint64_t begin_ns;
 	bool lost;
@@ -156,29 +155,49 @@ static void add_stream(struct measuring *m, const char *name, const struct sampl
 	m->lost = m->lost || lost;
 }
 
-/* One kind of stream: a short run that tells the rate, then the runs that count. */
-static int measure_stream(struct measuring *m, const char *name, const char *format, double cost,
-                          char why[512])
+/* The runs that count, after a short one that tells the rate. */
+static int run_stream(struct measuring *m, struct trial *t, const char *name, double cost,
+                      char why[512])
 {
 	unsigned runs = m->options->full ? 5 : 3;
-	struct stream_figures figures;
+	struct trial_figures figures;
 	struct samples rate = { 0 };
 	uint64_t frames, lost = 0;
-	int status = stream_run(&m->setup, format, frames_for(m, 0, 0), RUN_TIMEOUT, &figures, why);
+	int status = trial_run(t, frames_for(m, 0, 0), RUN_TIMEOUT, &figures, why);
 
 	if (status)
 		return status;
-	frames = frames_for(m, (double)figures.written / figures.seconds,
-	                    m->options->full ? 20.0 : 3.0);
+	frames = frames_for(m, figures.fps, m->options->full ? 20.0 : 3.0);
 	for (unsigned i = 0; i < runs && (i == 0 || has_time(m)); i++) {
-		status = stream_run(&m->setup, format, frames, RUN_TIMEOUT, &figures, why);
+		status = trial_run(t, frames, RUN_TIMEOUT, &figures, why);
 		if (status)
 			return status;
-		samples_add(&rate, (double)figures.written / figures.seconds);
-		lost += figures.expected - figures.written;
+		samples_add(&rate, figures.fps);
+		lost += figures.lost + figures.wrong;
 	}
 	add_stream(m, name, &rate, frames, lost, cost);
 	return 0;
+}
+
+static int measure_stream(struct measuring *m, const char *name, const char *format, double cost,
+                          char why[512])
+{
+	const struct trial_plan plan = {
+		.transport = TRIAL_TCP,
+		.endpoints = 1,
+		.width = m->options->width,
+		.height = m->options->height,
+		.pixel_format = "Mono16",
+		.sink = format,
+	};
+	struct trial trial;
+	int status = trial_open(&trial, &plan, m->options->directory, &stop, why);
+
+	if (status)
+		return status;
+	status = run_stream(m, &trial, name, cost, why);
+	trial_close(&trial);
+	return status;
 }
 
 static int measure_all(struct measuring *m, char why[512])
@@ -205,10 +224,6 @@ int bench_stream(const struct bench_options *o, struct results *r, char why[512]
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	status = stream_setup_open(&m.setup, o->directory, o->width, o->height, &stop, why);
-	if (status)
-		return status;
 	status = measure_all(&m, why);
-	stream_setup_close(&m.setup);
 	return status ? status : m.lost ? EX_LOST : 0;
 }

@@ -8,13 +8,18 @@
 
 /* A program that was started and is waited for. It ends when we do. */
 struct child {
-	pid_t pid;  /* 0: none runs */
-	int handle; /* pidfd */
+	pid_t pid;    /* 0: none runs */
+	int handle;   /* pidfd */
+	double cpu_s; /* that it took over its life, user and system; once it has ended */
 };
 
 /* Start argv[0], a path or the name of a program in PATH; NULL ends argv. Output and errors go to
  * the file `log`, replaced. 0 or negative errno; a program that is not there exits with 127. */
 int child_start(struct child *c, const char *const argv[], const char *log);
+
+/* The same on some cores only (bit i: core i; 0: all). Where it may not, it exits with 126. */
+int child_start_on(struct child *c, const char *const argv[], const char *log,
+                   unsigned long long cpus);
 
 /* Wait until it ends, at most until CLOCK_MONOTONIC deadline_ns or until *stop is set.
  *

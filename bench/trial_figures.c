@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/trial_parts.h"
+
+#include "daemon/latency.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+/* ---- the manifest ---- */
+
+static uint64_t read_integer(const json_t *object, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(object, name));
+}
+
+static double read_number(const json_t *object, const char *name)
+{
+	return json_number_value(json_object_get(object, name));
+}
+
+static void read_latency(const json_t *stages, struct trial_figures *ret)
+{
+	for (unsigned i = 0; i < TRIAL_STAGES; i++) {
+		const json_t *s = json_object_get(stages, latency_name((enum latency_stage)i));
+
+		ret->latency[i] = (struct trial_latency){
+			.count = read_integer(s, "count"),
+			.p50_ms = read_number(s, "p50"),
+			.p99_ms = read_number(s, "p99"),
+			.p999_ms = read_number(s, "p999"),
+			.max_ms = read_number(s, "max"),
+		};
+	}
+}
+
+static double buffer_peak(const json_t *buffer)
+{
+	double size = read_number(buffer, "size");
+
+	return json_object_get(buffer, "peak") && size > 0 ? read_number(buffer, "peak") / size
+	                                                   : NAN;
+}
+
+/* What the daemon's threads waited for: "messages 1.20 s, room 0.00 s". */
+static void read_waits(const json_t *threads, struct trial_figures *ret)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(threads, i, one)
+	{
+		json_t *waited = json_object_get(one, "waited_s"), *seconds;
+		const char *name = json_string_value(json_object_get(one, "name")), *what;
+
+		for (unsigned k = 0; name && k < ret->thread_count; k++) {
+			struct trial_thread *t = &ret->threads[k];
+			size_t at = 0;
+
+			if (t->process != 'd' || strcmp(t->name, name) != 0)
+				continue;
+			json_object_foreach(waited, what, seconds)
+			{
+				int n = snprintf(t->waits + at, sizeof t->waits - at, "%s%s %.2f s",
+				                 at ? ", " : "", what, json_number_value(seconds));
+
+				at += (size_t)n < sizeof t->waits - at ? (size_t)n : 0;
+			}
+		}
+	}
+}
+
+int trial_read_manifest(const struct trial *t, struct trial_figures *ret, char why[512])
+{
+	struct trial_path pattern = trial_in_scratch(t, "out/*/manifest.json");
+	json_t *manifest = NULL, *totals;
+	const char *loss;
+	glob_t found;
+
+	if (!glob(pattern.text, 0, NULL, &found)) {
+		manifest = json_load_file(found.gl_pathv[0], 0, NULL);
+		globfree(&found);
+	}
+	totals = json_object_get(manifest, "totals");
+	if (!json_is_integer(json_object_get(totals, "expected"))) {
+		json_decref(manifest);
+		snprintf(why, WHY_BYTES, "openbeamd left no manifest with totals in its series");
+		return EX_SOFTWARE;
+	}
+	ret->seconds = (double)(int64_t)(read_integer(manifest, "end_ns") -
+	                                 read_integer(manifest, "start_ns")) *
+	               1e-9;
+	ret->expected = read_integer(totals, "expected");
+	ret->written = read_integer(totals, "written");
+	ret->flagged = read_integer(totals, "flagged");
+	ret->buffer_peak = buffer_peak(json_object_get(manifest, "buffer"));
+	read_latency(json_object_get(manifest, "latency_ms"), ret);
+	read_waits(json_object_get(manifest, "threads"), ret);
+	loss = json_string_value(
+		json_object_get(json_array_get(json_object_get(manifest, "losses"), 0), "text"));
+	snprintf(ret->first_loss, sizeof ret->first_loss, "%s", loss ? loss : "");
+	json_decref(manifest);
+	ret->lost = ret->expected > ret->written ? ret->expected - ret->written : 0;
+	ret->fps = ret->seconds > 0 ? (double)ret->written / ret->seconds : 0;
+	return 0;
+}
+
+int trial_read_report(const struct trial *t, struct trial_figures *ret, char why[512])
+{
+	struct trial_path path = trial_in_scratch(t, "report.json");
+	json_t *report = json_load_file(path.text, 0, NULL);
+
+	if (!report) {
+		snprintf(why, WHY_BYTES, "openbeam-send left no report");
+		return EX_SOFTWARE;
+	}
+	ret->sender_late = read_integer(report, "late");
+	json_decref(report);
+	return 0;
+}
+
+/* ---- the ledger ---- */
+
+/* The field of that number in a line of CSV without quotes; NULL when there is none. */
+static const char *field(const char *line, int number)
+{
+	for (; line && number > 0; number--) {
+		line = strchr(line, ',');
+		line = line ? line + 1 : NULL;
+	}
+	return number < 0 ? NULL : line;
+}
+
+/* Which field the head calls so; -1: none. */
+static int field_called(const char *head, const char *name)
+{
+	size_t length = strlen(name);
+	int number = 0;
+
+	for (const char *at = head; at; number++) {
+		if (strncmp(at, name, length) == 0 && strchr(",\r\n", at[length]))
+			return number;
+		at = strchr(at, ',');
+		at = at ? at + 1 : NULL;
+	}
+	return -1;
+}
+
+/* Whether a frame of this number may have this checksum. A slot of shared memory is filled once,
+ * and whichever is free is sent. */
+static bool is_expected(const struct trial *t, uint64_t number, uint32_t crc)
+{
+	if (t->plan.transport != TRIAL_SHM)
+		return crc == t->crc32c[number % t->places];
+	for (uint64_t i = 0; i < t->places && i < trial_slots(&t->plan); i++)
+		if (crc == t->crc32c[i])
+			return true;
+	return false;
+}
+
+/* Where the columns are. */
+struct head {
+	int number, state, crc;
+};
+
+/* One line. seen [frames]. Returns how much of it is wrong. */
+static unsigned check_line(const struct trial *t, const char *line, const struct head *h,
+                           uint8_t *seen, uint64_t frames)
+{
+	const char *number = field(line, h->number), *state = field(line, h->state);
+	const char *crc = field(line, h->crc);
+	uint64_t n = number ? strtoull(number, NULL, 10) : UINT64_MAX;
+	bool twice;
+
+	if (n >= frames)
+		return 1;
+	twice = seen[n];
+	seen[n] = 1;
+	if (!state || strncmp(state, "written,", 8) != 0)
+		return twice;
+	if (!crc || !is_expected(t, n, (uint32_t)strtoul(crc, NULL, 16)))
+		return twice + 1u;
+	return twice;
+}
+
+static void check_lines(const struct trial *t, FILE *in, uint8_t *seen, uint64_t frames,
+                        struct trial_figures *ret)
+{
+	size_t room = 0;
+	char *line = NULL;
+	struct head h;
+
+	if (getline(&line, &room, in) > 0) {
+		h = (struct head){ field_called(line, "frame"), field_called(line, "state"),
+			           field_called(line, "crc32c") };
+		while (getline(&line, &room, in) > 0)
+			ret->wrong += check_line(t, line, &h, seen, frames);
+	}
+	free(line);
+	for (uint64_t i = 0; i < frames; i++)
+		ret->wrong += !seen[i];
+}
+
+int trial_read_ledger(const struct trial *t, uint64_t frames, struct trial_figures *ret,
+                      char why[512])
+{
+	struct trial_path pattern = trial_in_scratch(t, "out/*/frames.csv");
+	uint8_t *seen = calloc(frames + 1, 1);
+	FILE *in = NULL;
+	glob_t found;
+
+	if (!glob(pattern.text, 0, NULL, &found)) {
+		in = fopen(found.gl_pathv[0], "r");
+		globfree(&found);
+	}
+	ret->wrong = 0;
+	if (in && seen)
+		check_lines(t, in, seen, frames, ret);
+	free(seen);
+	if (!in || !seen) {
+		snprintf(why, WHY_BYTES, "the run left no ledger in %.300s/out", t->scratch.path);
+		return EX_SOFTWARE;
+	}
+	fclose(in);
+	return 0;
+}
+
+/* ---- /proc ---- */
+
+static bool is_begun(const struct trial *t)
+{
+	struct trial_path pattern = trial_in_scratch(t, "out/*");
+	glob_t found;
+	bool begun = !glob(pattern.text, GLOB_NOSORT, NULL, &found);
+
+	if (begun)
+		globfree(&found);
+	return begun;
+}
+
+/* The folder of the series is made when its first frame comes: what both had used when they were
+ * looked at before is what they needed to get ready. */
+void trial_look(const struct trial *t, struct trial_watch *w)
+{
+	bool begins = !w->begun && is_begun(t);
+
+	if (!w->begun && !begins) {
+		w->begin[0] = w->now[0];
+		w->begin[1] = w->now[1];
+	}
+	w->begun = w->begun || begins;
+	if (w->daemon.pid)
+		proc_process_look(&w->now[0], w->daemon.pid);
+	if (w->sender.pid)
+		proc_process_look(&w->now[1], w->sender.pid);
+}
+
+static void add_threads(const struct trial_watch *w, unsigned i, struct trial_figures *ret)
+{
+	for (unsigned k = 0; k < w->now[i].count && ret->thread_count < TRIAL_THREADS_MAX; k++) {
+		struct proc_thread d = proc_thread_since(&w->now[i].threads[k], &w->begin[i]);
+		struct trial_thread *one = &ret->threads[ret->thread_count++];
+
+		*one = (struct trial_thread){ .process = i ? 's' : 'd',
+			                      .user_s = d.user_s,
+			                      .system_s = d.system_s,
+			                      .run_s = d.run_s,
+			                      .queue_s = d.queue_s,
+			                      .faults = d.faults,
+			                      .major_faults = d.major_faults,
+			                      .switches = d.switches,
+			                      .preemptions = d.preemptions };
+		memcpy(one->name, d.name, sizeof one->name);
+	}
+}
+
+void trial_read_watch(const struct trial_watch *w, struct trial_figures *ret)
+{
+	ret->cpu_daemon_s = w->daemon.cpu_s - w->begin[0].cpu_s;
+	ret->cpu_sender_s = w->sender.cpu_s - w->begin[1].cpu_s;
+	for (unsigned i = 0; i < 2; i++) {
+		ret->read_calls += w->now[i].read_calls - w->begin[i].read_calls;
+		ret->write_calls += w->now[i].write_calls - w->begin[i].write_calls;
+		add_threads(w, i, ret);
+	}
+	ret->disk_bytes = w->now[0].written_bytes - w->begin[0].written_bytes;
+	ret->peak_bytes = w->now[0].peak_bytes;
+}
