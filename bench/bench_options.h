@@ -19,6 +19,9 @@ struct bench_options {
 	bool full;              /* longer runs, more of them */
 	unsigned runs;          /* sinks: of each measurement; 0: as many as time allows */
 	uint64_t file_mb;       /* sinks: written in each, 10^6 bytes; 0: by time and space */
+	const char *profile;    /* profiles: the row of send_profiles, NULL: all of them */
+	double seconds;         /* soak: how long */
+	double rate_share;      /* soak: of the rate that is held */
 };
 
 struct results;
@@ -35,6 +38,7 @@ struct bench_row {
 extern const struct bench_row bench_rows[];
 
 bench_fn bench_limits, bench_kernels, bench_pipeline, bench_sinks, bench_stream;
+bench_fn bench_profiles, bench_soak;
 
 /* Read the command line. 0, or -EINVAL with why: which word, what is accepted. */
 int bench_options_parse(struct bench_options *ret, int argc, char **argv, char why[512]);
