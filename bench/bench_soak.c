@@ -25,11 +25,12 @@
 #define HOUR_S       3600.0
 #define MIB          1048576.0
 
-/* What is judged. A change counts that is larger than both, the share being of the level. */
+/* What is judged. */
 struct quantity {
 	const char *name, *unit;
 	double scale; /* makes `unit` of the samples */
-	double share, absolute;
+	struct slope_rule rule;
+	bool floor; /* what it does not go below any more */
 	enum slope_verdict worse;
 };
 
@@ -52,12 +53,39 @@ static void handle_stop(int number)
 	stop = 1;
 }
 
+/* Messages that wait are on the heap, which keeps the room for a while: resident memory jumps with
+ * each backlog, up to ingest.buffer. What leaks is never given back. */
 static const struct quantity quantities[SOAK_QUANTITIES] = {
-	[SOAK_RATE] = { "soak-rate", "frames/s", 1, 0.01, 0, SLOPE_FALLS },
-	[SOAK_MEMORY] = { "soak-memory", "MB", 1e-6, 0.01, 4 * MIB, SLOPE_RISES },
-	[SOAK_DESCRIPTORS] = { "soak-descriptors", "files", 1, 0, 0.5, SLOPE_RISES },
-	[SOAK_THREADS] = { "soak-threads", "threads", 1, 0, 4, SLOPE_RISES },
-	[SOAK_LATENCY] = { "soak-latency-p99", "ms", 1, 0.2, 0.2, SLOPE_RISES },
+	[SOAK_RATE] = { "soak-rate",
+	                "frames/s",
+	                1,
+	                { .share = 0.01, .steps = true },
+	                false,
+	                SLOPE_FALLS },
+	[SOAK_MEMORY] = { "soak-memory",
+	                  "MB",
+	                  1e-6,
+	                  { .share = 0.01, .absolute = 4 * MIB },
+	                  true,
+	                  SLOPE_RISES },
+	[SOAK_DESCRIPTORS] = { "soak-descriptors",
+	                       "files",
+	                       1,
+	                       { .absolute = 0.5, .steps = true },
+	                       false,
+	                       SLOPE_RISES },
+	[SOAK_THREADS] = { "soak-threads",
+	                   "threads",
+	                   1,
+	                   { .absolute = 4, .steps = true },
+	                   false,
+	                   SLOPE_RISES },
+	[SOAK_LATENCY] = { "soak-latency-p99",
+	                   "ms",
+	                   1,
+	                   { .share = 0.2, .absolute = 0.2, .steps = true },
+	                   false,
+	                   SLOPE_RISES },
 };
 
 /* ---- what is held ---- */
@@ -124,17 +152,29 @@ static void plan_soak(struct soaked *s)
 	fflush(stdout);
 }
 
-static json_t *slope_json(const struct slope *l, const struct quantity *q, bool flat)
+static json_t *list_json(const double *values, unsigned count, double scale)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < count; i++)
+		json_array_append_new(list, json_real(values[i] * scale));
+	return list;
+}
+
+static json_t *slope_json(const struct slope_samples *s, const struct slope *l,
+                          const struct quantity *q, const struct slope_rule *rule, bool flat)
 {
 	json_t *more = json_object();
 
+	status_set(more, "time_s", list_json(s->time_s, s->count, 1));
+	status_set(more, "value", list_json(s->value, s->count, q->scale));
 	status_set(more, "runs", json_integer(1));
 	status_set(more, "samples", json_integer(l->count));
 	status_set(more, "slope_per_hour", status_number(l->per_s * HOUR_S * q->scale));
 	status_set(more, "change", status_number(l->change * q->scale));
 	status_set(more, "p", status_number(l->p));
 	status_set(more, "tolerance",
-	           status_number(q->scale * fmax(q->share * fabs(l->level), q->absolute)));
+	           status_number(q->scale * fmax(rule->share * fabs(l->level), rule->absolute)));
 	status_set(more, "verdict", json_string(slope_verdict_name(l->verdict)));
 	status_set(more, "flat", json_boolean(flat));
 	return more;
@@ -146,16 +186,32 @@ static bool is_good(const struct slope *l, const struct quantity *q)
 	return l->verdict != SLOPE_TOO_SHORT && l->verdict != q->worse;
 }
 
+/* A message is one piece of the heap: two more or less are no change. */
+static struct slope_rule rule_of(const struct soaked *s, enum soak_quantity which)
+{
+	struct slope_rule rule = quantities[which].rule;
+
+	rule.from_s = WARM_UP * s->options->seconds;
+	if (which == SOAK_MEMORY)
+		rule.absolute =
+			fmax(rule.absolute, 2.0 * (double)trial_frame_bytes(&s->trial.plan));
+	return rule;
+}
+
 static int add_quantity(struct soaked *s, enum soak_quantity which, char *why)
 {
+	static struct slope_samples judged;
 	const struct quantity *q = &quantities[which];
+	struct slope_rule rule = rule_of(s, which);
 	struct samples range = { 0 };
 	struct slope l;
 	char note[160];
 	bool good;
 
-	if (slope_judge(&s->figures.samples[which], WARM_UP * s->options->seconds, q->share,
-	                q->absolute, &l)) {
+	judged = s->figures.samples[which];
+	if (q->floor)
+		slope_floor(&judged);
+	if (slope_judge(&judged, &rule, &l)) {
 		snprintf(why, 512, "no memory for the slopes");
 		return EX_OSERR;
 	}
@@ -174,7 +230,8 @@ static int add_quantity(struct soaked *s, enum soak_quantity which, char *why)
 	                                          .unit = q->unit,
 	                                          .samples = &range,
 	                                          .limit = which == SOAK_RATE ? s->plan.rate_hz : 0,
-	                                          .more = slope_json(&l, q, good),
+	                                          .more = slope_json(&s->figures.samples[which], &l,
+	                                                             q, &rule, good),
 	                                          .note = note });
 	return 0;
 }

@@ -83,23 +83,25 @@ static double mann_kendall(const struct judged *j)
 	return erfc((fabs(s) - 1) / sqrt(2 * variance));
 }
 
-static double change_of(const struct judged *j, double per_s)
+static double change_of(const struct judged *j, double per_s, bool steps)
 {
 	unsigned fifth = j->n / 5;
-	double by_slope = per_s * (j->time_s[j->n - 1] - j->time_s[0]);
-	double by_ends = median_of(j->value + j->n - fifth, fifth, j->room);
+	double by_slope = per_s * (j->time_s[j->n - 1] - j->time_s[0]), by_ends;
 
-	by_ends -= median_of(j->value, fifth, j->room);
+	if (!steps)
+		return by_slope;
+	by_ends = median_of(j->value + j->n - fifth, fifth, j->room) -
+	          median_of(j->value, fifth, j->room);
 	return fabs(by_slope) > fabs(by_ends) ? by_slope : by_ends;
 }
 
-static void judge(const struct judged *j, double share, double absolute, struct slope *s)
+static void judge(const struct judged *j, const struct slope_rule *rule, struct slope *s)
 {
 	s->per_s = theil_sen(j);
 	s->p = mann_kendall(j);
-	s->change = change_of(j, s->per_s);
+	s->change = change_of(j, s->per_s, rule->steps);
 	s->verdict = SLOPE_FLAT;
-	if (s->p < SLOPE_P && fabs(s->change) > fmax(share * fabs(s->level), absolute))
+	if (s->p < SLOPE_P && fabs(s->change) > fmax(rule->share * fabs(s->level), rule->absolute))
 		s->verdict = s->change > 0 ? SLOPE_RISES : SLOPE_FALLS;
 }
 
@@ -111,14 +113,19 @@ void slope_add(struct slope_samples *s, double time_s, double value)
 	s->value[s->count++] = value;
 }
 
-int slope_judge(const struct slope_samples *s, double from_s, double share, double absolute,
-                struct slope *ret)
+void slope_floor(struct slope_samples *s)
+{
+	for (unsigned i = s->count; i-- > 1;)
+		s->value[i - 1] = fmin(s->value[i - 1], s->value[i]);
+}
+
+int slope_judge(const struct slope_samples *s, const struct slope_rule *rule, struct slope *ret)
 {
 	struct slope slope = { 0, NAN, NAN, NAN, NAN, NAN, NAN, SLOPE_TOO_SHORT };
 	unsigned first = 0;
 	struct judged j;
 
-	while (first < s->count && s->time_s[first] < from_s)
+	while (first < s->count && s->time_s[first] < rule->from_s)
 		first++;
 	j = (struct judged){ s->count - first, s->time_s + first, s->value + first, NULL };
 	j.room = malloc(((size_t)j.n * j.n / 2 + 1) * sizeof *j.room);
@@ -134,7 +141,7 @@ int slope_judge(const struct slope_samples *s, double from_s, double share, doub
 		slope.most = fmax(slope.most, j.value[i]);
 	}
 	if (j.n >= SLOPE_SAMPLES_LEAST)
-		judge(&j, share, absolute, &slope);
+		judge(&j, rule, &slope);
 	free(j.room);
 	*ret = slope;
 	return 0;

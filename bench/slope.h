@@ -2,6 +2,8 @@
 #ifndef BENCH_SLOPE_H
 #define BENCH_SLOPE_H
 
+#include <stdbool.h>
+
 /* Whether a quantity that was sampled over a long run stayed as it was.
  *
  *   slope    median of (v[j] - v[i]) / (t[j] - t[i]) over all i < j: outliers do not move it
@@ -12,8 +14,8 @@
  *   p        erfc(|z| / sqrt(2)): how often chance alone gives such an order (Mann 1945,
  *            Kendall 1975; Gilbert, Statistical Methods for Environmental Pollution Monitoring,
  *            1987, chapter 16)
- *   change   slope * (last time - first time), or the median of the last fifth less that of the
- *            first fifth, whichever is larger: a single step has no slope
+ *   change   slope * (last time - first time). Where a single step counts: or the median of the
+ *            last fifth less that of the first fifth, whichever is larger
  *
  * Samples side by side depend on each other, which makes p smaller than it is. So a change counts
  * when it is both unlikely and large. */
@@ -41,10 +43,20 @@ struct slope {
 /* A sample, unless its value is not finite or there is no room. */
 void slope_add(struct slope_samples *s, double time_s, double value);
 
-/* Judge the samples from `from_s` on. A change of up to share * |level|, or up to `absolute`, in
- * the unit of the values, is none. 0 or -ENOMEM. */
-int slope_judge(const struct slope_samples *s, double from_s, double share, double absolute,
-                struct slope *ret);
+/* Make each value the least of itself and all that follow: what a quantity that jumps up and falls
+ * back does not go below any more. */
+void slope_floor(struct slope_samples *s);
+
+/* What counts. */
+struct slope_rule {
+	double from_s;          /* earlier samples are of the warm-up */
+	double share, absolute; /* a change of up to the larger one is none: of |level|, and in the
+	                           unit of the values */
+	bool steps;             /* a step is a change, too: it has no slope */
+};
+
+/* 0 or -ENOMEM. */
+int slope_judge(const struct slope_samples *s, const struct slope_rule *rule, struct slope *ret);
 
 /* "too short", "flat", "rises", "falls". */
 const char *slope_verdict_name(enum slope_verdict v);

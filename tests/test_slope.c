@@ -23,7 +23,8 @@ static struct slope judged(double share, double absolute)
 {
 	struct slope s;
 
-	cr_assert_eq(slope_judge(&samples, 0, share, absolute, &s), 0);
+	cr_assert_eq(slope_judge(&samples, &(struct slope_rule){ 0, share, absolute, true }, &s),
+	             0);
 	return s;
 }
 
@@ -109,6 +110,24 @@ Test(slope, sees_a_step_that_has_none)
 		slope_add(&samples, i, i < 70 ? 20 : 21);
 	s = judged(0, 0);
 	cr_assert(s.verdict == SLOPE_RISES && s.per_s == 0 && s.change == 1);
+	cr_assert_eq(slope_judge(&samples, &(struct slope_rule){ 0 }, &s), 0);
+	cr_assert(s.verdict == SLOPE_FLAT && s.change == 0, "where it is none");
+}
+
+/* Memory of a program that has a backlog now and then, without and with a leak below. */
+Test(slope, of_a_floor_ignores_backlogs_and_finds_a_leak)
+{
+	for (double leak = 0; leak < 1; leak += 0.5) {
+		struct slope s;
+
+		samples.count = 0;
+		for (unsigned i = 0; i < PLENTY; i++)
+			slope_add(&samples, i, 1000 + leak * i + (i > 40 && i % 40 < 9 ? 300 : 0));
+		slope_floor(&samples);
+		cr_assert_eq(slope_judge(&samples, &(struct slope_rule){ .share = 0.01 }, &s), 0);
+		cr_assert_eq(s.verdict, leak > 0 ? SLOPE_RISES : SLOPE_FLAT, "%g", s.change);
+		cr_assert_float_eq(s.per_s, leak, 0.02);
+	}
 }
 
 Test(slope, is_not_moved_by_a_few_outliers)
@@ -124,7 +143,7 @@ Test(slope, leaves_the_warm_up_out)
 
 	for (unsigned i = 0; i < PLENTY; i++)
 		slope_add(&samples, i, i < 24 ? i : 24);
-	cr_assert_eq(slope_judge(&samples, 24, 0, 0, &s), 0);
+	cr_assert_eq(slope_judge(&samples, &(struct slope_rule){ .from_s = 24 }, &s), 0);
 	cr_assert(s.verdict == SLOPE_FLAT && s.count == PLENTY - 24);
 }
 

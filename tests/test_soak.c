@@ -127,9 +127,9 @@ Test(soak, sees_a_process_leak)
 		slope_add(&descriptors, i, p.descriptors);
 	}
 	cr_assert_geq(p.threads, 1);
-	cr_assert_eq(slope_judge(&descriptors, 0, 0, 0.5, &slope), 0);
+	cr_assert_eq(slope_judge(&descriptors, &(struct slope_rule){ .absolute = 0.5 }, &slope), 0);
 	cr_assert(slope.verdict == SLOPE_RISES && slope.per_s == 1);
-	cr_assert_eq(slope_judge(&memory, 0, 0.01, 4 << 20, &slope), 0);
+	cr_assert_eq(slope_judge(&memory, &(struct slope_rule){ .absolute = 4 << 20 }, &slope), 0);
 	cr_assert_eq(slope.verdict, SLOPE_RISES, "%g", slope.change);
 }
 
