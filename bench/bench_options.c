@@ -2,6 +2,7 @@
 #include "bench/bench_options.h"
 
 #include "bench/arguments.h"
+#include "bench/send_profiles.h"
 #include "daemon/samples.h"
 
 #include <errno.h>
@@ -9,7 +10,9 @@
 #include <string.h>
 
 #define WHY_BYTES  512
-#define BENCHMARKS "limits, kernels, pipeline, sinks"
+#define BENCHMARKS "limits, kernels, pipeline, sinks, profiles, soak"
+#define SOAK_S     60.0
+#define SOAK_SHARE 0.8
 
 const struct bench_row bench_rows[] = {
 	{ "limits", "memory, bare ZeroMQ and the file system", bench_limits },
@@ -17,6 +20,8 @@ const struct bench_row bench_rows[] = {
 	{ "pipeline", "frames in memory through the daemon's threads to nowhere", bench_pipeline },
 	{ "sinks", "every file format and way of writing, beside fio", bench_sinks },
 	{ "stream", "openbeam-send to openbeamd to files", bench_stream },
+	{ "profiles", "every source that openbeam-send knows, at its rate", bench_profiles },
+	{ "soak", "a long run below what is held: does anything grow or fade?", bench_soak },
 	{ 0 },
 };
 
@@ -28,7 +33,7 @@ static int refuse(char *why, const char *option, const char *value, const char *
 
 static int take_benchmark(struct bench_options *o, const char *name, char *why)
 {
-	static const char *const later[] = { "rings", "profiles", "soak" };
+	static const char *const later[] = { "rings" };
 
 	if (o->benchmark)
 		return refuse(why, "one benchmark at a time, not also", name, "run them in turn");
@@ -78,13 +83,44 @@ static int take_stream_option(struct bench_options *o, int code, const char *val
 	}
 }
 
-/* What only some benchmarks understand. */
-static int check_stream_options(const struct bench_options *o, char *why)
+static int take_profile(struct bench_options *o, const char *name, char *why)
 {
-	const char *given = o->transport ? "--transport" : o->sink ? "--sink" : "--endpoints";
+	char known[256];
+	int n = snprintf(known, sizeof known, "unknown; there are");
 
-	if ((o->transport || o->sink || o->endpoints) && strcmp(o->benchmark, "stream") != 0)
-		return refuse(why, given, "", "is for stream alone");
+	for (const struct send_profile *p = send_profiles; p->name; p++)
+		n += snprintf(known + n, sizeof known - (size_t)n, "%s %s",
+		              p == send_profiles ? "" : ",", p->name);
+	if (!send_profile_find(name))
+		return refuse(why, "--profile", name, known);
+	o->profile = name;
+	return 0;
+}
+
+/* What only one benchmark has a use for. */
+static int check_owners(const struct bench_options *o, char *why)
+{
+	const struct {
+		bool given;
+		const char *option, *owner;
+	} rows[] = {
+		{ o->runs, "--runs", "sinks" },
+		{ o->file_mb, "--file-size", "sinks" },
+		{ o->profile, "--profile", "profiles" },
+		{ o->seconds > 0, "--seconds", "soak" },
+		{ o->rate_share > 0, "--rate-share", "soak" },
+		{ o->transport, "--transport", "stream" },
+		{ o->sink, "--sink", "stream" },
+		{ o->endpoints, "--endpoints", "stream" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char only[32];
+
+		snprintf(only, sizeof only, "is for %s alone", rows[i].owner);
+		if (rows[i].given && o->benchmark && strcmp(o->benchmark, rows[i].owner) != 0)
+			return refuse(why, rows[i].option, "", only);
+	}
 	if (o->endpoints > 1 && o->transport && strcmp(o->transport, "shm") == 0)
 		return refuse(why, "--endpoints", "", "shared memory has one endpoint");
 	return 0;
@@ -121,6 +157,18 @@ static int take_option(struct bench_options *o, int code, const char *value, cha
 	case 'k':
 	case 'e':
 		return take_stream_option(o, code, value, why);
+	case 'p':
+		return take_profile(o, value, why);
+	case 'S':
+		if (!argument_double(value, 20, 604800, &o->seconds))
+			return refuse(why, "--seconds", value,
+			              "must be a number from 20 to 604800");
+		return 0;
+	case 'R':
+		if (!argument_double(value, 0.05, 1, &o->rate_share))
+			return refuse(why, "--rate-share", value,
+			              "must be a number from 0.05 to 1");
+		return 0;
 	case 'f':
 		o->full = true;
 		return 0;
@@ -146,6 +194,9 @@ int bench_options_parse(struct bench_options *ret, int argc, char **argv, char w
 		{ "transport", required_argument, NULL, 't' },
 		{ "endpoints", required_argument, NULL, 'e' },
 		{ "sink", required_argument, NULL, 'k' },
+		{ "profile", required_argument, NULL, 'p' },
+		{ "seconds", required_argument, NULL, 'S' },
+		{ "rate-share", required_argument, NULL, 'R' },
 		{ "full", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
@@ -172,10 +223,10 @@ int bench_options_parse(struct bench_options *ret, int argc, char **argv, char w
 		snprintf(why, WHY_BYTES, "which benchmark? " BENCHMARKS " or stream");
 		err = -EINVAL;
 	}
-	if (!err && (o.runs || o.file_mb) && o.benchmark && strcmp(o.benchmark, "sinks") != 0)
-		err = refuse(why, o.runs ? "--runs" : "--file-size", "", "is for sinks alone");
-	if (!err && o.benchmark)
-		err = check_stream_options(&o, why);
+	if (!err)
+		err = check_owners(&o, why);
+	o.seconds = o.seconds > 0 ? o.seconds : SOAK_S;
+	o.rate_share = o.rate_share > 0 ? o.rate_share : SOAK_SHARE;
 	if (!err)
 		*ret = o;
 	return err;
@@ -200,12 +251,20 @@ void bench_options_help(FILE *out)
 	      "  --transport NAME   stream: over tcp, ipc or shm alone\n"
 	      "  --endpoints N      stream: 1 to 8 of them\n"
 	      "  --sink NAME        stream: to null, tiff, raw or hdf5 alone\n"
+	      "  --profile NAME     profiles: that source alone, of openbeam-send --help\n"
+	      "  --seconds S        soak: how long (default 60)\n"
+	      "  --rate-share X     soak: of the rate that is held (default 0.8)\n"
 	      "  --full             longer runs; sinks: more depths and engines; stream: more\n"
-	      "                     transports, endpoints and sizes\n"
+	      "                     transports, endpoints and sizes; profiles: a minute each\n"
 	      "  --help             print this\n"
 	      "  --version          print the version\n"
 	      "\n"
-	      "exit status: 0 done, 1 frames were lost, 2 usage, 69 a program is missing or\n"
+	      "exit status: 0 done; 1 frames were lost or wrong, a profile of up to 1 GB/s was "
+	      "not\n"
+	      "held (a larger one that was not is no error), soak found something that does not "
+	      "stay "
+	      "flat;\n"
+	      "2 usage, 69 a program is missing or\n"
 	      "failed, 71 no memory, 73 cannot write, 74 input or output failed, 130 interrupted\n",
 	      out);
 }

@@ -23,6 +23,9 @@ struct bench_options {
 	const char *transport;  /* stream: "tcp", "ipc", "shm"; NULL: not asked for */
 	const char *sink;       /* stream: "null", "tiff", "raw", "hdf5"; NULL: not asked for */
 	unsigned endpoints;     /* stream: 1 to 8; 0: not asked for */
+	const char *profile;    /* profiles: the row of send_profiles, NULL: all of them */
+	double seconds;         /* soak: how long */
+	double rate_share;      /* soak: of the rate that is held */
 };
 
 struct results;
@@ -39,6 +42,7 @@ struct bench_row {
 extern const struct bench_row bench_rows[];
 
 bench_fn bench_limits, bench_kernels, bench_pipeline, bench_sinks, bench_stream;
+bench_fn bench_profiles, bench_soak;
 
 /* Read the command line. 0, or -EINVAL with why: which word, what is accepted. */
 int bench_options_parse(struct bench_options *ret, int argc, char **argv, char why[512]);

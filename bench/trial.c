@@ -362,6 +362,8 @@ static int run_both(const struct trial *t, const struct trial_wiring *wiring, ui
 	int status = 0, err = start_daemon(t, &w->daemon);
 
 	if (!err)
+		trial_await_ready(t, wiring, &w->daemon);
+	if (!err)
 		err = start_sender(t, wiring, frames, &w->sender);
 	if (!err && wiring->monitor_port)
 		err = trial_reader_start(&reader, wiring->monitor_port);

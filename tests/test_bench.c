@@ -64,8 +64,8 @@ Test(bench, reads_the_options_of_stream)
 Test(bench, refuses_what_it_does_not_know_or_does_not_have_yet)
 {
 	static const char *const rows[][2] = {
-		{ "", "limits, kernels, pipeline, sinks or stream" },
-		{ "soak", "not in this version" },
+		{ "", "limits, kernels, pipeline, sinks, profiles, soak or stream" },
+		{ "rings", "not in this version" },
 		{ "everything", "unknown" },
 		{ "limits kernels", "one benchmark at a time" },
 		{ "limits --size 10x10", "--size 10x10" },

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_SOAK_RUN_H
+#define BENCH_SOAK_RUN_H
+
+#include "bench/slope.h"
+#include "bench/soak_ledger.h"
+#include "bench/trial.h"
+
+/* One daemon that takes one series after another without a pause, is looked at from outside all
+ * the while, and whose finished series are read back and removed. */
+
+struct soak_plan {
+	const struct trial *trial; /* opened, with everything on: the daemon is asked over HTTP */
+	double rate_hz;            /* of the sender */
+	uint64_t frames;           /* of each series */
+	unsigned series;           /* so many */
+	double every_s;            /* between samples, whole seconds */
+};
+
+enum soak_quantity {
+	SOAK_RATE,        /* usable frames a second, between two looks */
+	SOAK_MEMORY,      /* resident, bytes */
+	SOAK_DESCRIPTORS, /* open ones */
+	SOAK_THREADS,
+	SOAK_LATENCY, /* 99th percentile of last byte received to handed to the sink, between
+	                 two looks, ms */
+	SOAK_QUANTITIES
+};
+
+struct soak_figures {
+	struct slope_samples samples[SOAK_QUANTITIES]; /* times from the first frame on */
+	struct soak_ledger ledger;                     /* of all series */
+	unsigned series;                               /* finished and read back */
+	unsigned incomplete;                           /* of them, by their manifest */
+	unsigned unanswered;                           /* looks that the daemon did not answer */
+	double seconds;                                /* from the first frame until it ended */
+	uint64_t sender_late;                          /* messages over a period late */
+};
+
+/* Run. Losses are no error. 0, or an exit status of sysexits with why. */
+int soak_run(const struct soak_plan *p, struct soak_figures *ret, char why[512]);
+
+#endif
