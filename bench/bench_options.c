@@ -9,11 +9,12 @@
 #include <string.h>
 
 #define WHY_BYTES  512
-#define BENCHMARKS "limits, kernels, pipeline, sinks"
+#define BENCHMARKS "limits, kernels, rings, pipeline, sinks"
 
 const struct bench_row bench_rows[] = {
 	{ "limits", "memory, bare ZeroMQ and the file system", bench_limits },
 	{ "kernels", "every kernel on every instruction set, and the whole pass", bench_kernels },
+	{ "rings", "what handing an entry from thread to thread costs", bench_rings },
 	{ "pipeline", "frames in memory through the daemon's threads to nowhere", bench_pipeline },
 	{ "sinks", "every file format and way of writing, beside fio", bench_sinks },
 	{ "stream", "openbeam-send to openbeamd to files", bench_stream },
@@ -28,7 +29,7 @@ static int refuse(char *why, const char *option, const char *value, const char *
 
 static int take_benchmark(struct bench_options *o, const char *name, char *why)
 {
-	static const char *const later[] = { "rings", "profiles", "soak" };
+	static const char *const later[] = { "profiles", "soak" };
 
 	if (o->benchmark)
 		return refuse(why, "one benchmark at a time, not also", name, "run them in turn");

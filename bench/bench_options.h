@@ -34,7 +34,7 @@ struct bench_row {
 /* Every benchmark of this version, ended by a row with name NULL. */
 extern const struct bench_row bench_rows[];
 
-bench_fn bench_limits, bench_kernels, bench_pipeline, bench_sinks, bench_stream;
+bench_fn bench_limits, bench_kernels, bench_rings, bench_pipeline, bench_sinks, bench_stream;
 
 /* Read the command line. 0, or -EINVAL with why: which word, what is accepted. */
 int bench_options_parse(struct bench_options *ret, int argc, char **argv, char why[512]);

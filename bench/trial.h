@@ -17,16 +17,16 @@ enum trial_transport { TRIAL_TCP, TRIAL_IPC, TRIAL_SHM };
 /* What is measured, the same for all runs of a trial. */
 struct trial_plan {
 	enum trial_transport transport;
-	unsigned endpoints;        /* 1 to 8; shm: 1 */
-	uint32_t width, height;    /* pixels */
-	const char *pixel_format;  /* a row of pixel_formats */
-	double rate_hz;            /* of the sender; 0: as fast as possible */
-	const char *sink;          /* format: "null", "tiff", "raw", "hdf5" */
-	bool source;               /* write frames as they came instead of the reduced ones */
-	bool everything;           /* raw histogram, four regions, dose applied, sentinels that look at
-	                              pixels, black box, the monitor and a reader of the page */
+	unsigned endpoints;       /* 1 to 8; shm: 1 */
+	uint32_t width, height;   /* pixels */
+	const char *pixel_format; /* a row of pixel_formats */
+	double rate_hz;           /* of the sender; 0: as fast as possible */
+	const char *sink;         /* format: "null", "tiff", "raw", "hdf5" */
+	bool source;              /* write frames as they came instead of the reduced ones */
+	bool everything; /* raw histogram, four regions, dose applied, sentinels that look at
+	                    pixels, black box, the monitor and a reader of the page */
 	const char *const *settings; /* further KEY=VALUE for --set, ended by NULL; NULL: none */
-	unsigned long long cpus;   /* both processes may use these cores (bit i: core i); 0: all */
+	unsigned long long cpus; /* both processes may use these cores (bit i: core i); 0: all */
 };
 
 /* Programs, scratch folder, calibration files and expected checksums of a plan. */
@@ -54,10 +54,10 @@ struct trial_thread {
 };
 
 enum trial_stage {
-	TRIAL_QUEUE,   /* received until a worker takes it */
+	TRIAL_QUEUE, /* received until a worker takes it */
 	TRIAL_REDUCE,
 	TRIAL_COLLECT,
-	TRIAL_SUBMIT,  /* last byte received until the product is handed to the sink */
+	TRIAL_SUBMIT, /* last byte received until the product is handed to the sink */
 	TRIAL_WRITE,
 	TRIAL_DURABLE,
 	TRIAL_STAGES
@@ -69,22 +69,22 @@ struct trial_latency {
 };
 
 struct trial_figures {
-	double seconds;              /* first frame until the files are closed, by the manifest */
+	double seconds; /* first frame until the files are closed, by the manifest */
 	uint64_t expected, written, flagged; /* by the manifest */
-	uint64_t lost;               /* expected - written */
-	uint64_t wrong;              /* checksums in the ledger that are not the scalar kernels', and
-	                                numbers that the ledger has twice or not at all */
-	uint64_t sender_late;        /* messages more than a period behind their time */
-	double fps;                  /* written / seconds */
+	uint64_t lost;                       /* expected - written */
+	uint64_t wrong;       /* checksums in the ledger that are not the scalar kernels', and
+	                         numbers that the ledger has twice or not at all */
+	uint64_t sender_late; /* messages more than a period behind their time */
+	double fps;           /* written / seconds */
 	double cpu_daemon_s, cpu_sender_s; /* from the first frame on, as far as /proc tells */
 	uint64_t read_calls, write_calls;  /* both processes, /proc/PID/io */
-	uint64_t disk_bytes;         /* of the daemon, /proc/PID/io */
-	uint64_t peak_bytes;         /* highest resident memory of the daemon */
-	double buffer_peak;          /* highest share of ingest.buffer in use, 0 to 1; NAN unknown */
+	uint64_t disk_bytes;               /* of the daemon, /proc/PID/io */
+	uint64_t peak_bytes;               /* highest resident memory of the daemon */
+	double buffer_peak; /* highest share of ingest.buffer in use, 0 to 1; NAN unknown */
 	struct trial_latency latency[TRIAL_STAGES];
 	struct trial_thread threads[TRIAL_THREADS_MAX];
 	unsigned thread_count;
-	char first_loss[256];        /* the daemon's sentence about the first loss; "": none */
+	char first_loss[256]; /* the daemon's sentence about the first loss; "": none */
 };
 
 /* Find the programs beside this one, make a scratch folder in `directory`, calibration files, and

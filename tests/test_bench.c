@@ -53,7 +53,7 @@ Test(bench, reads_the_options_of_sinks)
 Test(bench, refuses_what_it_does_not_know_or_does_not_have_yet)
 {
 	static const char *const rows[][2] = {
-		{ "", "limits, kernels, pipeline, sinks or stream" },
+		{ "", "limits, kernels, rings, pipeline, sinks or stream" },
 		{ "soak", "not in this version" },
 		{ "everything", "unknown" },
 		{ "limits kernels", "one benchmark at a time" },
