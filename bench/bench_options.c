@@ -74,6 +74,9 @@ static int take_option(struct bench_options *o, int code, const char *value, cha
 	case 'f':
 		o->full = true;
 		return 0;
+	case 'b':
+		o->brief = true;
+		return 0;
 	case 'h':
 		o->action = BENCH_HELP;
 		return 0;
@@ -94,6 +97,7 @@ int bench_options_parse(struct bench_options *ret, int argc, char **argv, char w
 		{ "runs", required_argument, NULL, 'r' },
 		{ "file-size", required_argument, NULL, 'm' },
 		{ "full", no_argument, NULL, 'f' },
+		{ "brief", no_argument, NULL, 'b' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 },
@@ -121,6 +125,8 @@ int bench_options_parse(struct bench_options *ret, int argc, char **argv, char w
 	}
 	if (!err && (o.runs || o.file_mb) && o.benchmark && strcmp(o.benchmark, "sinks") != 0)
 		err = refuse(why, o.runs ? "--runs" : "--file-size", "", "is for sinks alone");
+	if (!err && o.brief && o.benchmark && strcmp(o.benchmark, "pipeline") != 0)
+		err = refuse(why, "--brief", "", "is for pipeline alone");
 	if (!err)
 		*ret = o;
 	return err;
@@ -143,6 +149,7 @@ void bench_options_help(FILE *out)
 	      "or\n"
 	      "                     space is short)\n"
 	      "  --full             longer runs; sinks: more depths and engines\n"
+	      "  --brief            pipeline: the headline alone, on all cores and on one\n"
 	      "  --help             print this\n"
 	      "  --version          print the version\n"
 	      "\n"

@@ -17,6 +17,7 @@ struct bench_options {
 	const char *directory;  /* where files are written */
 	uint32_t width, height; /* pixels of a frame */
 	bool full;              /* longer runs, more of them */
+	bool brief;             /* pipeline: what others are compared with, alone */
 	unsigned runs;          /* sinks: of each measurement; 0: as many as time allows */
 	uint64_t file_mb;       /* sinks: written in each, 10^6 bytes; 0: by time and space */
 };

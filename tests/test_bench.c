@@ -61,6 +61,7 @@ Test(bench, refuses_what_it_does_not_know_or_does_not_have_yet)
 		{ "limits --runs 3", "--runs" },
 		{ "limits --file-size 3", "--file-size" },
 		{ "sinks --runs 0", "from 1 to 64" },
+		{ "limits --brief", "for pipeline alone" },
 		{ "sinks --file-size much", "in MB" },
 		{ "limits --nonsense", "--nonsense" },
 		{ "limits --json", "--json" },
