@@ -87,12 +87,6 @@ class Frames:
         self.context.term()
 
 
-def take_frames(bin_folder, size, count):
-    """The first `count` pictures that openbeam-send makes."""
-    with Sender(bin_folder, size, count, count) as sender, Frames(sender.endpoint) as frames:
-        return [frames.receive()[1].copy() for _ in range(count)]
-
-
 def receive_to_hdf5(bin_folder, size, count, prepared, reduction, checksums, path):
     """The receiver as people write it.
 
@@ -123,6 +117,8 @@ def receive_to_hdf5(bin_folder, size, count, prepared, reduction, checksums, pat
     return Streamed(count / seconds, written, count - written, wrong)
 
 
+REDUCED = "normalise: transmission, bin: 2, type: uint16, window: [0.0, 1.5]"
+AS_IT_CAME = "normalise: none, type: source"
 CONFIGURATION = """\
 ingest:
   endpoints: ["{endpoint}"]
@@ -130,7 +126,7 @@ ingest:
   frame_limit: {limit}MiB
 series: {{name: stream, first: 0, frames: {frames}, idle_end: 20s}}
 calibration: {{dark: "{folder}/dark.tif", flat: "{folder}/flat.tif"}}
-reduce: {{normalise: transmission, bin: 2, type: uint16, window: [0.0, 1.5]}}
+reduce: {{{reduce}}}
 histogram: {{raw: {{bins: 4096}}, normalised: {{bins: 256, low: 0.0, high: 1.5}}}}
 monitor: {{http: ""}}
 sinks: [{{format: {sink}, directory: "{folder}/out"}}]
@@ -155,10 +151,11 @@ class Series:
     def pixels(self, shape):
         """Of a raw file, [frames, *shape] uint16."""
         files = sorted(self.folder.glob("*.raw"))
-        return numpy.concatenate([numpy.fromfile(f, "<u2") for f in files]).reshape(-1, *shape)
+        pixels = numpy.concatenate([numpy.fromfile(f, "<u2") for f in files])
+        return pixels.reshape(len(self.frames), *shape)
 
 
-def run_openbeamd(bin_folder, folder, size, count, prepared, sink):
+def run_openbeamd(bin_folder, folder, size, count, prepared, sink, reduce=REDUCED):
     """One series of `count` frames, written to folder/out; its Series."""
     width, height = size
     shutil.rmtree(folder / "out", ignore_errors=True)
@@ -166,7 +163,7 @@ def run_openbeamd(bin_folder, folder, size, count, prepared, sink):
     with Sender(bin_folder, size, count, prepared) as sender:
         (folder / "openbeam.yaml").write_text(CONFIGURATION.format(
             endpoint=sender.endpoint, width=width, height=height, folder=folder, frames=count,
-            limit=2 * width * height // 2**20 + 2, sink=sink))
+            limit=2 * width * height // 2**20 + 2, sink=sink, reduce=reduce))
         with open(folder / "openbeamd.log", "wb") as log:
             status = subprocess.run(
                 [bin_folder / "openbeamd", "-c", folder / "openbeam.yaml", "--series", "1"],

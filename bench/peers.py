@@ -163,12 +163,9 @@ class Peers:
                      folder / "dark.tif", "--write-flat", folder / "flat.tif")
         self.calibration = Calibration(tifffile.imread(folder / "dark.tif"),
                                        tifffile.imread(folder / "flat.tif"))
-        series = peer_stream.run_openbeamd(self.bin, folder, self.size, PICTURES, PICTURES, "raw")
         width, height = self.size
-        self.truth = Truth(series, (height // 2, width // 2))
-        if len(self.truth.rows) != PICTURES:
-            raise RuntimeError(f"openbeamd wrote {len(self.truth.rows)} of {PICTURES} frames")
-        self.pictures = self.take_pictures()
+        self.truth = Truth(self.written(peer_stream.REDUCED), (height // 2, width // 2))
+        self.pictures = list(self.written(peer_stream.AS_IT_CAME).pixels((height, width)))
         self.table = Table()
 
     def program(self, name, *arguments):
@@ -179,11 +176,13 @@ class Peers:
                                f"{done.stdout.decode(errors='replace')[-500:]}")
         return done
 
-    def take_pictures(self):
-        """As a viewer gets them; without pyzmq, from the files of openbeamd."""
-        if not missing("zmq"):
-            return self.stream.take_frames(self.bin, self.size, PICTURES)
-        return None
+    def written(self, reduce):
+        """What openbeamd writes about the pictures, as raw."""
+        series = self.stream.run_openbeamd(self.bin, self.folder, self.size, PICTURES, PICTURES,
+                                           "raw", reduce)
+        if len(series.frames) != PICTURES:
+            raise RuntimeError(f"openbeamd wrote {len(series.frames)} of {PICTURES} frames")
+        return series
 
     def measure_pass(self):
         """openbeam's pass: {row of `openbeam-bench pipeline`: median}."""
@@ -296,13 +295,8 @@ class Peers:
 
     def measure(self):
         self.measure_pass()
-        if self.pictures is None:
-            for name in ("numpy", "numpy-fast", "numpy-fast-both", "numpy-fast-all-cores",
-                         "opencv-1thread", "opencv"):
-                self.table.skip(name, missing("zmq"))
-        else:
-            self.numpy()
-            self.opencv()
+        self.numpy()
+        self.opencv()
         self.receivers()
 
 

@@ -80,11 +80,11 @@ def lines_of(series, xlabel, ylabel, extra=()):
     for i, (title, points) in enumerate(series.items()):
         script.append(block(f"s{i}", [f"{x} {y} {low} {high}" for x, y, low, high in sorted(points)]))
         colour, dashed = COLOURS[i % len(COLOURS)], title.startswith("~")
-        style = f'lc rgb "{colour}" lw 2 {"dt 2" if dashed and len(points) < 20 else ""}'
-        parts.append(f"$s{i} using 1:2 with linespoints {style} pt 7 ps {0 if len(points) > 20 else 0.4 if dashed else 0.9} "
-                     f"title {quoted(title.lstrip('~'))}")
+        style = f'lc rgb "{colour}" lw 2'
+        dash = " dt 2" if dashed and len(points) < 20 else ""
+        parts.append(f"$s{i} using 1:2 with lines {style}{dash} title {quoted(title.lstrip('~'))}")
         if not dashed:
-            parts.append(f"$s{i} using 1:2:3:4 with yerrorbars {style} ps 0 notitle")
+            parts.append(f"$s{i} using 1:2:3:4 with yerrorbars {style} pt 7 ps 0.8 notitle")
     script += [f'set xlabel "{xlabel}"', f'set ylabel "{ylabel}"', "set yrange [0:*]",
                "set offsets graph 0.04, graph 0.04, graph 0.08, 0", *extra]
     return "\n".join(script) + "\nplot " + ", \\\n     ".join(parts) + "\n"
@@ -267,7 +267,7 @@ def soak(results):
         raise Absent("soak tells no points over time")
     shares = [p[1] for points in found.values() for p in points]
     scale = f"set yrange [{min(0.9, *shares):.3g}:{max(1.1, *shares):.3g}]"
-    return lines_of(found, "minutes", "share of the median", [scale])
+    return lines_of(found, "minutes", "share of the median", [scale, "set xrange [0:*]"])
 
 
 PLOTS = (

@@ -205,6 +205,15 @@ def peers_agree():
             check(moved <= 4, f"{kind.__name__}: {moved} pixels in other bins")
 
 
+def peers_refuse():
+    """What cannot be measured is said at once."""
+    for arguments, status, word in ((["--help"], 0, "pyzmq"), (["--size", "65x64"], 2, "even numbers"),
+                                    (["--bin", "/nowhere"], 69, "/nowhere/openbeamd is not there")):
+        done = subprocess.run([ROOT / "bench" / "peers.py", *arguments], capture_output=True, text=True)
+        check(done.returncode == status and word in done.stdout + done.stderr,
+              f"peers.py {arguments}: status {done.returncode}, {done.stderr[-200:]}")
+
+
 def main():
     scratch = Path(tempfile.mkdtemp(prefix="openbeam-report-"))
     try:
@@ -212,6 +221,7 @@ def main():
         what_is_not_there_is_left_out(scratch)
         run_bench(scratch)
         peers_agree()
+        peers_refuse()
         if len(sys.argv) > 1:  # to look at
             shutil.copytree(scratch / "all", sys.argv[1], dirs_exist_ok=True)
     finally:
