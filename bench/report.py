@@ -176,9 +176,16 @@ class Collected:
                 return row
         return None
 
+    def busy(self):
+        """What else ran before anything was measured."""
+        load, cores = self.start.get("load", "").split()[:1], self.machine.get("cores")
+        if load and cores and float(load[0]) > 0.25 * cores:
+            yield f"NOISY, the machine was busy when it began: a load of {load[0]} on {cores} cores"
+
     def remarks(self):
         """Sentences about what did not go well."""
         yield from self.broken
+        yield from self.busy()
         for name, status, _ in self.runs:
             if status:
                 what = "has results" if name in self.results and self.results[name] else "has no results"

@@ -96,6 +96,17 @@ def write(folder, results, runs=()):
     return subprocess.run([ROOT / "bench" / "report.py", folder], capture_output=True, text=True)
 
 
+def a_busy_machine_is_noisy(scratch):
+    folder = scratch / "busy"
+    for load, said in (("1.90 1 1 1/99 7", True), ("0.10 1 1 1/99 7", False)):
+        write(folder, {"limits": made_up()["limits"]})
+        start = json.loads((folder / "start.json").read_text())
+        (folder / "start.json").write_text(json.dumps({**start, "load": load}))
+        subprocess.run([ROOT / "bench" / "report.py", folder], capture_output=True)
+        found = "the machine was busy when it began" in (folder / "report.md").read_text()
+        check(found == said, f"a load of {load}: {found}")
+
+
 def everything_is_shown(scratch):
     folder = scratch / "all"
     done = write(folder, made_up(), [("stream", 0, 40), ("profiles", 1, 70), ("soak", 70, 3)])
@@ -218,6 +229,7 @@ def main():
     scratch = Path(tempfile.mkdtemp(prefix="openbeam-report-"))
     try:
         everything_is_shown(scratch)
+        a_busy_machine_is_noisy(scratch)
         what_is_not_there_is_left_out(scratch)
         run_bench(scratch)
         peers_agree()
