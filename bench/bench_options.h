@@ -17,6 +17,7 @@ struct bench_options {
 	const char *directory;  /* where files are written */
 	uint32_t width, height; /* pixels of a frame */
 	bool full;              /* longer runs, more of them */
+	bool brief;             /* pipeline: what others are compared with, alone */
 	unsigned runs;          /* sinks: of each measurement; 0: as many as time allows */
 	uint64_t file_mb;       /* sinks: written in each, 10^6 bytes; 0: by time and space */
 	bool sized;             /* width and height were asked for */
@@ -41,7 +42,7 @@ struct bench_row {
 /* Every benchmark of this version, ended by a row with name NULL. */
 extern const struct bench_row bench_rows[];
 
-bench_fn bench_limits, bench_kernels, bench_pipeline, bench_sinks, bench_stream;
+bench_fn bench_limits, bench_kernels, bench_rings, bench_pipeline, bench_sinks, bench_stream;
 bench_fn bench_profiles, bench_soak;
 
 /* Read the command line. 0, or -EINVAL with why: which word, what is accepted. */

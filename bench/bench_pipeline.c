@@ -23,17 +23,18 @@ struct load {
 	bool raw_histogram;
 	bool quality;   /* too; what that costs the row before is measured with it in turn */
 	unsigned cores; /* 0: all */
+	bool brief;     /* measured with --brief, too */
 };
 
 static const struct load loads[] = {
-	{ "headline", IMAGES_PHANTOM, false, false, 0 },
-	{ "headline-quality", IMAGES_PHANTOM, false, true, 0 },
-	{ "headline-1core", IMAGES_PHANTOM, false, false, 1 },
-	{ "headline-both", IMAGES_PHANTOM, true, false, 0 },
-	{ "headline-both-quality", IMAGES_PHANTOM, true, true, 0 },
-	{ "headline-both-1core", IMAGES_PHANTOM, true, false, 1 },
-	{ "headline-dark", IMAGES_DARK, false, false, 0 },
-	{ "headline-dark-1core", IMAGES_DARK, false, false, 1 },
+	{ "headline", IMAGES_PHANTOM, false, false, 0, true },
+	{ "headline-quality", IMAGES_PHANTOM, false, true, 0, false },
+	{ "headline-1core", IMAGES_PHANTOM, false, false, 1, true },
+	{ "headline-both", IMAGES_PHANTOM, true, false, 0, true },
+	{ "headline-both-quality", IMAGES_PHANTOM, true, true, 0, false },
+	{ "headline-both-1core", IMAGES_PHANTOM, true, false, 1, false },
+	{ "headline-dark", IMAGES_DARK, false, false, 0, false },
+	{ "headline-dark-1core", IMAGES_DARK, false, false, 1, false },
 };
 
 /* Where the measurements of one call stand. */
@@ -213,7 +214,9 @@ static int measure_all(struct measuring *m, char why[512])
 	int status = 0;
 
 	for (size_t i = 0, n; i < count && !status; i += n) {
-		n = i + 1 < count && loads[i + 1].quality ? 2 : 1;
+		n = i + 1 < count && loads[i + 1].quality && !m->options->brief ? 2 : 1;
+		if (m->options->brief && !loads[i].brief)
+			continue;
 		if (i == 0 || loads[i].images != loads[i - 1].images)
 			status = use_images(m, loads[i].images, why);
 		if (!status)

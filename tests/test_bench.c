@@ -61,11 +61,10 @@ Test(bench, reads_the_options_of_stream)
 	cr_expect(o.endpoints == 4 && !o.sized);
 }
 
-Test(bench, refuses_what_it_does_not_know_or_does_not_have_yet)
+Test(bench, refuses_what_it_does_not_know)
 {
 	static const char *const rows[][2] = {
-		{ "", "limits, kernels, pipeline, sinks, profiles, soak or stream" },
-		{ "rings", "not in this version" },
+		{ "", "limits, kernels, rings, pipeline, sinks, profiles, soak or stream" },
 		{ "everything", "unknown" },
 		{ "limits kernels", "one benchmark at a time" },
 		{ "limits --size 10x10", "--size 10x10" },
@@ -77,6 +76,7 @@ Test(bench, refuses_what_it_does_not_know_or_does_not_have_yet)
 		{ "limits --runs 3", "--runs" },
 		{ "limits --file-size 3", "--file-size" },
 		{ "sinks --runs 0", "from 1 to 64" },
+		{ "limits --brief", "for pipeline alone" },
 		{ "sinks --file-size much", "in MB" },
 		{ "limits --nonsense", "--nonsense" },
 		{ "limits --json", "--json" },
