@@ -42,37 +42,35 @@ static void read_latency(const json_t *stages, struct trial_figures *ret)
 
 static double buffer_peak(const json_t *buffer)
 {
-	double size = read_number(buffer, "size");
+	const json_t *peak = json_object_get(buffer, "peak_ratio");
 
-	return json_object_get(buffer, "peak") && size > 0 ? read_number(buffer, "peak") / size
-	                                                   : NAN;
+	return json_is_number(peak) ? json_number_value(peak) : NAN;
 }
 
-/* What the daemon's threads waited for: "messages 1.20 s, room 0.00 s". */
-static void read_waits(const json_t *threads, struct trial_figures *ret)
+/* "messages 12 %, room 63 %" of the time. */
+static void tell_waits(json_t *waited, double seconds, struct trial_thread *t)
 {
-	const json_t *one;
-	size_t i;
+	const char *what;
+	json_t *one;
+	size_t at = 0;
 
-	json_array_foreach(threads, i, one)
+	json_object_foreach(waited, what, one)
 	{
-		json_t *waited = json_object_get(one, "waited_s"), *seconds;
-		const char *name = json_string_value(json_object_get(one, "name")), *what;
+		int n = snprintf(t->waits + at, sizeof t->waits - at, "%s%s %.0f %%",
+		                 at ? ", " : "", what, 100 * json_number_value(one) / seconds);
 
-		for (unsigned k = 0; name && k < ret->thread_count; k++) {
-			struct trial_thread *t = &ret->threads[k];
-			size_t at = 0;
+		at += (size_t)n < sizeof t->waits - at ? (size_t)n : 0;
+	}
+}
 
-			if (t->process != 'd' || strcmp(t->name, name) != 0)
-				continue;
-			json_object_foreach(waited, what, seconds)
-			{
-				int n = snprintf(t->waits + at, sizeof t->waits - at, "%s%s %.2f s",
-				                 at ? ", " : "", what, json_number_value(seconds));
+/* What the daemon's threads slept for. */
+static void read_waits(const json_t *waited_s, struct trial_figures *ret)
+{
+	for (unsigned i = 0; i < ret->thread_count && ret->seconds > 0; i++) {
+		struct trial_thread *t = &ret->threads[i];
 
-				at += (size_t)n < sizeof t->waits - at ? (size_t)n : 0;
-			}
-		}
+		if (t->process == 'd')
+			tell_waits(json_object_get(waited_s, t->name), ret->seconds, t);
 	}
 }
 
@@ -101,7 +99,7 @@ int trial_read_manifest(const struct trial *t, struct trial_figures *ret, char w
 	ret->flagged = read_integer(totals, "flagged");
 	ret->buffer_peak = buffer_peak(json_object_get(manifest, "buffer"));
 	read_latency(json_object_get(manifest, "latency_ms"), ret);
-	read_waits(json_object_get(manifest, "threads"), ret);
+	read_waits(json_object_get(manifest, "waited_s"), ret);
 	loss = json_string_value(
 		json_object_get(json_array_get(json_object_get(manifest, "losses"), 0), "text"));
 	snprintf(ret->first_loss, sizeof ret->first_loss, "%s", loss ? loss : "");
