@@ -66,6 +66,8 @@ struct config_ingest {
 	uint64_t buffer;        /* bytes */
 	uint64_t socket_buffer; /* bytes; 0: the kernel's choice */
 	enum huge_pages huge_pages;
+	unsigned io_cpu_count;
+	int io_cpus[CONFIG_CPUS_MAX]; /* cores of libzmq's threads, by endpoint */
 	enum overload overload;
 	uint64_t assembly_timeout_ns;
 	char *rotation_key; /* rotation.from_key: where a frame's header has its angle; "": nowhere

@@ -363,6 +363,15 @@ const struct option options[] = {
 	  .fallback = "auto",
 	  .help = "Receive frames into pages of 2 MiB, where the kernel gives them (madvise or "
 	          "always in /sys/kernel/mm/transparent_hugepage/enabled)." },
+	{ .path = "ingest.io_cpus",
+	  .kind = OPTION_INTEGERS,
+	  MEMBER(ingest.io_cpus),
+	  ALSO(ingest.io_cpu_count),
+	  .high = CONFIG_CPUS_MAX - 1,
+	  .fallback = "[]",
+	  .help = "CPUs for ZeroMQ's own threads, which copy frames out of the kernel: one for "
+	          "each "
+	          "endpoint, in their order. Best near the network card. Empty: none is pinned." },
 	{ .path = "ingest.overload",
 	  .kind = OPTION_CHOICE,
 	  MEMBER(ingest.overload),

@@ -131,6 +131,17 @@ static void check_layout(struct check *k)
 	check_sequence(k, l);
 }
 
+static void check_core_list(struct check *k, const char *key, const int *cpus, unsigned count,
+                            const cpu_set_t *set)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (cpus[i] >= CPU_SETSIZE || !CPU_ISSET((unsigned)cpus[i], set)) {
+			check_find(k, "error", "cores", "%s names core %d, which is not there", key,
+			           cpus[i]);
+			k->status = k->status ? k->status : 78;
+		}
+}
+
 static void check_cores(struct check *k)
 {
 	unsigned threads = pipeline_receivers(k->config);
@@ -138,14 +149,10 @@ static void check_cores(struct check *k)
 
 	if (sched_getaffinity(0, sizeof set, &set) != 0)
 		return;
-	for (unsigned i = 0; i < k->config->daemon.cpu_count; i++)
-		if (k->config->daemon.cpus[i] >= CPU_SETSIZE ||
-		    !CPU_ISSET((unsigned)k->config->daemon.cpus[i], &set)) {
-			check_find(k, "error", "cores",
-			           "daemon.cpus names core %d, which is not there",
-			           k->config->daemon.cpus[i]);
-			k->status = k->status ? k->status : 78;
-		}
+	check_core_list(k, "daemon.cpus", k->config->daemon.cpus, k->config->daemon.cpu_count,
+	                &set);
+	check_core_list(k, "ingest.io_cpus", k->config->ingest.io_cpus,
+	                k->config->ingest.io_cpu_count, &set);
 	check_find(k, threads >= (unsigned)CPU_COUNT(&set) ? "warning" : "ok", "cores",
 	           "%d cores for %u receivers and their workers%s", CPU_COUNT(&set), threads,
 	           threads >= (unsigned)CPU_COUNT(&set) ? ": use fewer endpoints or more cores"

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -354,6 +355,26 @@ static int first_queue(const struct config *c)
 	return messages < 1 ? 1 : messages > 1000 ? 1000 : (int)messages;
 }
 
+/* The core for libzmq's thread of an endpoint of ours, as io_core of its options. libzmq ends the
+ * process when it cannot have it, so it is looked for first. 0 or -EINVAL with why. */
+static int io_core_of(const struct receiver *r, unsigned i, int *ret, char why[400])
+{
+	const struct config_ingest *c = &r->pipeline->config->ingest;
+	unsigned endpoint = r->protocol->in_pieces ? i : r->index;
+	int cpu = endpoint < c->io_cpu_count ? c->io_cpus[endpoint] : -1;
+	cpu_set_t set;
+
+	*ret = cpu + 1;
+	if (cpu < 0 || sched_getaffinity(0, sizeof set, &set) != 0 ||
+	    (cpu < CPU_SETSIZE && CPU_ISSET((unsigned)cpu, &set)))
+		return 0;
+	snprintf(why, 400,
+	         "ingest.io_cpus names core %d, which is not there or not for this process: "
+	         "/proc/self/status lists Cpus_allowed",
+	         cpu);
+	return -EINVAL;
+}
+
 static int open_sources(struct receiver *r, char *const *endpoints, unsigned count, char why[400])
 {
 	const struct config_ingest *c = &r->pipeline->config->ingest;
@@ -383,6 +404,9 @@ static int open_sources(struct receiver *r, char *const *endpoints, unsigned cou
 			.curve = curve,
 		};
 
+		err = io_core_of(r, i, &options.io_core, why);
+		if (err < 0)
+			break;
 		err = source_open(&r->sources[i], &options);
 		if (err < 0)
 			snprintf(why, 400, "%s", r->sources[i].why);

@@ -214,6 +214,9 @@ static int open_socket(struct source *s, const char *endpoint)
 		return fail(s, "a ZeroMQ context");
 	if (zmq_ctx_set(s->context, ZMQ_IO_THREADS, 1) != 0)
 		return fail(s, "an I/O thread");
+	if (s->options.io_core > 0 &&
+	    zmq_ctx_set(s->context, ZMQ_THREAD_AFFINITY_CPU_ADD, s->options.io_core - 1) != 0)
+		return fail(s, "a core for the I/O thread");
 	s->socket = zmq_socket(s->context, s->options.socket == SOCKET_SUB ? ZMQ_SUB : ZMQ_PULL);
 	if (!s->socket)
 		return fail(s, "a socket");

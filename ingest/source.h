@@ -28,7 +28,8 @@ struct source_options {
 	enum socket_kind socket;
 	int64_t max_message_bytes; /* ZMQ_MAXMSGSIZE: a larger part ends the connection */
 	int queue_messages;        /* ZMQ_RCVHWM, messages per peer */
-	int socket_buffer;         /* ZMQ_RCVBUF, bytes; 0: the kernel's choice */
+	int io_core;       /* of the I/O thread: 1 + its number, which must be there; 0: any */
+	int socket_buffer; /* ZMQ_RCVBUF, bytes; 0: the kernel's choice */
 	struct curve_options curve;
 };
 

@@ -271,6 +271,26 @@ def threads_are_pinned_as_configured(bench):
     daemon.stop(0)
 
 
+def affinity_of(daemon, name):
+    """Of each thread of that name."""
+    tasks = f"/proc/{daemon.process.pid}/task"
+    return [os.sched_getaffinity(int(t)) for t in os.listdir(tasks)
+            if open(f"{tasks}/{t}/comm").read().strip() == name]
+
+
+@case
+def threads_of_zeromq_are_pinned_as_configured(bench):
+    cpu = max(os.sched_getaffinity(0))
+    daemon = bench.daemon([f"ipc://{bench.folder}/a", f"ipc://{bench.folder}/b"],
+                          {"ingest.io_cpus": [cpu]}, series=None)
+    until(lambda: sorted(affinity_of(daemon, "ZMQbg/IO/0"), key=len) ==
+          sorted([{cpu}, os.sched_getaffinity(0)], key=len), "one I/O thread is pinned, one is not")
+    daemon.stop(0)
+    refused = bench.daemon(f"ipc://{bench.folder}/c", {"ingest.io_cpus": [1023]}, series=None)
+    refused.wait(78)
+    contains(refused.log, "ingest.io_cpus names core 1023")
+
+
 @case
 def the_log_is_one_line_of_text_or_json_per_event(bench):
     import json

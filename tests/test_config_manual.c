@@ -149,6 +149,7 @@ static const char *const unusual_sets[] = {
 	"calibration={hot: 12.5, max_age: 36h, memory: 3MiB, combine: median, found: report}",
 	"sentinels={clear: 0s, saturated: 1e-6, disk: 90s, repeated: 0}",
 	"blackbox={before: 1500ms, on: [loss]}",
+	"ingest={io_cpus: [1, 0], huge_pages: no, socket_buffer: 3MiB}",
 	"daemon={workers: 3, cpus: [0, 1023], isa: avx2, log: json}",
 };
 
