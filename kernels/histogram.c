@@ -186,6 +186,16 @@ const struct histogram_impl *histogram_for(unsigned cpu)
 	return best;
 }
 
+void value_bins_init(struct value_bins *b, const struct bin_map *m)
+{
+	for (unsigned v = 0; v < 256; v++) {
+		uint8_t value = (uint8_t)v;
+
+		b->tails[v] = (struct histogram_tails){ 0 };
+		bin_uint8_scalar(&b->index[v], &b->tails[v], &value, 1, m);
+	}
+}
+
 struct histogram_tables histogram_tables_for(uint32_t bins)
 {
 	const size_t budget = (size_t)36 << 10; /* bytes: two tables of 4096 bins */

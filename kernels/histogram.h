@@ -46,11 +46,20 @@ struct bin_map {
 	uint32_t first, top;
 };
 
+/* The bin number of each uint8, and the tail that it is in. */
+struct value_bins {
+	uint16_t index[256];
+	struct histogram_tails tails[256]; /* each of one pixel */
+};
+
 /* Prepare for raw pixels of `type`, or for flattened ones. False unless 1 <= bins <=
  * HISTOGRAM_BINS_MAX and low < high, both finite and not too near each other or too far apart to
  * tell the bins in double, or in float for flattened pixels. */
 bool bin_map_init_raw(struct bin_map *m, const struct bins *b, enum product_type type);
 bool bin_map_init_flat(struct bin_map *m, const struct bins *b);
+
+/* Of a map that was prepared for uint8. */
+void value_bins_init(struct value_bins *b, const struct bin_map *m);
 
 /* Turn raw pixels, machine byte order, into bin numbers.
  *

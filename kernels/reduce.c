@@ -103,11 +103,25 @@ static void add_raw_moments(const struct reduce_plan *p, struct scratch *s, stru
 	moments_add(&f->raw_floats, k->moments, s->screened, n);
 }
 
+static void count_values(const struct reduce_plan *p, struct frame_run *f, const uint8_t *raw,
+                         size_t n)
+{
+	size_t whole = n / 64 * 64;
+
+	p->kernels.count_codes(f->value_counts, raw, whole);
+	for (size_t i = whole; i < n; i++)
+		f->value_counts[raw[i]]++;
+}
+
 static void add_raw_histogram(const struct reduce_plan *p, struct scratch *s, struct frame_run *f,
                               const void *raw, size_t n)
 {
 	if (p->raw_bins.bins == 0)
 		return;
+	if (p->raw_by_value) {
+		count_values(p, f, raw, n);
+		return;
+	}
 	if (p->raw_by_shift) {
 		p->kernels.count_index(f->raw_tables, p->raw_tables, raw, p->raw_map.shift, n);
 		return;
@@ -312,6 +326,7 @@ static void frame_begin(const struct reduce_plan *p, struct scratch *s, unsigned
 	f->raw_tables = tables;
 	f->normalised_tables = tables + histogram_tables_size(p->raw_tables);
 	f->code_counts = counts;
+	f->value_counts = counts + (p->kernels.bin_codes ? CODE_COUNTS : 0);
 	f->regions = s->regions + i * p->region_count;
 	f->region_floats = s->region_floats + i * p->region_count;
 	memset(tables, 0, tables_per_frame(p) * sizeof *tables);
@@ -354,6 +369,18 @@ static void fold_codes(struct frame_run *f)
 	f->normalised_tables[0] -= (uint32_t)f->survey.absent;
 }
 
+static void fold_values(const struct reduce_plan *p, struct frame_run *f)
+{
+	for (size_t i = 0; i < CODE_COUNTS; i++) {
+		const struct histogram_tails *tails = &p->raw_values.tails[i % 256];
+		uint64_t count = f->value_counts[i];
+
+		f->raw_tables[p->raw_values.index[i % 256]] += (uint32_t)count;
+		f->raw_tails.below += count * tails->below;
+		f->raw_tails.above += count * tails->above;
+	}
+}
+
 /* Counts and percentiles of both histograms. */
 static void histograms_end(const struct reduce_plan *p, struct frame_run *f,
                            const struct reduce_job *job)
@@ -384,6 +411,8 @@ static void frame_end(const struct reduce_plan *p, struct frame_run *f,
 		end_survey(p, f);
 	if (p->kernels.bin_codes)
 		fold_codes(f);
+	if (p->raw_by_value)
+		fold_values(p, f);
 	moments_finish(&f->normalised, p->kernels.moments, &r->normalised);
 	raw_moments_end(p, f, r);
 	r->good = f->normalised.good;

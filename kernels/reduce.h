@@ -119,6 +119,8 @@ struct reduce_plan {
 	uint32_t tile_rows;
 	size_t scratch_bytes; /* one worker's scratch */
 	struct bin_map raw_map, normalised_map;
+	bool raw_by_value; /* uint8: values are counted, and become bins at the end of the frame */
+	struct value_bins raw_values;
 	bool raw_by_shift; /* raw bins are the high bits of all uint16: counted without numbering */
 	bool raw_whole; /* raw pixels are integers in bins of one count: percentiles are pixels */
 	struct histogram_tables raw_tables, normalised_tables;

@@ -41,7 +41,7 @@ size_t tables_per_frame(const struct reduce_plan *p)
 
 size_t codes_per_frame(const struct reduce_plan *p)
 {
-	return p->kernels.bin_codes ? CODE_COUNTS : 0;
+	return (p->kernels.bin_codes ? CODE_COUNTS : 0) + (p->raw_by_value ? CODE_COUNTS : 0);
 }
 
 static bool is_float(const struct reduce_plan *p)

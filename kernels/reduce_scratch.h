@@ -29,6 +29,7 @@ struct frame_run {
 	uint32_t reduced_crc32c, source_crc32c;
 	uint32_t *raw_tables, *normalised_tables; /* [histogram_tables_size()] */
 	uint64_t *code_counts;                    /* [CODE_COUNTS], with the survey */
+	uint64_t *value_counts;                   /* [CODE_COUNTS], where raw_by_value */
 	struct region_run *regions;               /* [region_count] */
 	struct moments_run *region_floats;        /* [region_count], float layouts */
 };

@@ -429,6 +429,45 @@ Test(reduce, counts_every_pixel_in_each_histogram)
 	}
 }
 
+/* Bins of one count, of several, of a part of one, and with values on both sides of them. */
+Test(reduce, counts_the_values_of_8_bits_as_their_bins_say)
+{
+	static const struct bins rows[] = {
+		{ 256, 0, 256 },    { 4096, 0, 256 }, { 7, 10, 200 },
+		{ 3, -5.5, 99.25 }, { 16, 100, 101 }, { 9, 240.5, 250 },
+	};
+	static struct bench b;
+	uint64_t all_below = 0, all_above = 0;
+
+	for (unsigned row = 0; row < sizeof rows / sizeof *rows; row++) {
+		struct reduce_plan p = usual_plan(131, 77, RAW_UINT8);
+		uint32_t wanted[4096] = { 0 };
+		uint64_t below = 0, above = 0;
+		const uint8_t *raw;
+
+		p.raw_bins = rows[row];
+		run_best(&b, &p);
+		raw = b.jobs[1].raw;
+		for (unsigned i = 0; i < 131 * 77; i++) {
+			double at = (raw[i] - rows[row].low) * rows[row].bins /
+			            (rows[row].high - rows[row].low);
+
+			below += at < 0;
+			above += raw[i] > rows[row].high;
+			if (at >= 0 && raw[i] <= rows[row].high)
+				wanted[at < rows[row].bins ? (unsigned)at : rows[row].bins - 1]++;
+		}
+		cr_expect_eq(b.results[1].raw_tails.below, below, "row %u", row);
+		cr_expect_eq(b.results[1].raw_tails.above, above, "row %u", row);
+		cr_expect_eq(memcmp(b.jobs[1].raw_counts, wanted, rows[row].bins * sizeof *wanted),
+		             0, "row %u", row);
+		all_below += below;
+		all_above += above;
+		bench_close(&b);
+	}
+	cr_expect(all_below > 0 && all_above > 0, "no pixel is beside the bins");
+}
+
 Test(reduce, keeps_the_unpacked_pixels)
 {
 	static struct bench b;
