@@ -38,21 +38,26 @@ static unsigned long long first_cores(unsigned n)
 static void add_scaling(struct stream_bench *b, const char *what, unsigned n,
                         const struct samples *rate, double one, uint64_t lost)
 {
-	double relative = one > 0 ? samples_median(rate) / one : 1;
+	double relative = one > 0 ? samples_median(rate) / one : NAN;
 	char name[64], note[64];
 
 	snprintf(name, sizeof name, "scaling-%s-%u", what, n);
-	snprintf(note, sizeof note, "%.2f times one core", relative);
+	if (one > 0)
+		snprintf(note, sizeof note, "%.2f times one core", relative);
+	else
+		snprintf(note, sizeof note, "no time was left for one core");
 	b->failed = b->failed || lost;
-	results_add(b->results, &(struct result){ .name = name,
-	                                          .unit = "frames/s",
-	                                          .samples = rate,
-	                                          .limit = one > 0 ? n * one : 0,
-	                                          .counts_lost = lost > 0,
-	                                          .lost = lost,
-	                                          .note = note,
-	                                          .more = json_pack("{s:i, s:f}", "cores", (int)n,
-	                                                            "relative", relative) });
+	results_add(
+		b->results,
+		&(struct result){ .name = name,
+	                          .unit = "frames/s",
+	                          .samples = rate,
+	                          .limit = one > 0 ? n * one : 0,
+	                          .counts_lost = lost > 0,
+	                          .lost = lost,
+	                          .note = note,
+	                          .more = json_pack("{s:i, s:o}", "cores", (int)n, "relative",
+	                                            one > 0 ? json_real(relative) : json_null()) });
 }
 
 static int scale_pass(struct stream_bench *b, char why[512])

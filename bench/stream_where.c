@@ -120,6 +120,7 @@ static const char *asleep_for(const struct trial_thread *t)
 		char process;
 		const char *begins, *with;
 	} rows[] = {
+		{ 'd', "openbeamd", "the end" },
 		{ 'd', "rx", "messages, or room for them" },
 		{ 'd', "work", "frames" },
 		{ 'd', "sink", "products, and the disk" },
@@ -171,8 +172,9 @@ static void print_calls(const struct stream_calls *c)
 		if (isnan(c->per_frame[i]))
 			printf("  system calls a frame, %s: %s\n", names[i], c->text[i]);
 		else
-			printf("  system calls a frame, %s: %.2f (%s)\n", names[i], c->per_frame[i],
-			       c->text[i]);
+			printf("  system calls a frame, %s: %.2f under strace, where all wait more "
+			       "often (%s)\n",
+			       names[i], c->per_frame[i], c->text[i]);
 }
 
 /* By what the programs are: they do not copy, and a socket copies twice. */
