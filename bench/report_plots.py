@@ -98,13 +98,13 @@ def groups(labels, columns, ylabel, log=False, stacked=False, colours=COLOURS):
     parts = [f"$data using {n}{':xtic(1)' if n == 2 else ''} lc rgb \"{colours[n - 2]}\" "
              f"title {quoted(title)}" for n, title in enumerate(columns, 2)]
     everything = [v for c in columns.values() for v in c if v > 0]
-    least = f"{min(everything) / 2:.3g}" if log else "0"
+    scale = f"[{min(everything) / 2:.3g}:{4 * max(everything):.3g}]" if log else "[0:*]"
     return "\n".join([
         block("data", data), "set style data histograms", f"set style histogram {kind}",
         f"set boxwidth {0.6 if stacked else 0.9}", f'set ylabel "{ylabel}"',
         "set xtics rotate by -30 left", "set logscale y" if log else "",
-        f"set xrange [-0.7:{len(labels) - 0.3}]", "set offsets 0, 0, graph 0.08, 0",
-        f"set yrange [{least}:*]", "plot " + ", \\\n     ".join(parts)]) + "\n"
+        f"set xrange [-0.7:{len(labels) - 0.3}]", "" if log else "set offsets 0, 0, graph 0.08, 0",
+        f"set yrange {scale}", "plot " + ", \\\n     ".join(parts)]) + "\n"
 
 
 # ---- what is plotted ----

@@ -155,8 +155,8 @@ def what_is_not_there_is_left_out(scratch):
 
 FAKE = """#!/bin/bash
 [[ $1 != sinks ]] || { echo 'no room'; exit 74; }
+echo "options: $*"
 while [[ $# -gt 0 ]]; do [[ $1 != --json ]] || cp "${0%/*}/limits.json" "$2"; shift; done
-echo measured
 """
 
 
@@ -178,6 +178,9 @@ def run_bench(scratch):
     check("memory read, all cores" in done.stdout, "the table is shown")
     check("no room" in (output / "sinks.txt").read_text(), "what it said is kept")
     check("sinks ended with status 74" in (output / "report.md").read_text(), "and told in the report")
+    check("--seconds 30" in bench("soak").stdout, "a short soak")
+    said = bench("--full", "soak").stdout
+    check("--seconds 600 --full" in said, f"a long soak with --full: {said}")
     done = bench("nonsense")
     check(done.returncode == 2 and "no benchmark 'nonsense'" in done.stderr, "nonsense is refused")
     check(bench("--output").returncode == 2, "--output needs a value")
