@@ -185,7 +185,7 @@ def costs(results):
     cores = results.get("machine", {}).get("cores")
     if None in parts[:2] or not runs or not cores:
         raise Absent("stream has no rows cost-zmq, cost-pass and tcp-null or tcp-disk")
-    columns = {"libzmq": [], "pass": [], "write": [], "rest": [], "others": [], "idle": []}
+    columns = {"libzmq": [], "pass": [], "write": [], "rest": [], "other programs": [], "idle": []}
     for name in runs:
         row, took = rows[name], 1e3 * cores / rows[name]["median"]
         mine = [*parts[:2], (parts[2] or 0) if name == "tcp-disk" else 0]
@@ -195,7 +195,7 @@ def costs(results):
         for column, value in zip(columns.values(), [*mine, max(0.0, reached - sum(mine)), others, idle]):
             column.append(value)
     columns = {title: values for title, values in columns.items() if any(values)}
-    colours = dict(zip(("libzmq", "pass", "write", "rest", "others", "idle"),
+    colours = dict(zip(("libzmq", "pass", "write", "rest", "other programs", "idle"),
                        (*COLOURS[:3], COLOURS[4], OTHERS, "#e4e7ea")))
     return groups(runs, columns, f"ms of {cores} cores a frame", stacked=True,
                   colours=[colours[title] for title in columns])
@@ -215,7 +215,8 @@ def scaling(results):
         rates = [(r["cores"], r["by_endpoints"][str(endpoints)]) for r in predicted]
         found[f"~predicted, {endpoints} endpoint{'s' if endpoints > 1 else ''}"] = [
             (cores, rate, rate, rate) for cores, rate in rates]
-    return lines_of(found, "cores", "frames/s", ["set xtics auto"])
+    return lines_of(found, "cores", "frames/s", ["set logscale x 2", "set logscale y", "set yrange [*:*]",
+                                                   "set offsets graph 0.04, graph 0.04, 0, 0"])
 
 
 def profiles(results):
