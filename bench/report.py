@@ -191,7 +191,7 @@ class Collected:
         yield from self.busy()
         for name, status, _ in self.runs:
             if status:
-                what = "has results" if name in self.results and self.results[name] else "has no results"
+                what = "has results" if self.results.get(name) else "has no results"
                 yield f"**{name} ended with status {status}** and {what}: see {name}.txt"
         for name, rows in self.results.items():
             skipped = {}
@@ -206,8 +206,9 @@ class Collected:
         noisy = [f"{name}: {row['name']}" for name, rows in self.results.items() if name != "kernels"
                  for row in rows if is_noisy(name, row)]
         if noisy:
+            named = ", ".join(noisy[:6]) + (", ..." if len(noisy) > 6 else "")
             yield (f"NOISY, runs differ by more than {100 * NOISY:.0f} % of the median: "
-                   f"{len(noisy)} row{'s' if len(noisy) > 1 else ''} ({', '.join(noisy[:6])}{', ...' if len(noisy) > 6 else ''})")
+                   f"{len(noisy)} row{'s' if len(noisy) > 1 else ''} ({named})")
 
 
 def is_noisy(benchmark, row):

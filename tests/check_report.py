@@ -114,7 +114,8 @@ def everything_is_shown(scratch):
     text = (folder / "report.md").read_text()
     for wanted in ("Made Up 9000", "| tcp-disk | 340.0 |", "400.0 | 0.85", "Threads of tcp-null",
                    "| rx0 |", "poll 2.0",
-                   "| 4 | 700.0 | 800.0 |", "| csaxs-shm | 740.0 | 30.00 | 63 | 1 | 32 |", "NUMA", "NOISY", "skipped: python3-opencv is not installed",
+                   "| 4 | 700.0 | 800.0 |", "| csaxs-shm | 740.0 | 30.00 | 63 | 1 | 32 |", "NUMA", "NOISY",
+                   "skipped: python3-opencv is not installed",
                    "**profiles ended with status 1**", "**soak ended with status 70**",
                    "NOT HELD, frames were lost", "1500 | 700.0 | **no**", "113 s in all"):
         check(wanted in text, f"{wanted!r} is not in report.md")
