@@ -16,6 +16,7 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import queue
 import shutil
 import statistics
 import subprocess
@@ -31,6 +32,7 @@ PACKAGES = {"numpy": "python3-numpy", "tifffile": "python3-tifffile", "cv2": "py
             "zmq": "python3-zmq", "h5py": "python3-h5py"}
 PICTURES = 8  # more bytes than caches have, in turn
 RUNS = 3
+PATIENCE_S = 30
 EX_DIFFER, EX_UNAVAILABLE = 1, 69
 
 
@@ -137,12 +139,15 @@ def one_process(make, pictures, seconds, start, rates):
 def all_cores_per_s(make, pictures, seconds, processes):
     """A process for each core, each with its share of the frames."""
     fork = multiprocessing.get_context("fork")
-    start, rates = fork.Barrier(processes), fork.SimpleQueue()
+    start, rates = fork.Barrier(processes, timeout=PATIENCE_S), fork.Queue()
     started = [fork.Process(target=one_process, args=(make, pictures, seconds, start, rates))
                for _ in range(processes)]
     for process in started:
         process.start()
-    total = sum(rates.get() for _ in started)
+    try:
+        total = sum(rates.get(timeout=2 * PATIENCE_S + seconds) for _ in started)
+    except queue.Empty:
+        raise RuntimeError("a process of numpy has ended without a result") from None
     for process in started:
         process.join()
     return total

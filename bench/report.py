@@ -33,8 +33,11 @@ ABOUT = {
     "peers": "What people use today, doing the same; times is openbeam's rate over theirs.",
 }
 KNOWN = {"name", "unit", "median", "min", "max", "runs", "limit", "ratio", "lost", "openbeam", "skipped"}
+# What has a table of its own.
 SHOWN = {"profiles": {"held", "transport", "sink", "gb_per_s", "buffer_peak", "cpu_cores",
-                      "disk_mb_per_s", "machines", "factor_missing"}}  # in a table of their own
+                      "disk_mb_per_s", "machines", "factor_missing"},
+         "stream": {"rate_hz", "endpoints", "machines", "fps_of_this_machine", "cpu_ms_per_frame",
+                    "receive_ms", "pass_ms", "write_ms", "rest_ms", "memory_gb_per_s"}}
 NOISY = 0.25  # (max - min) / median
 LIBRARIES = ("libc6", "libzmq5", "liburing2", "libtiff6", "libhdf5-103-1", "libhdf5-103",
              "libmicrohttpd12", "liblz4-1", "libzstd1", "libjansson4", "libyaml-0-2", "fio",
@@ -188,7 +191,7 @@ class Collected:
         yield from self.busy()
         for name, status, _ in self.runs:
             if status:
-                what = "has results" if name in self.results and self.results[name] else "has no results"
+                what = "has results" if self.results.get(name) else "has no results"
                 yield f"**{name} ended with status {status}** and {what}: see {name}.txt"
         for name, rows in self.results.items():
             skipped = {}
@@ -203,8 +206,9 @@ class Collected:
         noisy = [f"{name}: {row['name']}" for name, rows in self.results.items() if name != "kernels"
                  for row in rows if is_noisy(name, row)]
         if noisy:
+            named = ", ".join(noisy[:6]) + (", ..." if len(noisy) > 6 else "")
             yield (f"NOISY, runs differ by more than {100 * NOISY:.0f} % of the median: "
-                   f"{len(noisy)} row{'s' if len(noisy) > 1 else ''} ({', '.join(noisy[:6])}{', ...' if len(noisy) > 6 else ''})")
+                   f"{len(noisy)} row{'s' if len(noisy) > 1 else ''} ({named})")
 
 
 def is_noisy(benchmark, row):
@@ -247,7 +251,7 @@ def details(benchmark, row):
     words = []
     for key, value in row.items():
         if (key in KNOWN or key in SHOWN.get(benchmark, ()) or value is None
-                or isinstance(value, (list, dict))):
+                or isinstance(value, (list, dict)) or key.endswith("_text")):
             continue
         words.append(f"{key.replace('_', ' ')} {figure(value)}")
     return ", ".join(words)
@@ -285,9 +289,42 @@ def threads_tables(rows):
         head = list(dict.fromkeys(key for t in threads for key in t))
         yield f"Threads of {row['name']}:"
         yield ""
-        yield from table([h.replace("_", " ") for h in head],
-                         [[t.get(h) if not isinstance(t.get(h), (list, dict)) else json.dumps(t[h])
-                           for h in head] for t in threads])
+        yield from table([h.replace("_", " ") for h in head], [[t.get(h) for h in head] for t in threads])
+        calls = [f"{key.removesuffix('_text').replace('_', ' ')}: {value}" for key, value in row.items()
+                 if key.endswith("_text")]
+        if calls:
+            yield "; ".join(calls) + "."
+            yield ""
+
+
+LEFT_OUT = """\
+From the costs above. Left out: the network card and its interrupts, NUMA, memory that the cores of \
+one socket share beyond what was measured, turbo, how fast the disk is, and other programs."""
+
+
+def predictions(rows):
+    """What more cores and endpoints would reduce, and what a detector needs."""
+    cores = [r for r in rows if r.get("by_endpoints")]
+    loads = [r for r in rows if r["name"].startswith("predict-") and "rate_hz" in r]
+    if cores:
+        ends = sorted({int(e) for r in cores for e in r["by_endpoints"]})
+        yield "Predicted frames/s, sender and daemon on the same cores, to disk, by cores and endpoints:"
+        yield ""
+        yield from table(["cores", *(f"{e} endpoint{'s' if e > 1 else ''}" for e in ends)],
+                         [[r["cores"], *(r["by_endpoints"].get(str(e)) for e in ends)] for r in cores])
+    if loads:
+        yield "What a detector needs, the sender being elsewhere:"
+        yield ""
+        yield from table(
+            ("load", "Hz", "GB/s", "cores", "endpoints", "machines like this", "Hz of this machine",
+             "CPU ms a frame", "receive", "pass", "write", "rest", "memory GB/s"),
+            [(r["name"].removeprefix("predict-"), r["rate_hz"], r.get("gb_per_s"), int(r["median"]),
+              r.get("endpoints"), r.get("machines"), r.get("fps_of_this_machine"),
+              r.get("cpu_ms_per_frame"), r.get("receive_ms"), r.get("pass_ms"), r.get("write_ms"),
+              r.get("rest_ms"), r.get("memory_gb_per_s")) for r in loads])
+    if cores or loads:
+        yield LEFT_OUT
+        yield ""
 
 
 def profiles_table(rows):
@@ -454,6 +491,7 @@ def benchmark_section(name, rows):
         yield "</details>"
         yield ""
     yield from threads_tables(rows)
+    yield from predictions(rows)
 
 
 def times_section(c):

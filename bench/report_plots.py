@@ -98,13 +98,13 @@ def groups(labels, columns, ylabel, log=False, stacked=False, colours=COLOURS):
     parts = [f"$data using {n}{':xtic(1)' if n == 2 else ''} lc rgb \"{colours[n - 2]}\" "
              f"title {quoted(title)}" for n, title in enumerate(columns, 2)]
     everything = [v for c in columns.values() for v in c if v > 0]
-    least = f"{min(everything) / 2:.3g}" if log else "0"
+    scale = f"[{min(everything) / 2:.3g}:{4 * max(everything):.3g}]" if log else "[0:*]"
     return "\n".join([
         block("data", data), "set style data histograms", f"set style histogram {kind}",
         f"set boxwidth {0.6 if stacked else 0.9}", f'set ylabel "{ylabel}"',
         "set xtics rotate by -30 left", "set logscale y" if log else "",
-        f"set xrange [-0.7:{len(labels) - 0.3}]", "set offsets 0, 0, graph 0.08, 0",
-        f"set yrange [{least}:*]", "plot " + ", \\\n     ".join(parts)]) + "\n"
+        f"set xrange [-0.7:{len(labels) - 0.3}]", "" if log else "set offsets 0, 0, graph 0.08, 0",
+        f"set yrange {scale}", "plot " + ", \\\n     ".join(parts)]) + "\n"
 
 
 # ---- what is plotted ----
@@ -118,12 +118,19 @@ def gigabytes(row):
     return spread(row, row["gb_per_s"] / row["median"] if row["median"] else 0)
 
 
+# The names of streams: transport, sink, size where it is another one, endpoints where they are more.
+STREAM = re.compile(r"(tcp|ipc|shm)-([a-z0-9]+?)(?:-\d+[KM]iB|-\d+x\d+)?(?:-(\d+)x)?")
+
+
 def streams(results):
-    """Rows of stream that are one way of sending frames."""
-    found = [r for r in rows_of(results, "stream")
-             if all(k in r for k in ("transport", "endpoints", "frame_bytes", "sink", "gb_per_s"))]
+    """Rows of stream that are one way of sending frames, with transport, sink and endpoints."""
+    found = []
+    for row in rows_of(results, "stream"):
+        cut = STREAM.fullmatch(row["name"])
+        if cut and "frame_bytes" in row and "gb_per_s" in row:
+            found.append({"transport": cut[1], "sink": cut[2], "endpoints": int(cut[3] or 1), **row})
     if not found:
-        raise Absent("stream tells no transports")
+        raise Absent("stream has no rows of transports")
     return found
 
 
@@ -170,22 +177,28 @@ def ratios(results):
 
 
 def costs(results):
-    """Milliseconds of a core that a frame takes; what is left of the cores at the rate reached is
-    the rest."""
+    """Where the cores' time of one frame went: the parts measured alone, what both programs needed
+    beside these, other programs, and nobody."""
     rows = by_name(results, "stream")
-    parts = {p: rows[f"cost-{p}"]["median"] for p in ("zmq", "pass", "write") if f"cost-{p}" in rows}
+    parts = [rows[f"cost-{p}"]["median"] if f"cost-{p}" in rows else None for p in ("zmq", "pass", "write")]
     runs = [n for n in ("tcp-null", "tcp-disk") if n in rows and rows[n]["median"]]
     cores = results.get("machine", {}).get("cores")
-    if not ({"zmq", "pass"} <= set(parts)) or not runs or not cores:
+    if None in parts[:2] or not runs or not cores:
         raise Absent("stream has no rows cost-zmq, cost-pass and tcp-null or tcp-disk")
-    columns = {"libzmq": [], "pass": [], "write": [], "rest": []}
+    columns = {"libzmq": [], "pass": [], "write": [], "rest": [], "other programs": [], "idle": []}
     for name in runs:
-        mine = [parts["zmq"], parts["pass"], parts.get("write", 0) if name == "tcp-disk" else 0]
-        took = 1e3 * cores / rows[name]["median"]
-        for column, value in zip(columns.values(), [*mine, max(0.0, took - sum(mine))]):
+        row, took = rows[name], 1e3 * cores / rows[name]["median"]
+        mine = [*parts[:2], (parts[2] or 0) if name == "tcp-disk" else 0]
+        others = row.get("others_ms") or 0
+        reached = row.get("reached_cpu_ms") or took - others - (row.get("idle_ms") or 0)
+        idle = max(0.0, took - reached - others)
+        for column, value in zip(columns.values(), [*mine, max(0.0, reached - sum(mine)), others, idle]):
             column.append(value)
-    colours = (*COLOURS[:3], OTHERS)
-    return groups(runs, columns, f"ms of {cores} cores a frame", stacked=True, colours=colours)
+    columns = {title: values for title, values in columns.items() if any(values)}
+    colours = dict(zip(("libzmq", "pass", "write", "rest", "other programs", "idle"),
+                       (*COLOURS[:3], COLOURS[4], OTHERS, "#e4e7ea")))
+    return groups(runs, columns, f"ms of {cores} cores a frame", stacked=True,
+                  colours=[colours[title] for title in columns])
 
 
 def scaling(results):
@@ -196,12 +209,14 @@ def scaling(results):
             found.setdefault(cut[1], []).append((int(cut[2]), *spread(row)))
     if not any(len(p) > 1 for p in found.values()):
         raise Absent("stream has no rows scaling-pass-N or scaling-stream-N for more than one N")
-    predicted = [(r["cores"], *spread(r)) for r in rows
-                 if r["name"].startswith("predict-") and r["unit"] == "frames/s"
-                 and isinstance(r.get("cores"), int) and r.get("endpoints", 1) == 1]
-    if predicted:
-        found["~predicted, one endpoint"] = predicted
-    return lines_of(found, "cores", "frames/s", ["set xtics 1"])
+    predicted = [r for r in rows if r["name"].startswith("predict-cores-") and r.get("by_endpoints")]
+    ends = sorted({int(e) for r in predicted for e in r["by_endpoints"]})
+    for endpoints in dict.fromkeys((ends[0], ends[-1]) if ends else ()):
+        rates = [(r["cores"], r["by_endpoints"][str(endpoints)]) for r in predicted]
+        found[f"~predicted, {endpoints} endpoint{'s' if endpoints > 1 else ''}"] = [
+            (cores, rate, rate, rate) for cores, rate in rates]
+    return lines_of(found, "cores", "frames/s", ["set logscale x 2", "set logscale y", "set yrange [*:*]",
+                                                   "set offsets graph 0.04, graph 0.04, 0, 0"])
 
 
 def profiles(results):

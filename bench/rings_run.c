@@ -19,9 +19,9 @@ bool rings_next(struct rings_run *run, uint64_t number)
 	uint64_t period_ns = run->plan.period_ns;
 
 	if (period_ns == 0)
-		return number % 64 != 0 || clock_now_ns() < run->until_ns;
+		return number % 64 != 0 || number == 0 || clock_now_ns() < run->until_ns;
 	clock_sleep_until(clock_now_ns() + period_ns);
-	return number < RINGS_NOTED && clock_now_ns() < run->until_ns;
+	return number == 0 || (number < RINGS_NOTED && clock_now_ns() < run->until_ns);
 }
 
 uint64_t rings_clock_ns(const struct rings_run *run)

@@ -63,7 +63,8 @@ int rings_run(const struct rings_side *side, const struct rings_plan *plan,
 
 /* ---- for the sides ---- */
 
-/* Receiver: wait for the time of entry `number`. False when there are to be no more. */
+/* Receiver: wait for the time of entry `number`. False when there are to be no more; there is one,
+ * however late the receiver was. */
 bool rings_next(struct rings_run *run, uint64_t number);
 
 /* Count what is not as it should be. */

@@ -34,10 +34,9 @@ def row(name, unit, median, limit=None, spread=0.02, **more):
     return {**found, **more}
 
 
-def stream_row(name, median, transport, endpoints, mib, sink="null", **more):
+def stream_row(name, median, mib, **more):
     size = int(mib * 2**20)
-    return row(name, "frames/s", median, transport=transport, endpoints=endpoints, frame_bytes=size,
-               sink=sink, gb_per_s=median * size * 1e-9, **more)
+    return row(name, "frames/s", median, frame_bytes=size, gb_per_s=median * size * 1e-9, **more)
 
 
 def profile(name, asked, reached, held, p50):
@@ -51,19 +50,20 @@ def made_up():
     """{benchmark: rows} with everything that a report can show."""
     stream = [row("cost-zmq", "ms/frame", 3.0), row("cost-pass", "ms/frame", 1.5),
               row("cost-write", "ms/frame", 0.5),
-              stream_row("tcp-null", 400.0, "tcp", 1, 10.5, limit=444.4, ratio=0.9,
-                         threads=[{"name": "rx0", "busy": 0.5, "waits for": "messages"},
-                                  {"name": "work0", "busy": 0.9, "faults": 3}]),
-              stream_row("tcp-disk", 340.0, "tcp", 1, 10.5, "tiff", limit=400.0, ratio=0.85),
-              stream_row("tcp-null-2x", 430.0, "tcp", 2, 10.5),
-              stream_row("tcp-null-1MiB", 3000.0, "tcp", 1, 1),
-              stream_row("ipc-null-1MiB", 4000.0, "ipc", 1, 1),
-              stream_row("ipc-null-16MiB", 300.0, "ipc", 1, 16),
+              stream_row("tcp-null", 400.0, 10.5, limit=444.4, ratio=0.9, reached_cpu_ms=4.6,
+                         others_ms=0.1, daemon_calls_text="poll 2.0, read 1.5",
+                         threads=[{"thread": "rx0", "user_ms": 0.5, "asleep_for": "messages"},
+                                  {"thread": "work0", "user_ms": 0.9, "faults": 3}]),
+              stream_row("tcp-disk", 340.0, 10.5, limit=400.0, ratio=0.85),
+              stream_row("tcp-null-2x", 430.0, 10.5), stream_row("tcp-null-1MiB", 3000.0, 1),
+              stream_row("ipc-null-1MiB-2x", 5000.0, 1), stream_row("ipc-null-1MiB", 4000.0, 1),
+              stream_row("ipc-null-300x200", 30000.0, 0.115),
               row("scaling-pass-1", "frames/s", 650.0), row("scaling-pass-2", "frames/s", 1250.0),
               row("scaling-stream-1", "frames/s", 200.0), row("scaling-stream-2", "frames/s", 390.0),
-              row("predict-2cores", "frames/s", 400.0, cores=2, endpoints=1),
-              row("predict-4cores", "frames/s", 790.0, cores=4, endpoints=1),
-              row("predict-8cores", "frames/s", 1500.0, cores=8, endpoints=1)]
+              *(row(f"predict-cores-{n}", "frames/s", 200.0 * n, cores=n,
+                    by_endpoints={"1": min(200.0 * n, 700.0), "8": 200.0 * n}) for n in (2, 4, 8, 16)),
+              row("predict-csaxs-shm", "cores", 63.0, rate_hz=740.0, gb_per_s=30.0, endpoints=1,
+                  machines=32, fps_of_this_machine=23.5)]
     profiles = [profile("headline", 1500, 700.0, False, 9.0), profile("lightsheet", 60, 60.0, True, 2.0),
                 profile("fps1000", 840, 840.0, True, 0.4)]
     rings = [row(f"{side}-{w}worker{'s' if w > 1 else ''}-hand{h}", "M/s", 1e3 / ns, workers=w, hand=h,
@@ -113,7 +113,9 @@ def everything_is_shown(scratch):
     check(done.returncode == 0, f"report.py: {done.stderr}")
     text = (folder / "report.md").read_text()
     for wanted in ("Made Up 9000", "| tcp-disk | 340.0 |", "400.0 | 0.85", "Threads of tcp-null",
-                   "| rx0 |", "NOISY", "skipped: python3-opencv is not installed",
+                   "| rx0 |", "poll 2.0",
+                   "| 4 | 700.0 | 800.0 |", "| csaxs-shm | 740.0 | 30.00 | 63 | 1 | 32 |", "NUMA", "NOISY",
+                   "skipped: python3-opencv is not installed",
                    "**profiles ended with status 1**", "**soak ended with status 70**",
                    "NOT HELD, frames were lost", "1500 | 700.0 | **no**", "113 s in all"):
         check(wanted in text, f"{wanted!r} is not in report.md")
@@ -155,8 +157,8 @@ def what_is_not_there_is_left_out(scratch):
 
 FAKE = """#!/bin/bash
 [[ $1 != sinks ]] || { echo 'no room'; exit 74; }
+echo "options: $*"
 while [[ $# -gt 0 ]]; do [[ $1 != --json ]] || cp "${0%/*}/limits.json" "$2"; shift; done
-echo measured
 """
 
 
@@ -178,6 +180,8 @@ def run_bench(scratch):
     check("memory read, all cores" in done.stdout, "the table is shown")
     check("no room" in (output / "sinks.txt").read_text(), "what it said is kept")
     check("sinks ended with status 74" in (output / "report.md").read_text(), "and told in the report")
+    said = bench("--full", "soak").stdout
+    check("--seconds 600 --full" in said, f"a long soak with --full: {said}")
     done = bench("nonsense")
     check(done.returncode == 2 and "no benchmark 'nonsense'" in done.stderr, "nonsense is refused")
     check(bench("--output").returncode == 2, "--output needs a value")

