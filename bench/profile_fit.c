@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#define LATE_SHARE   0.05
+#define LATE_SHARE   0.5
 #define SLOW_SHARE   0.005
 #define CLOSING_S    0.25
 #define BUFFER_SHARE 0.9

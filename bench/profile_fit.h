@@ -25,9 +25,10 @@ bool profile_small(const struct send_profile *p);
  *
  *   "lost"    not every frame was written
  *   "wrong"   a checksum or a number is
- *   "late"    more than a twentieth of the messages were sent over a period late: the sender was
- *             made to wait, or is too slow itself; the few after a hiccup of the scheduler are not
- *             so many
+ *   "late"    more than half of the messages were sent over a period late: the sender was made to
+ *             wait, or is too slow itself. One that did not get a core for a moment, and sent what
+ *             was due when it did, has fewer: a camera would not have waited, and the buffer takes
+ *             what comes at once
  *   "slow"    it took longer than the frames do at their rate, by more than 0.5 % and a quarter of
  *             a second, in which files are closed
  *   "buffer"  nine tenths of the buffer were in use: a longer run would fill it

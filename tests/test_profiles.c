@@ -55,7 +55,7 @@ Test(profiles, are_not_held_by_a_sender_that_waits)
 {
 	struct trial_figures f = good();
 
-	f.sender_late = FRAMES / 20;
+	f.sender_late = FRAMES / 2;
 	cr_assert_str_eq(missed(&f), "held");
 	f.sender_late++;
 	cr_assert_str_eq(missed(&f), "late");
