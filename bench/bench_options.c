@@ -49,6 +49,40 @@ static int take_benchmark(struct bench_options *o, const char *name, char *why)
 	return refuse(why, "benchmark", name, "unknown; there are " BENCHMARKS " and stream");
 }
 
+/* `value` must be one of the names, which a NULL ends. */
+static int take_name(const char **ret, const char *option, const char *value,
+                     const char *const *names, const char *accepted, char *why)
+{
+	for (; *names; names++)
+		if (strcmp(*names, value) == 0) {
+			*ret = *names;
+			return 0;
+		}
+	return refuse(why, option, value, accepted);
+}
+
+/* What is asked of a stream. */
+static int take_stream_option(struct bench_options *o, int code, const char *value, char *why)
+{
+	static const char *const transports[] = { "tcp", "ipc", "shm", NULL };
+	static const char *const sinks[] = { "null", "tiff", "raw", "hdf5", NULL };
+	uint64_t number;
+
+	switch (code) {
+	case 't':
+		return take_name(&o->transport, "--transport", value, transports,
+		                 "must be tcp, ipc or shm", why);
+	case 'k':
+		return take_name(&o->sink, "--sink", value, sinks,
+		                 "must be null, tiff, raw or hdf5", why);
+	default:
+		if (!argument_u64(value, 1, 8, &number))
+			return refuse(why, "--endpoints", value, "must be a number from 1 to 8");
+		o->endpoints = (unsigned)number;
+		return 0;
+	}
+}
+
 static int take_profile(struct bench_options *o, const char *name, char *why)
 {
 	char known[256];
@@ -75,6 +109,8 @@ static int check_owners(const struct bench_options *o, char *why)
 		{ o->profile, "--profile", "profiles" },
 		{ o->seconds > 0, "--seconds", "soak" },
 		{ o->rate_share > 0, "--rate-share", "soak" },
+		{ o->sink, "--sink", "stream" },
+		{ o->endpoints, "--endpoints", "stream" },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -84,6 +120,11 @@ static int check_owners(const struct bench_options *o, char *why)
 		if (rows[i].given && o->benchmark && strcmp(o->benchmark, rows[i].owner) != 0)
 			return refuse(why, rows[i].option, "", only);
 	}
+	if (o->transport && o->benchmark && strcmp(o->benchmark, "stream") != 0 &&
+	    strcmp(o->benchmark, "profiles") != 0)
+		return refuse(why, "--transport", "", "is for stream and profiles alone");
+	if (o->endpoints > 1 && o->transport && strcmp(o->transport, "shm") == 0)
+		return refuse(why, "--endpoints", "", "shared memory has one endpoint");
 	return 0;
 }
 
@@ -102,6 +143,7 @@ static int take_option(struct bench_options *o, int code, const char *value, cha
 		if (!argument_size(value, &o->width, &o->height) || o->width < 64 || o->height < 64)
 			return refuse(why, "--size", value,
 			              "must be WIDTHxHEIGHT in pixels, each from 64 to 65535");
+		o->sized = true;
 		return 0;
 	case 'r':
 		if (!argument_u64(value, 1, SAMPLES_MAX, &number))
@@ -113,9 +155,13 @@ static int take_option(struct bench_options *o, int code, const char *value, cha
 			return refuse(why, "--file-size", value,
 			              "must be in MB, a number from 1 to 1000000");
 		return 0;
-	case 'p':
-		return take_profile(o, value, why);
 	case 't':
+	case 'k':
+	case 'e':
+		return take_stream_option(o, code, value, why);
+	case 'P':
+		return take_profile(o, value, why);
+	case 'T':
 		if (!argument_double(value, 20, 604800, &o->seconds))
 			return refuse(why, "--seconds", value,
 			              "must be a number from 20 to 604800");
@@ -147,8 +193,11 @@ int bench_options_parse(struct bench_options *ret, int argc, char **argv, char w
 		{ "size", required_argument, NULL, 's' },
 		{ "runs", required_argument, NULL, 'r' },
 		{ "file-size", required_argument, NULL, 'm' },
-		{ "profile", required_argument, NULL, 'p' },
-		{ "seconds", required_argument, NULL, 't' },
+		{ "transport", required_argument, NULL, 't' },
+		{ "endpoints", required_argument, NULL, 'e' },
+		{ "sink", required_argument, NULL, 'k' },
+		{ "profile", required_argument, NULL, 'P' },
+		{ "seconds", required_argument, NULL, 'T' },
 		{ "rate-share", required_argument, NULL, 'S' },
 		{ "full", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
@@ -201,12 +250,14 @@ void bench_options_help(FILE *out)
 	      "  --file-size MB     sinks: write so many MB in each (default 2147, less when time "
 	      "or\n"
 	      "                     space is short)\n"
+	      "  --transport NAME   stream, profiles: over tcp, ipc or shm alone\n"
+	      "  --endpoints N      stream: 1 to 8 of them\n"
+	      "  --sink NAME        stream: to null, tiff, raw or hdf5 alone\n"
 	      "  --profile NAME     profiles: that source alone, of openbeam-send --help\n"
 	      "  --seconds S        soak: how long (default 60)\n"
 	      "  --rate-share X     soak: of the rate that is held (default 0.8)\n"
-	      "  --full             longer runs; sinks: more depths and engines; profiles: a "
-	      "minute "
-	      "each\n"
+	      "  --full             longer runs; sinks: more depths and engines; stream: more\n"
+	      "                     transports, endpoints and sizes; profiles: a minute each\n"
 	      "  --help             print this\n"
 	      "  --version          print the version\n"
 	      "\n"

@@ -31,14 +31,14 @@ struct outcome {
 	const struct send_profile *profile;
 	struct trial_plan plan; /* of the run in `figures` */
 	struct trial_figures figures;
-	struct samples rate;   /* of the runs like that one */
-	double seconds;        /* that it was planned for */
-	bool tried;            /* at the asked rate */
-	bool on_null;          /* for want of space */
-	const char *missed;    /* NULL: held, if tried */
-	double reached_hz;     /* the highest rate, 0: not measured */
-	double shm_hz, tcp_hz; /* each, likewise */
-	uint64_t lost, wrong;  /* in all runs */
+	struct samples rate;      /* of the runs like that one */
+	double seconds;           /* that it was planned for */
+	bool tried;               /* at the asked rate */
+	bool on_null;             /* for want of space */
+	const char *missed;       /* NULL: held, if tried */
+	double reached_hz;        /* the highest rate, 0: not measured */
+	double hz[TRIAL_SHM + 1]; /* of each transport, likewise */
+	uint64_t lost, wrong;     /* in all runs */
 };
 
 /* Where the measurements of one call stand. */
@@ -140,41 +140,68 @@ static int run_at_rate(struct measuring *m, enum trial_transport transport, char
 	return 0;
 }
 
+/* The transport asked for, or `usual`. */
+static enum trial_transport transport(const struct measuring *m, enum trial_transport usual)
+{
+	const char *asked = m->options->transport;
+
+	for (unsigned t = TRIAL_TCP; asked && t <= TRIAL_SHM; t++)
+		if (strcmp(trial_transport_name((enum trial_transport)t), asked) == 0)
+			return (enum trial_transport)t;
+	return usual;
+}
+
 static int measure_small(struct measuring *m, char *why)
 {
 	struct outcome *o = &m->outcome, at_rate;
-	int status = run_at_rate(m, TRIAL_TCP, why);
+	enum trial_transport by = transport(m, TRIAL_TCP);
+	int status = run_at_rate(m, by, why);
 
 	if (status || !o->missed)
 		return status;
 	at_rate = *o;
-	status = run_free(m, TRIAL_TCP, &at_rate.tcp_hz, why);
-	at_rate.reached_hz = at_rate.tcp_hz;
+	status = run_free(m, by, &at_rate.hz[by], why);
+	at_rate.reached_hz = at_rate.hz[by];
 	at_rate.lost = o->lost;
 	at_rate.wrong = o->wrong;
 	*o = at_rate;
 	return status;
 }
 
+static bool can_carry(const struct outcome *o, enum trial_transport t)
+{
+	return t != TRIAL_SHM || pixel_format_find(o->profile->format)->packing == PACKING_NONE;
+}
+
+/* The figures that stay are of the fastest. */
 static int measure_large(struct measuring *m, char *why)
 {
-	struct outcome *o = &m->outcome, by_shm;
-	bool packed = pixel_format_find(o->profile->format)->packing != PACKING_NONE;
-	int status = packed ? 0 : run_free(m, TRIAL_SHM, &o->shm_hz, why);
+	static const enum trial_transport usual[] = { TRIAL_SHM, TRIAL_TCP };
+	struct outcome *o = &m->outcome, best = *o;
+	enum trial_transport fastest = TRIAL_TCP;
+	int status = 0;
 
-	by_shm = *o;
-	if (!status && (packed || !is_late(m)))
-		status = run_free(m, TRIAL_TCP, &o->tcp_hz, why);
+	for (unsigned i = 0; i < 2 && !status; i++) {
+		enum trial_transport t = transport(m, usual[i]);
+
+		if (!can_carry(o, t))
+			t = TRIAL_TCP;
+		if (o->hz[t] > 0 || (best.reached_hz > 0 && is_late(m)))
+			continue;
+		status = run_free(m, t, &o->hz[t], why);
+		if (o->hz[t] > o->hz[fastest] || best.reached_hz <= 0) {
+			fastest = t;
+			best = *o;
+		}
+	}
 	if (status)
 		return status;
-	if (o->profile->rate_hz <= PROFILE_REACH * fmax(o->shm_hz, o->tcp_hz))
-		return run_at_rate(m, o->shm_hz >= o->tcp_hz ? TRIAL_SHM : TRIAL_TCP, why);
-	if (o->shm_hz >= o->tcp_hz) { /* the figures are of the faster one */
-		by_shm.tcp_hz = o->tcp_hz;
-		by_shm.lost = o->lost;
-		by_shm.wrong = o->wrong;
-		*o = by_shm;
-	}
+	memcpy(best.hz, o->hz, sizeof best.hz);
+	best.lost = o->lost;
+	best.wrong = o->wrong;
+	*o = best;
+	if (o->profile->rate_hz <= PROFILE_REACH * o->reached_hz)
+		return run_at_rate(m, fastest, why);
 	return 0;
 }
 
@@ -232,9 +259,9 @@ static json_t *verdict_json(const struct outcome *o)
 	return json_pack("{s:b, s:s?, s:b, s:f, s:o, s:o, s:o, s:o, s:o}", "held", (int)held(o),
 	                 "missed", o->missed, "tried", (int)o->tried, "asked_hz",
 	                 o->profile->rate_hz, "reached_hz", hz_or_null(o->reached_hz), "shm_hz",
-	                 hz_or_null(o->shm_hz), "tcp_hz", hz_or_null(o->tcp_hz), "machines",
-	                 machines ? json_integer(machines) : json_null(), "factor_missing",
-	                 held(o) ? json_real(1) : status_number(factor(o)));
+	                 hz_or_null(o->hz[TRIAL_SHM]), "tcp_hz", hz_or_null(o->hz[TRIAL_TCP]),
+	                 "machines", machines ? json_integer(machines) : json_null(),
+	                 "factor_missing", held(o) ? json_real(1) : status_number(factor(o)));
 }
 
 /* A second of the run. */
@@ -349,10 +376,10 @@ static void print_run(const struct outcome *o)
 	       per_s(o, f->cpu_sender_s), per_s(o, (double)f->disk_bytes * 1e-6));
 	if (o->tried && f->sender_late)
 		printf(", %" PRIu64 " sent late", f->sender_late);
-	if (o->shm_hz > 0 && o->tcp_hz > 0)
-		printf("; most: shm %.0f, tcp %.0f Hz", o->shm_hz, o->tcp_hz);
-	else if (o->tcp_hz > 0)
-		printf("; most: tcp %.0f Hz", o->tcp_hz);
+	for (unsigned t = TRIAL_TCP, any = 0; t <= TRIAL_SHM; t++)
+		if (o->hz[t] > 0)
+			printf("%s %s %.0f Hz", any++ ? "," : "; most",
+			       trial_transport_name((enum trial_transport)t), o->hz[t]);
 	printf("%s%s\n", f->first_loss[0] ? "; " : "", f->first_loss);
 	fflush(stdout);
 }

@@ -81,23 +81,64 @@ bool proc_parse_io(const char *text, struct proc_process *ret)
 	       number_of(text, "write_bytes", &ret->written_bytes);
 }
 
-static bool read_text(char text[TEXT_BYTES], pid_t pid, pid_t thread, const char *name)
+/* The times of all cores: user nice system idle iowait irq softirq steal. */
+bool proc_parse_machine(const char *text, double *ret_busy_s)
 {
-	char path[64];
-	FILE *in;
+	unsigned long long user, nice, system, irq, soft, steal;
+
+	if (sscanf(text, "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice, &system, &irq,
+	           &soft, &steal) != 6)
+		return false;
+	*ret_busy_s = ticks(user + nice + system + irq + soft + steal);
+	return true;
+}
+
+bool proc_parse_loopback(const char *text, uint64_t *ret_bytes)
+{
+	const char *line = strstr(text, " lo:");
+
+	if (!line)
+		return false;
+	*ret_bytes = strtoull(line + 4, NULL, 10);
+	return true;
+}
+
+static bool read_file(char text[TEXT_BYTES], const char *path)
+{
+	FILE *in = fopen(path, "r");
 	size_t n;
 
-	if (thread)
-		snprintf(path, sizeof path, "/proc/%d/task/%d/%s", pid, thread, name);
-	else
-		snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-	in = fopen(path, "r");
 	if (!in)
 		return false;
 	n = fread(text, 1, TEXT_BYTES - 1, in);
 	fclose(in);
 	text[n] = '\0';
 	return n > 0;
+}
+
+static bool read_text(char text[TEXT_BYTES], pid_t pid, pid_t thread, const char *name)
+{
+	char path[64];
+
+	if (thread)
+		snprintf(path, sizeof path, "/proc/%d/task/%d/%s", pid, thread, name);
+	else
+		snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+	return read_file(text, path);
+}
+
+bool proc_machine_look(double *ret_busy_s)
+{
+	char text[TEXT_BYTES];
+
+	return read_file(text, "/proc/stat") && proc_parse_machine(text, ret_busy_s);
+}
+
+bool proc_loopback_look(uint64_t *ret_bytes)
+{
+	char text[TEXT_BYTES];
+
+	return read_file(text, "/proc/net/dev") && proc_parse_loopback(text, ret_bytes);
 }
 
 static struct proc_thread *find(const struct proc_process *p, pid_t id)

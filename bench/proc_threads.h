@@ -36,6 +36,14 @@ bool proc_parse_schedstat(const char *text, struct proc_thread *ret);
 bool proc_parse_status(const char *text, struct proc_thread *ret, uint64_t *ret_peak_bytes);
 bool proc_parse_io(const char *text, struct proc_process *ret);
 
+/* CPU time that the cores of the machine were busy, by /proc/stat; false when it is none. */
+bool proc_parse_machine(const char *text, double *ret_busy_s);
+bool proc_machine_look(double *ret_busy_s);
+
+/* Bytes that came in over the loopback interface, by /proc/net/dev; false when it has none. */
+bool proc_parse_loopback(const char *text, uint64_t *ret_bytes);
+bool proc_loopback_look(uint64_t *ret_bytes);
+
 /* Look at a process again. False when it is not there any more: *p is as it was. */
 bool proc_process_look(struct proc_process *p, pid_t pid);
 

@@ -252,7 +252,7 @@ void trial_close(struct trial *t)
 
 /* A command line. */
 struct words {
-	const char *at[64];
+	const char *at[96];
 	unsigned count;
 };
 
@@ -268,12 +268,24 @@ static void say_both(struct words *w, const char *option, const char *value)
 	say(w, value);
 }
 
+/* Under strace, which counts and is silent. */
+static void say_tracer(struct words *w, const char *counts)
+{
+	say(w, "strace");
+	say(w, "-f");
+	say(w, "-c");
+	say_both(w, "-o", counts);
+}
+
 static int start_daemon(const struct trial *t, struct child *ret)
 {
 	struct trial_path daemon = program(t, "openbeamd"), log = trial_in_scratch(t, "daemon.log");
 	struct trial_path config = trial_in_scratch(t, "openbeam.yaml");
+	struct trial_path counts = trial_in_scratch(t, "daemon.calls");
 	struct words w = { 0 };
 
+	if (t->plan.traced)
+		say_tracer(&w, counts.text);
 	say(&w, daemon.text);
 	say_both(&w, "-c", config.text);
 	say_both(&w, "--series", "1");
@@ -287,6 +299,7 @@ static int start_sender(const struct trial *t, const struct trial_wiring *wiring
 {
 	struct trial_path send = program(t, "openbeam-send"), log = trial_in_scratch(t, "send.log");
 	struct trial_path report = trial_in_scratch(t, "report.json");
+	struct trial_path counts = trial_in_scratch(t, "send.calls");
 	char size[32], count[32], memory[16], rate[32], slots[16];
 	struct words w = { 0 };
 
@@ -295,6 +308,8 @@ static int start_sender(const struct trial *t, const struct trial_wiring *wiring
 	snprintf(memory, sizeof memory, "%u", trial_memory_mib(&t->plan));
 	snprintf(rate, sizeof rate, "%.6f", t->plan.rate_hz);
 	snprintf(slots, sizeof slots, "%u", trial_slots(&t->plan));
+	if (t->plan.traced)
+		say_tracer(&w, counts.text);
 	say(&w, send.text);
 	for (unsigned i = 0; i < t->plan.endpoints; i++)
 		say_both(&w, "--to", wiring->endpoints[i]);
@@ -400,6 +415,8 @@ static int run_and_read(const struct trial *t, uint64_t frames, uint64_t deadlin
 	status = trial_read_manifest(t, ret, why);
 	if (!status)
 		status = trial_read_ledger(t, frames, ret, why);
+	if (!status && t->plan.traced)
+		status = trial_read_calls(t, ret, why);
 	return status ? status : trial_read_report(t, ret, why);
 }
 

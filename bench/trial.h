@@ -27,6 +27,7 @@ struct trial_plan {
 	                    pixels, black box, the monitor and a reader of the page */
 	const char *const *settings; /* further KEY=VALUE for --set, ended by NULL; NULL: none */
 	unsigned long long cpus; /* both processes may use these cores (bit i: core i); 0: all */
+	bool traced;             /* under strace, which counts their system calls; much slower */
 };
 
 /* Programs, scratch folder, calibration files and expected checksums of a plan. */
@@ -69,6 +70,17 @@ struct trial_latency {
 	double p50_ms, p99_ms, p999_ms, max_ms;
 };
 
+#define TRIAL_CALLS_MAX 96
+
+/* System calls by their name, as strace counts them. */
+struct trial_calls {
+	unsigned count;
+	struct trial_call {
+		char name[24];
+		uint64_t calls;
+	} at[TRIAL_CALLS_MAX];
+};
+
 struct trial_figures {
 	double seconds; /* first frame until the files are closed, by the manifest */
 	uint64_t expected, written, flagged; /* by the manifest */
@@ -78,13 +90,17 @@ struct trial_figures {
 	uint64_t sender_late; /* messages more than a period behind their time */
 	double fps;           /* written / seconds */
 	double cpu_daemon_s, cpu_sender_s; /* from the first frame on, as far as /proc tells */
-	uint64_t read_calls, write_calls;  /* both processes, /proc/PID/io */
-	uint64_t disk_bytes;               /* of the daemon, /proc/PID/io */
-	uint64_t peak_bytes;               /* highest resident memory of the daemon */
+	double others_s; /* of the cores taken by other programs meanwhile; NAN: not known */
+	uint64_t loopback_bytes; /* that came in over the loopback interface, whoever sent them */
+	uint64_t read_calls, write_calls; /* both processes, /proc/PID/io */
+	uint64_t disk_bytes;              /* of the daemon, /proc/PID/io */
+	uint64_t peak_bytes;              /* highest resident memory of the daemon */
 	double buffer_peak; /* highest share of ingest.buffer in use, 0 to 1; NAN unknown */
 	struct trial_latency latency[TRIAL_STAGES];
 	struct trial_thread threads[TRIAL_THREADS_MAX];
 	unsigned thread_count;
+	struct trial_calls
+		calls[2];     /* of a traced run, from their start: openbeamd, openbeam-send */
 	char first_loss[256]; /* the daemon's sentence about the first loss; "": none */
 };
 
@@ -100,6 +116,9 @@ void trial_close(struct trial *t);
  * 0, or an exit status with why. */
 int trial_run(struct trial *t, uint64_t frames, double timeout_s, struct trial_figures *ret,
               char why[512]);
+
+/* Add what a summary of strace says. False when it is none. */
+bool trial_calls_parse(const char *summary, struct trial_calls *ret);
 
 /* Bytes of a frame on the wire, and of what is written of it. */
 uint64_t trial_frame_bytes(const struct trial_plan *p);

@@ -253,12 +253,24 @@ void trial_look(const struct trial *t, struct trial_watch *w)
 	if (!w->begun && !begins) {
 		w->begin[0] = w->now[0];
 		w->begin[1] = w->now[1];
+		w->busy_s[0] = w->busy_s[1];
+		w->loopback[0] = w->loopback[1];
 	}
 	w->begun = w->begun || begins;
+	if (w->daemon.pid) {
+		proc_machine_look(&w->busy_s[1]);
+		proc_loopback_look(&w->loopback[1]);
+	}
 	if (w->daemon.pid)
 		proc_process_look(&w->now[0], w->daemon.pid);
 	if (w->sender.pid)
 		proc_process_look(&w->now[1], w->sender.pid);
+}
+
+/* What both had used between the begin and the last look. */
+static double looked_at_s(const struct trial_watch *w)
+{
+	return w->now[0].cpu_s - w->begin[0].cpu_s + w->now[1].cpu_s - w->begin[1].cpu_s;
 }
 
 static void add_threads(const struct trial_watch *w, unsigned i, struct trial_figures *ret)
@@ -289,6 +301,9 @@ void trial_read_watch(const struct trial_watch *w, struct trial_figures *ret)
 		ret->write_calls += w->now[i].write_calls - w->begin[i].write_calls;
 		add_threads(w, i, ret);
 	}
+	ret->loopback_bytes = w->loopback[1] - w->loopback[0];
+	ret->others_s =
+		w->busy_s[0] > 0 ? fmax(0, w->busy_s[1] - w->busy_s[0] - looked_at_s(w)) : NAN;
 	ret->disk_bytes = w->now[0].written_bytes - w->begin[0].written_bytes;
 	ret->peak_bytes = w->now[0].peak_bytes;
 }

@@ -62,8 +62,13 @@ struct trial_watch {
 	struct child daemon, sender;
 	struct proc_process now[2], begin[2]; /* of each: the last look, and that before the first
 	                                         frame */
+	double busy_s[2];                     /* of all cores: at the begin, and at the last look */
+	uint64_t loopback[2];
 	bool begun;
 };
+
+/* The counts of a traced run. */
+int trial_read_calls(const struct trial *t, struct trial_figures *ret, char why[512]);
 
 /* Look at both, some 20 times a second. */
 void trial_look(const struct trial *t, struct trial_watch *w);

@@ -50,6 +50,17 @@ Test(bench, reads_the_options_of_sinks)
 	cr_assert(o.runs == 5 && o.file_mb == 2000);
 }
 
+Test(bench, reads_the_options_of_stream)
+{
+	struct bench_options o;
+	char line[] = "stream --transport ipc --endpoints 4 --sink raw", why[512];
+
+	cr_assert_eq(parse(&o, line, why), 0, "%s", why);
+	cr_expect_str_eq(o.transport, "ipc");
+	cr_expect_str_eq(o.sink, "raw");
+	cr_expect(o.endpoints == 4 && !o.sized);
+}
+
 Test(bench, refuses_what_it_does_not_know_or_does_not_have_yet)
 {
 	static const char *const rows[][2] = {
@@ -58,6 +69,11 @@ Test(bench, refuses_what_it_does_not_know_or_does_not_have_yet)
 		{ "everything", "unknown" },
 		{ "limits kernels", "one benchmark at a time" },
 		{ "limits --size 10x10", "--size 10x10" },
+		{ "stream --transport udp", "tcp, ipc or shm" },
+		{ "stream --sink zip", "null, tiff, raw or hdf5" },
+		{ "stream --endpoints 9", "1 to 8" },
+		{ "stream --endpoints 2 --transport shm", "one endpoint" },
+		{ "limits --sink null", "is for stream alone" },
 		{ "limits --runs 3", "--runs" },
 		{ "limits --file-size 3", "--file-size" },
 		{ "sinks --runs 0", "from 1 to 64" },

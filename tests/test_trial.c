@@ -103,6 +103,39 @@ Test(trial, a_plan_that_cannot_be_is_refused)
 	trial_close(&t);
 }
 
+Test(trial_calls, a_summary_of_strace_is_read)
+{
+	struct trial_calls c = { 0 };
+	const char *text = "% time     seconds  usecs/call     calls    errors syscall\n"
+			   "------ ----------- ----------- --------- --------- ----------------\n"
+			   " 90.10    0.091000           7     13000       120 recvfrom\n"
+			   "  9.90    0.010000          10      1000           poll\n"
+			   "------ ----------- ----------- --------- --------- ----------------\n"
+			   "100.00    0.101000           7     14000       120 total\n";
+
+	cr_assert(trial_calls_parse(text, &c));
+	cr_assert_eq(c.count, 2);
+	cr_expect_str_eq(c.at[0].name, "recvfrom");
+	cr_expect_eq(c.at[0].calls, 13000);
+	cr_expect_str_eq(c.at[1].name, "poll");
+	cr_expect_eq(c.at[1].calls, 1000);
+	cr_expect_not(trial_calls_parse("strace: ptrace: not permitted\n", &c));
+}
+
+Test(proc_threads, so_are_those_of_the_machine)
+{
+	uint64_t bytes = 0;
+	double busy = 0;
+
+	cr_assert(proc_parse_machine("cpu  100 20 30 4000 500 6 7 8 0 0\ncpu0 1 2 3\n", &busy));
+	cr_expect_float_eq(busy, 1.71, 1e-9);
+	cr_expect_not(proc_parse_machine("intr 1 2", &busy));
+	cr_assert(proc_parse_loopback("Inter-|   Receive\n  eth0: 9 1 0\n    lo: 12345 67 0\n",
+	                              &bytes));
+	cr_expect_eq(bytes, 12345);
+	cr_expect_not(proc_parse_loopback("  eth0: 9 1 0\n", &bytes));
+}
+
 Test(proc_threads, texts_of_the_kernel_are_read)
 {
 	struct proc_thread t = { 0 };
