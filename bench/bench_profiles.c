@@ -32,7 +32,6 @@ struct outcome {
 	struct trial_plan plan; /* of the run in `figures` */
 	struct trial_figures figures;
 	struct samples rate;      /* of the runs like that one */
-	double seconds;           /* that it was planned for */
 	bool tried;               /* at the asked rate */
 	bool on_null;             /* for want of space */
 	const char *missed;       /* NULL: held, if tried */
@@ -92,7 +91,6 @@ static int run(struct measuring *m, enum trial_transport transport, double rate_
 	o->figures = (struct trial_figures){ 0 };
 	status = trial_run(&m->trial, frames, 2 * seconds + TIMEOUT_S, &o->figures, why);
 	o->plan = *plan;
-	o->seconds = seconds;
 	o->lost += o->figures.lost;
 	o->wrong += o->figures.wrong;
 	return stop ? EX_STOPPED : status;
@@ -367,6 +365,8 @@ static void print_run(const struct outcome *o)
 	printf("    %s to %s%s, %.1f s: %.2f GB/s", trial_transport_name(o->plan.transport),
 	       o->plan.sink, o->on_null ? " (NO ROOM on the disk for its files)" : "", f->seconds,
 	       gb_per_s(o));
+	if (o->tried && o->profile->seconds > FULL_S)
+		printf(" (of the %.0f h that it goes on)", o->profile->seconds / 3600);
 	if (l->count)
 		printf(", submit p50 %.1f p99 %.1f p99.9 %.1f ms", l->p50_ms, l->p99_ms,
 		       l->p999_ms);
