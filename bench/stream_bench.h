@@ -15,8 +15,9 @@
  * same to the disk. Medians, seconds a frame. */
 struct stream_found {
 	struct stream_costs costs;
-	struct samples rate;    /* to null, frames/s */
-	double rest, rest_disk; /* what the daemon needed beside its part of the costs */
+	struct samples rate;      /* to null, frames/s */
+	struct samples rate_disk; /* to the disk */
+	double rest, rest_disk;   /* what the daemon needed beside its part of the costs */
 	double rest_sender;
 };
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #define ABOUT_BYTES  64 /* of a message that says which slot of shared memory */
 #define WRITE_BYTES  (1ull << 30)
@@ -57,14 +56,12 @@ static int measure_transport(const struct stream_kind *k, double seconds, struct
                              char why[512])
 {
 	bool shared = k->transport == TRIAL_SHM;
-	char ipc[64];
 	struct zmq_load load = {
-		.endpoint = k->transport == TRIAL_TCP ? "tcp://127.0.0.1:*" : ipc,
+		.endpoint = k->transport == TRIAL_TCP ? "tcp://127.0.0.1:*" : "ipc://*",
 		.frame_bytes = shared ? ABOUT_BYTES : (size_t)2 * k->width * k->height,
 		.links = k->endpoints,
 	};
 
-	snprintf(ipc, sizeof ipc, "ipc:///tmp/openbeam-bench-%d", (int)getpid());
 	return add_carried(&load, shared ? 2 : 1, seconds, ret, why);
 }
 

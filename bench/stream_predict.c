@@ -141,6 +141,9 @@ static void predict_cores_row(struct stream_bench *b, const struct basis *basis,
 		if (e == MOST_ENDPOINTS)
 			samples_add(&fps, one);
 	}
+	if (cores == b->cores)
+		snprintf(note + at, sizeof note - at, "; measured with 1: %.0f",
+		         samples_median(&b->found.rate_disk));
 	snprintf(name, sizeof name, "predict-cores-%u", cores);
 	results_add(b->results,
 	            &(struct result){ .name = name,
@@ -197,7 +200,9 @@ static void say_what_is_left_out(void)
 	     "note is frames/s by\nendpoints; memory grows with the cores. predict-reference-*, "
 	     "predict-csaxs-*: cores for the daemon alone, the\nsender being elsewhere. From the "
 	     "costs above; left out: the network card and its interrupts, NUMA, memory\nthat cores "
-	     "of one socket share, turbo, how fast the disk is, and other programs.");
+	     "of one socket share, turbo, how fast the disk is, and other programs.\n"
+	     "What openbeamd needs beside the parts is taken from tcp-disk, also for shared "
+	     "memory.");
 }
 
 /* The disk need not have been measured. */

@@ -120,6 +120,7 @@ static const char *asleep_for(const struct trial_thread *t)
 		char process;
 		const char *begins, *with;
 	} rows[] = {
+		{ 'd', "openbeamd", "the end" },
 		{ 'd', "rx", "messages, or room for them" },
 		{ 'd', "work", "frames" },
 		{ 'd', "sink", "products, and the disk" },

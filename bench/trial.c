@@ -20,9 +20,9 @@
 #define LOOK_NS         (NS_PER_S / 20)
 #define SETTINGS_MAX    24
 #define MIB             ((uint64_t)1 << 20)
-#define PICTURES_LEAST  64  /* MiB */
+#define PICTURES_LEAST  128 /* MiB */
 #define PICTURES_MOST   256 /* MiB */
-#define PICTURES_WANTED 24
+#define PICTURES_WANTED 12  /* of them, where they are large */
 
 /* ---- what a plan means ---- */
 
@@ -413,8 +413,10 @@ static int run_and_read(const struct trial *t, uint64_t frames, uint64_t deadlin
 	*ret = (struct trial_figures){ 0 };
 	trial_read_watch(w, ret);
 	status = trial_read_manifest(t, ret, why);
-	if (!status)
-		status = trial_read_ledger(t, frames, ret, why);
+	if (status)
+		return status;
+	trial_extrapolate(w, ret);
+	status = trial_read_ledger(t, frames, ret, why);
 	if (!status && t->plan.traced)
 		status = trial_read_calls(t, ret, why);
 	return status ? status : trial_read_report(t, ret, why);

@@ -82,14 +82,17 @@ struct trial_calls {
 };
 
 struct trial_figures {
-	double seconds; /* first frame until the files are closed, by the manifest */
+	double seconds;  /* first frame until the files are closed, by the manifest */
+	uint64_t end_ns; /* when that was, CLOCK_REALTIME */
 	uint64_t expected, written, flagged; /* by the manifest */
 	uint64_t lost;                       /* expected - written */
 	uint64_t wrong;       /* checksums in the ledger that are not the scalar kernels', and
 	                         numbers that the ledger has twice or not at all */
 	uint64_t sender_late; /* messages more than a period behind their time */
 	double fps;           /* written / seconds */
-	double cpu_daemon_s, cpu_sender_s; /* from the first frame on, as far as /proc tells */
+	/* Of the threads, from the first frame on: as /proc last told some ms before the end, and
+	 * at that rate from there on. What it takes to begin and to exit does not count. */
+	double cpu_daemon_s, cpu_sender_s;
 	double others_s; /* of the cores taken by other programs meanwhile; NAN: not known */
 	uint64_t loopback_bytes; /* that came in over the loopback interface, whoever sent them */
 	uint64_t read_calls, write_calls; /* both processes, /proc/PID/io */

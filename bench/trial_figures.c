@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/trial_parts.h"
 
+#include "daemon/clock.h"
 #include "daemon/latency.h"
 
 #include <errno.h>
@@ -96,6 +97,7 @@ int trial_read_manifest(const struct trial *t, struct trial_figures *ret, char w
 	ret->seconds = (double)(int64_t)(read_integer(manifest, "end_ns") -
 	                                 read_integer(manifest, "start_ns")) *
 	               1e-9;
+	ret->end_ns = read_integer(manifest, "end_ns");
 	ret->expected = read_integer(totals, "expected");
 	ret->written = read_integer(totals, "written");
 	ret->flagged = read_integer(totals, "flagged");
@@ -261,8 +263,8 @@ void trial_look(const struct trial *t, struct trial_watch *w)
 		proc_machine_look(&w->busy_s[1]);
 		proc_loopback_look(&w->loopback[1]);
 	}
-	if (w->daemon.pid)
-		proc_process_look(&w->now[0], w->daemon.pid);
+	if (w->daemon.pid && proc_process_look(&w->now[0], w->daemon.pid))
+		w->look_ns = clock_read_ns(CLOCK_REALTIME);
 	if (w->sender.pid)
 		proc_process_look(&w->now[1], w->sender.pid);
 }
@@ -290,6 +292,38 @@ static void add_threads(const struct trial_watch *w, unsigned i, struct trial_fi
 			                      .preemptions = d.preemptions };
 		memcpy(one->name, d.name, sizeof one->name);
 	}
+}
+
+static double run_s(const struct trial_figures *f, char process)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < f->thread_count; i++)
+		if (f->threads[i].process == process)
+			sum += f->threads[i].run_s;
+	return sum;
+}
+
+static void stretch(struct trial_thread *t, double factor)
+{
+	t->user_s *= factor;
+	t->system_s *= factor;
+	t->run_s *= factor;
+	t->queue_s *= factor;
+}
+
+void trial_extrapolate(const struct trial_watch *w, struct trial_figures *ret)
+{
+	double tail = (double)(int64_t)(ret->end_ns - w->look_ns) * 1e-9;
+
+	if (w->look_ns && tail > 0 && tail < 0.5 * ret->seconds)
+		for (unsigned i = 0; i < ret->thread_count; i++)
+			if (ret->threads[i].process == 'd')
+				stretch(&ret->threads[i], ret->seconds / (ret->seconds - tail));
+	if (run_s(ret, 'd') > 0) /* else the kernel does not say */
+		ret->cpu_daemon_s = fmin(ret->cpu_daemon_s, run_s(ret, 'd'));
+	if (run_s(ret, 's') > 0)
+		ret->cpu_sender_s = fmin(ret->cpu_sender_s, run_s(ret, 's'));
 }
 
 void trial_read_watch(const struct trial_watch *w, struct trial_figures *ret)

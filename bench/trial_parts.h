@@ -64,6 +64,7 @@ struct trial_watch {
 	                                         frame */
 	double busy_s[2];                     /* of all cores: at the begin, and at the last look */
 	uint64_t loopback[2];
+	uint64_t look_ns; /* of the last look at the daemon, CLOCK_REALTIME */
 	bool begun;
 };
 
@@ -75,5 +76,9 @@ void trial_look(const struct trial *t, struct trial_watch *w);
 
 /* What /proc said; both have ended. */
 void trial_read_watch(const struct trial_watch *w, struct trial_figures *ret);
+
+/* Add what the daemon's threads did from the last look until the series ended, by what they did
+ * before. After trial_read_watch() and trial_read_manifest(). */
+void trial_extrapolate(const struct trial_watch *w, struct trial_figures *ret);
 
 #endif

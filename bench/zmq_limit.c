@@ -230,18 +230,14 @@ static int open_links(struct carrying *c, char why[512])
 
 	for (unsigned i = 0; i < c->load.links && !err; i++) {
 		struct link *l = &c->links[i];
-		bool file = strncmp(c->load.endpoint, "ipc://", 6) == 0 && c->load.links > 1;
-		char endpoint[256];
 
 		l->all = c;
 		l->first = i;
-		snprintf(endpoint, sizeof endpoint, file ? "%.200s-%u" : "%.200s", c->load.endpoint,
-		         i);
 		errno = 0;
-		if (!open_link(l, endpoint)) {
+		if (!open_link(l, c->load.endpoint)) {
 			err = errno ? -errno : -EIO;
-			snprintf(why, 512, "cannot connect two sockets over %s: %s", endpoint,
-			         zmq_strerror(-err));
+			snprintf(why, 512, "cannot connect two sockets over %s: %s",
+			         c->load.endpoint, zmq_strerror(-err));
 		}
 	}
 	for (unsigned i = 0; i < c->load.links && !err; i++) {

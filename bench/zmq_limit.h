@@ -20,8 +20,7 @@ struct zmq_limit {
 
 /* What is carried. */
 struct zmq_load {
-	const char *endpoint; /* to bind to: "tcp://127.0.0.1:*", "ipc://PATH"; with several links
-	                         their number is added to the path */
+	const char *endpoint; /* to bind to, with a wildcard where there are several links */
 	size_t frame_bytes;   /* of the pixels */
 	unsigned links;       /* pairs of sockets at once, 1 to ZMQ_LINKS_MAX */
 };
