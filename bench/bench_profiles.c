@@ -328,6 +328,7 @@ static const char *missed_text(const char *missed)
 		{ "wrong", "checksums or numbers are wrong" },
 		{ "late", "the sender came too late" },
 		{ "slow", "it took longer than the source" },
+		{ "queue", "more and more frames waited" },
 		{ "buffer", "the buffer was filling" },
 	};
 

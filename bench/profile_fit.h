@@ -29,8 +29,11 @@ bool profile_small(const struct send_profile *p);
  *             wait, or is too slow itself. One that did not get a core for a moment, and sent what
  *             was due when it did, has fewer: a camera would not have waited, and the buffer takes
  *             what comes at once
- *   "slow"    it took longer than the frames do at their rate, by more than 0.5 % and a quarter of
- *             a second, in which files are closed
+ *   "slow"    it took longer than the frames do at their rate, by more than 0.5 %, a quarter of a
+ *             second, in which files are closed, and the longest time from the sink to the disk:
+ *             the last frames have that before them
+ *   "queue"   half of the frames waited over a quarter of a second before they got to the sink:
+ *             what waits is growing
  *   "buffer"  nine tenths of the buffer were in use: a longer run would fill it
  *
  * frames > 0, rate_hz > 0. */

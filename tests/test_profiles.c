@@ -66,6 +66,22 @@ Test(profiles, are_not_held_by_a_sender_that_waits)
 	cr_assert_str_eq(missed(&f), "slow");
 }
 
+Test(profiles, may_wait_for_the_disk_at_the_end_but_not_before)
+{
+	struct trial_figures f = good();
+
+	f.seconds = 4.8;
+	cr_assert_str_eq(missed(&f), "slow");
+	f.latency[TRIAL_SUBMIT] = (struct trial_latency){ FRAMES, 5, 20, 100, 100 };
+	f.latency[TRIAL_DURABLE] = (struct trial_latency){ FRAMES, 500, 600, 700, 700 };
+	cr_assert_str_eq(missed(&f), "held");
+	f.seconds = 4.9;
+	cr_assert_str_eq(missed(&f), "slow");
+	f.seconds = 4.1;
+	f.latency[TRIAL_SUBMIT].p50_ms = 251;
+	cr_assert_str_eq(missed(&f), "queue");
+}
+
 Test(profiles, are_not_held_by_the_buffer_alone)
 {
 	struct trial_figures f = good();
