@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,7 +359,7 @@ static int await_both(const struct trial *t, struct trial_watch *w, uint64_t dea
 static int run_both(const struct trial *t, const struct trial_wiring *wiring, uint64_t frames,
                     uint64_t deadline_ns, struct trial_watch *w, char why[512])
 {
-	struct trial_reader reader = { 0 };
+	struct trial_reader reader = { .buffer_peak = (double)NAN };
 	int status = 0, err = start_daemon(t, &w->daemon);
 
 	if (!err)
@@ -374,6 +375,7 @@ static int run_both(const struct trial *t, const struct trial_wiring *wiring, ui
 	if (!status)
 		status = await_both(t, w, deadline_ns, why);
 	trial_reader_end(&reader);
+	w->buffer_peak = wiring->monitor_port ? reader.buffer_peak : (double)NAN;
 	child_end(&w->sender);
 	child_end(&w->daemon);
 	return status;
@@ -413,6 +415,7 @@ static int run_and_read(const struct trial *t, uint64_t frames, uint64_t deadlin
 	*ret = (struct trial_figures){ 0 };
 	trial_read_watch(w, ret);
 	status = trial_read_manifest(t, ret, why);
+	ret->buffer_peak = fmax(ret->buffer_peak, w->buffer_peak);
 	if (status)
 		return status;
 	trial_extrapolate(w, ret);

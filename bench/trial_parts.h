@@ -66,6 +66,7 @@ struct trial_watch {
 	uint64_t loopback[2];
 	uint64_t look_ns; /* of the last look at the daemon, CLOCK_REALTIME */
 	bool begun;
+	double buffer_peak; /* as somebody saw it who looked at the status; NaN: nobody */
 };
 
 /* The counts of a traced run. */

@@ -4,23 +4,38 @@
 #include "daemon/clock.h"
 #include "daemon/http_client.h"
 
+#include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 
 #define EVERY_NS    (NS_PER_S / 4)
 #define PATIENCE_MS 1000
 
-static void ask(struct trial_reader *r, const struct client_url *url, const char *path)
+static void ask(struct trial_reader *r, const struct client_url *url, const char *path,
+                struct client_reply *ret)
 {
-	struct client_reply reply = { 0 };
-
-	if (!client_ask(url, path, NULL, "", &reply) && reply.status == 200)
+	*ret = (struct client_reply){ 0 };
+	if (!client_ask(url, path, NULL, "", ret) && ret->status == 200)
 		atomic_fetch_add(&r->answers, 1);
-	client_reply_done(&reply);
+}
+
+/* What a status says of the buffer. */
+static void see_buffer(struct trial_reader *r, const struct client_reply *reply)
+{
+	json_t *status = json_loadb(reply->body ? reply->body : "", reply->bytes, 0, NULL);
+	const json_t *buffer = json_object_get(status, "buffer");
+	double size = json_number_value(json_object_get(buffer, "size"));
+
+	if (size > 0)
+		r->buffer_peak = fmax(r->buffer_peak,
+		                      json_number_value(json_object_get(buffer, "used")) / size);
+	json_decref(status);
 }
 
 static void *read_on(void *user)
 {
 	struct trial_reader *r = user;
+	struct client_reply reply;
 	struct client_url url;
 	char text[64], why[400];
 
@@ -29,8 +44,11 @@ static void *read_on(void *user)
 		return NULL;
 	url.patience_ms = PATIENCE_MS;
 	while (!atomic_load(&r->stop)) {
-		ask(r, &url, "/api/v1/status");
-		ask(r, &url, "/api/v1/live.png");
+		ask(r, &url, "/api/v1/status", &reply);
+		see_buffer(r, &reply);
+		client_reply_done(&reply);
+		ask(r, &url, "/api/v1/live.png", &reply);
+		client_reply_done(&reply);
 		clock_sleep_until(clock_now_ns() + EVERY_NS);
 	}
 	return NULL;
@@ -41,6 +59,7 @@ int trial_reader_start(struct trial_reader *r, unsigned port)
 	int err;
 
 	r->port = port;
+	r->buffer_peak = (double)NAN;
 	err = pthread_create(&r->thread, NULL, read_on, r);
 	r->runs = err == 0;
 	return -err;

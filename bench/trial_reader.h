@@ -14,6 +14,8 @@ struct trial_reader {
 	unsigned port;
 	atomic_bool stop;
 	atomic_uint answers; /* of status 200 */
+	double buffer_peak;  /* highest share of ingest.buffer that was seen in use, once the thread
+	                        has ended; NaN: none */
 };
 
 /* 0 or negative errno. */
