@@ -172,8 +172,9 @@ static void print_calls(const struct stream_calls *c)
 		if (isnan(c->per_frame[i]))
 			printf("  system calls a frame, %s: %s\n", names[i], c->text[i]);
 		else
-			printf("  system calls a frame, %s: %.2f (%s)\n", names[i], c->per_frame[i],
-			       c->text[i]);
+			printf("  system calls a frame, %s: %.2f under strace, where all wait more "
+			       "often (%s)\n",
+			       names[i], c->per_frame[i], c->text[i]);
 }
 
 /* By what the programs are: they do not copy, and a socket copies twice. */

@@ -13,8 +13,11 @@
 
 #define REGION_SIDE 256 /* pixels, at most */
 #define FRAMES_HELD 16  /* that ingest.buffer has room for, at least */
-#define GIB         ((uint64_t)1 << 30)
-#define MIB         ((uint64_t)1 << 20)
+/* Frames of one endpoint may be ahead of those of another by what is queued in between. */
+#define REORDER_MOST  4096u
+#define REORDER_USUAL 64u
+#define GIB           ((uint64_t)1 << 30)
+#define MIB           ((uint64_t)1 << 20)
 
 /* A port that nobody has now. */
 static unsigned free_port(void)
@@ -135,12 +138,14 @@ int trial_configure(const struct trial *t, const struct trial_wiring *w, uint64_
 	if (out) {
 		write_ingest(out, t, w);
 		fprintf(out,
-		        "series: {name: stream, first: 0, frames: %" PRIu64 ", idle_end: 20s}\n"
+		        "series: {name: stream, first: 0, frames: %" PRIu64
+		        ", idle_end: 20s, reorder: %u}\n"
 		        "calibration: {dark: \"%s/dark.tif\", flat: \"%s/flat.tif\"}\n"
 		        "reduce: {normalise: transmission, bin: 2, type: uint16}\n"
 		        "sinks:\n"
 		        "  - {format: %s, product: %s, directory: \"%s/out\"}\n",
-		        frames, t->scratch.path, t->scratch.path, t->plan.sink,
+		        frames, t->plan.endpoints > 1 ? REORDER_MOST : REORDER_USUAL,
+		        t->scratch.path, t->scratch.path, t->plan.sink,
 		        trial_keeps_source(&t->plan) ? "source" : "reduced", t->scratch.path);
 		if (t->plan.everything)
 			write_everything(out, t, w);

@@ -256,11 +256,13 @@ void trial_look(const struct trial *t, struct trial_watch *w)
 		w->begin[0] = w->now[0];
 		w->begin[1] = w->now[1];
 		w->busy_s[0] = w->busy_s[1];
+		w->busy_ns[0] = w->busy_ns[1];
 		w->loopback[0] = w->loopback[1];
 	}
 	w->begun = w->begun || begins;
 	if (w->daemon.pid) {
 		proc_machine_look(&w->busy_s[1]);
+		w->busy_ns[1] = clock_now_ns();
 		proc_loopback_look(&w->loopback[1]);
 	}
 	if (w->daemon.pid && proc_process_look(&w->now[0], w->daemon.pid))
@@ -315,11 +317,14 @@ static void stretch(struct trial_thread *t, double factor)
 void trial_extrapolate(const struct trial_watch *w, struct trial_figures *ret)
 {
 	double tail = (double)(int64_t)(ret->end_ns - w->look_ns) * 1e-9;
+	double window = (double)(w->busy_ns[1] - w->busy_ns[0]) * 1e-9;
 
 	if (w->look_ns && tail > 0 && tail < 0.5 * ret->seconds)
 		for (unsigned i = 0; i < ret->thread_count; i++)
 			if (ret->threads[i].process == 'd')
 				stretch(&ret->threads[i], ret->seconds / (ret->seconds - tail));
+	if (window > 0) /* the looks do not begin and end with the series */
+		ret->others_s *= ret->seconds / window;
 	if (run_s(ret, 'd') > 0) /* else the kernel does not say */
 		ret->cpu_daemon_s = fmin(ret->cpu_daemon_s, run_s(ret, 'd'));
 	if (run_s(ret, 's') > 0)

@@ -63,6 +63,7 @@ struct trial_watch {
 	struct proc_process now[2], begin[2]; /* of each: the last look, and that before the first
 	                                         frame */
 	double busy_s[2];                     /* of all cores: at the begin, and at the last look */
+	uint64_t busy_ns[2];                  /* when that was, CLOCK_MONOTONIC */
 	uint64_t loopback[2];
 	uint64_t look_ns; /* of the last look at the daemon, CLOCK_REALTIME */
 	bool begun;
@@ -79,7 +80,8 @@ void trial_look(const struct trial *t, struct trial_watch *w);
 void trial_read_watch(const struct trial_watch *w, struct trial_figures *ret);
 
 /* Add what the daemon's threads did from the last look until the series ended, by what they did
- * before. After trial_read_watch() and trial_read_manifest(). */
+ * before, and make the time of others that of the series. After trial_read_watch() and
+ * trial_read_manifest(). */
 void trial_extrapolate(const struct trial_watch *w, struct trial_figures *ret);
 
 #endif
