@@ -263,10 +263,10 @@ void bench_options_help(FILE *out)
 	      "\n"
 	      "exit status: 0 done; 1 frames were lost or wrong, a profile of up to 1 GB/s was "
 	      "not\n"
-	      "held (a larger one that was not is no error), soak found something that does not "
-	      "stay "
-	      "flat;\n"
-	      "2 usage, 69 a program is missing or\n"
-	      "failed, 71 no memory, 73 cannot write, 74 input or output failed, 130 interrupted\n",
+	      "held (a larger one is measured as far as the machine goes), soak found what does "
+	      "not\n"
+	      "stay flat; 2 usage, 69 a program is missing or failed, 71 no memory, 73 cannot "
+	      "write,\n"
+	      "74 input or output failed, 130 interrupted\n",
 	      out);
 }
