@@ -104,7 +104,6 @@ static int check_owners(const struct bench_options *o, char *why)
 		{ o->profile, "--profile", "profiles" },
 		{ o->seconds > 0, "--seconds", "soak" },
 		{ o->rate_share > 0, "--rate-share", "soak" },
-		{ o->transport, "--transport", "stream" },
 		{ o->sink, "--sink", "stream" },
 		{ o->endpoints, "--endpoints", "stream" },
 		{ o->brief, "--brief", "pipeline" },
@@ -117,6 +116,9 @@ static int check_owners(const struct bench_options *o, char *why)
 		if (rows[i].given && o->benchmark && strcmp(o->benchmark, rows[i].owner) != 0)
 			return refuse(why, rows[i].option, "", only);
 	}
+	if (o->transport && o->benchmark && strcmp(o->benchmark, "stream") != 0 &&
+	    strcmp(o->benchmark, "profiles") != 0)
+		return refuse(why, "--transport", "", "is for stream and profiles alone");
 	if (o->endpoints > 1 && o->transport && strcmp(o->transport, "shm") == 0)
 		return refuse(why, "--endpoints", "", "shared memory has one endpoint");
 	return 0;
@@ -248,7 +250,7 @@ void bench_options_help(FILE *out)
 	      "  --file-size MB     sinks: write so many MB in each (default 2147, less when time "
 	      "or\n"
 	      "                     space is short)\n"
-	      "  --transport NAME   stream: over tcp, ipc or shm alone\n"
+	      "  --transport NAME   stream, profiles: over tcp, ipc or shm alone\n"
 	      "  --endpoints N      stream: 1 to 8 of them\n"
 	      "  --sink NAME        stream: to null, tiff, raw or hdf5 alone\n"
 	      "  --profile NAME     profiles: that source alone, of openbeam-send --help\n"
@@ -262,10 +264,10 @@ void bench_options_help(FILE *out)
 	      "\n"
 	      "exit status: 0 done; 1 frames were lost or wrong, a profile of up to 1 GB/s was "
 	      "not\n"
-	      "held (a larger one that was not is no error), soak found something that does not "
-	      "stay "
-	      "flat;\n"
-	      "2 usage, 69 a program is missing or\n"
-	      "failed, 71 no memory, 73 cannot write, 74 input or output failed, 130 interrupted\n",
+	      "held (a larger one is measured as far as the machine goes), soak found what does "
+	      "not\n"
+	      "stay flat; 2 usage, 69 a program is missing or failed, 71 no memory, 73 cannot "
+	      "write,\n"
+	      "74 input or output failed, 130 interrupted\n",
 	      out);
 }

@@ -21,7 +21,7 @@ struct bench_options {
 	unsigned runs;          /* sinks: of each measurement; 0: as many as time allows */
 	uint64_t file_mb;       /* sinks: written in each, 10^6 bytes; 0: by time and space */
 	bool sized;             /* width and height were asked for */
-	const char *transport;  /* stream: "tcp", "ipc", "shm"; NULL: not asked for */
+	const char *transport;  /* stream, profiles: "tcp", "ipc", "shm"; NULL: not asked for */
 	const char *sink;       /* stream: "null", "tiff", "raw", "hdf5"; NULL: not asked for */
 	unsigned endpoints;     /* stream: 1 to 8; 0: not asked for */
 	const char *profile;    /* profiles: the row of send_profiles, NULL: all of them */

@@ -6,6 +6,7 @@
 #include "bench/profile_fit.h"
 #include "bench/results.h"
 #include "bench/trial.h"
+#include "daemon/clock.h"
 #include "daemon/status.h"
 
 #include <inttypes.h>
@@ -20,23 +21,23 @@
 #define SHORT_S     4.0
 #define FREE_S      1.5 /* of a run as fast as possible; with --full: */
 #define FREE_FULL_S 10.0
-#define GUESS       1.5e9 /* bytes a second, before anything is known */
-#define TIMEOUT_S   60.0  /* beside twice what a run should take */
-#define DISK_SHARE  0.45  /* of the free space that a run may fill */
+#define GUESS       5e8  /* bytes a second, before anything is known */
+#define TIMEOUT_S   60.0 /* beside twice what a run should take */
+#define LATE_S      60.0 /* from then on, unless --full, only one transport is measured */
+#define DISK_SHARE  0.45 /* of the free space that a run may fill */
 
 /* What one source gave. */
 struct outcome {
 	const struct send_profile *profile;
 	struct trial_plan plan; /* of the run in `figures` */
 	struct trial_figures figures;
-	struct samples rate;   /* of the runs like that one */
-	double seconds;        /* that it was planned for */
-	bool tried;            /* at the asked rate */
-	bool on_null;          /* for want of space */
-	const char *missed;    /* NULL: held, if tried */
-	double reached_hz;     /* the highest rate, 0: not measured */
-	double shm_hz, tcp_hz; /* each, likewise */
-	uint64_t lost, wrong;  /* in all runs */
+	struct samples rate;      /* of the runs like that one */
+	bool tried;               /* at the asked rate */
+	bool on_null;             /* for want of space */
+	const char *missed;       /* NULL: held, if tried */
+	double reached_hz;        /* the highest rate, 0: not measured */
+	double hz[TRIAL_SHM + 1]; /* of each transport, likewise */
+	uint64_t lost, wrong;     /* in all runs */
 };
 
 /* Where the measurements of one call stand. */
@@ -45,6 +46,7 @@ struct measuring {
 	struct results *results;
 	struct trial trial;
 	struct outcome outcome;
+	uint64_t begin_ns;
 	bool failed;
 };
 
@@ -54,6 +56,13 @@ static void handle_stop(int number)
 {
 	(void)number;
 	stop = 1;
+}
+
+static bool is_late(const struct measuring *m)
+{
+	double elapsed_s = (double)(clock_now_ns() - m->begin_ns) * 1e-9;
+
+	return !m->options->full && elapsed_s > LATE_S;
 }
 
 /* ---- runs ---- */
@@ -84,7 +93,6 @@ static int run(struct measuring *m, enum trial_transport transport, double rate_
 	o->figures = (struct trial_figures){ 0 };
 	status = trial_run(&m->trial, frames, 2 * seconds + TIMEOUT_S, &o->figures, why);
 	o->plan = *plan;
-	o->seconds = seconds;
 	o->lost += o->figures.lost;
 	o->wrong += o->figures.wrong;
 	return stop ? EX_STOPPED : status;
@@ -128,45 +136,72 @@ static int run_at_rate(struct measuring *m, enum trial_transport transport, char
 	o->tried = true;
 	o->missed = profile_missed(&o->plan, &o->figures, frames);
 	o->rate = (struct samples){ 0 };
-	samples_add(&o->rate, o->figures.fps);
+	samples_add(&o->rate, profile_rate(&o->plan, &o->figures));
 	return 0;
+}
+
+/* The transport asked for, or `usual`. */
+static enum trial_transport transport(const struct measuring *m, enum trial_transport usual)
+{
+	const char *asked = m->options->transport;
+
+	for (unsigned t = TRIAL_TCP; asked && t <= TRIAL_SHM; t++)
+		if (strcmp(trial_transport_name((enum trial_transport)t), asked) == 0)
+			return (enum trial_transport)t;
+	return usual;
 }
 
 static int measure_small(struct measuring *m, char *why)
 {
 	struct outcome *o = &m->outcome, at_rate;
-	int status = run_at_rate(m, TRIAL_TCP, why);
+	enum trial_transport by = transport(m, TRIAL_TCP);
+	int status = run_at_rate(m, by, why);
 
 	if (status || !o->missed)
 		return status;
 	at_rate = *o;
-	status = run_free(m, TRIAL_TCP, &at_rate.tcp_hz, why);
-	at_rate.reached_hz = at_rate.tcp_hz;
+	status = run_free(m, by, &at_rate.hz[by], why);
+	at_rate.reached_hz = at_rate.hz[by];
 	at_rate.lost = o->lost;
 	at_rate.wrong = o->wrong;
 	*o = at_rate;
 	return status;
 }
 
+static bool can_carry(const struct outcome *o, enum trial_transport t)
+{
+	return t != TRIAL_SHM || pixel_format_find(o->profile->format)->packing == PACKING_NONE;
+}
+
+/* The figures that stay are of the fastest. */
 static int measure_large(struct measuring *m, char *why)
 {
-	struct outcome *o = &m->outcome, by_shm;
-	bool packed = pixel_format_find(o->profile->format)->packing != PACKING_NONE;
-	int status = packed ? 0 : run_free(m, TRIAL_SHM, &o->shm_hz, why);
+	static const enum trial_transport usual[] = { TRIAL_SHM, TRIAL_TCP };
+	struct outcome *o = &m->outcome, best = *o;
+	enum trial_transport fastest = TRIAL_TCP;
+	int status = 0;
 
-	by_shm = *o;
-	if (!status)
-		status = run_free(m, TRIAL_TCP, &o->tcp_hz, why);
+	for (unsigned i = 0; i < 2 && !status; i++) {
+		enum trial_transport t = transport(m, usual[i]);
+
+		if (!can_carry(o, t))
+			t = TRIAL_TCP;
+		if (o->hz[t] > 0 || (best.reached_hz > 0 && is_late(m)))
+			continue;
+		status = run_free(m, t, &o->hz[t], why);
+		if (o->hz[t] > o->hz[fastest] || best.reached_hz <= 0) {
+			fastest = t;
+			best = *o;
+		}
+	}
 	if (status)
 		return status;
-	if (o->profile->rate_hz <= PROFILE_REACH * fmax(o->shm_hz, o->tcp_hz))
-		return run_at_rate(m, o->shm_hz >= o->tcp_hz ? TRIAL_SHM : TRIAL_TCP, why);
-	if (o->shm_hz >= o->tcp_hz) { /* the figures are of the faster one */
-		by_shm.tcp_hz = o->tcp_hz;
-		by_shm.lost = o->lost;
-		by_shm.wrong = o->wrong;
-		*o = by_shm;
-	}
+	memcpy(best.hz, o->hz, sizeof best.hz);
+	best.lost = o->lost;
+	best.wrong = o->wrong;
+	*o = best;
+	if (o->profile->rate_hz <= PROFILE_REACH * o->reached_hz)
+		return run_at_rate(m, fastest, why);
 	return 0;
 }
 
@@ -224,9 +259,9 @@ static json_t *verdict_json(const struct outcome *o)
 	return json_pack("{s:b, s:s?, s:b, s:f, s:o, s:o, s:o, s:o, s:o}", "held", (int)held(o),
 	                 "missed", o->missed, "tried", (int)o->tried, "asked_hz",
 	                 o->profile->rate_hz, "reached_hz", hz_or_null(o->reached_hz), "shm_hz",
-	                 hz_or_null(o->shm_hz), "tcp_hz", hz_or_null(o->tcp_hz), "machines",
-	                 machines ? json_integer(machines) : json_null(), "factor_missing",
-	                 held(o) ? json_real(1) : status_number(factor(o)));
+	                 hz_or_null(o->hz[TRIAL_SHM]), "tcp_hz", hz_or_null(o->hz[TRIAL_TCP]),
+	                 "machines", machines ? json_integer(machines) : json_null(),
+	                 "factor_missing", held(o) ? json_real(1) : status_number(factor(o)));
 }
 
 /* A second of the run. */
@@ -257,6 +292,26 @@ static json_t *run_json(const struct outcome *o)
 		per_s(o, (double)f->disk_bytes * 1e-6), "peak_bytes", (json_int_t)f->peak_bytes);
 }
 
+/* Where the time went: of each thread of both, seconds. */
+static json_t *threads_json(const struct trial_figures *f)
+{
+	json_t *threads = json_array();
+
+	for (unsigned i = 0; i < f->thread_count; i++) {
+		const struct trial_thread *t = &f->threads[i];
+
+		json_array_append_new(
+			threads,
+			json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:s}", "process",
+		                  t->process == 'd' ? "openbeamd" : "openbeam-send", "name",
+		                  t->name, "user_s", t->user_s, "system_s", t->system_s, "run_s",
+		                  t->run_s, "queue_s", t->queue_s, "faults", (json_int_t)t->faults,
+		                  "switches", (json_int_t)t->switches, "preemptions",
+		                  (json_int_t)t->preemptions, "waits", t->waits));
+	}
+	return threads;
+}
+
 static json_t *more_json(const struct outcome *o)
 {
 	json_t *more = verdict_json(o), *run = run_json(o);
@@ -264,6 +319,7 @@ static json_t *more_json(const struct outcome *o)
 	json_object_update(more, run);
 	json_decref(run);
 	status_set(more, "latency_ms", latency_json(&o->figures));
+	status_set(more, "threads", threads_json(&o->figures));
 	return more;
 }
 
@@ -272,8 +328,9 @@ static const char *missed_text(const char *missed)
 	static const char *const texts[][2] = {
 		{ "lost", "frames were lost" },
 		{ "wrong", "checksums or numbers are wrong" },
-		{ "late", "the sender was made to wait" },
+		{ "late", "the sender came too late" },
 		{ "slow", "it took longer than the source" },
+		{ "queue", "more and more frames waited" },
 		{ "buffer", "the buffer was filling" },
 	};
 
@@ -289,6 +346,9 @@ static void note_of(const struct outcome *o, char note[160])
 
 	if (held(o))
 		snprintf(note, 160, "held");
+	else if (o->tried && factor(o) <= 1)
+		snprintf(note, 160, "NOT HELD: %s, though it reaches %.0f Hz",
+		         missed_text(o->missed), o->reached_hz);
 	else if (o->tried)
 		snprintf(note, 160, "NOT HELD: %s; %u machines (%.2f times this)",
 		         missed_text(o->missed), machines, factor(o));
@@ -308,6 +368,8 @@ static void print_run(const struct outcome *o)
 	printf("    %s to %s%s, %.1f s: %.2f GB/s", trial_transport_name(o->plan.transport),
 	       o->plan.sink, o->on_null ? " (NO ROOM on the disk for its files)" : "", f->seconds,
 	       gb_per_s(o));
+	if (o->tried && o->profile->seconds > FULL_S)
+		printf(" (of the %.0f h that it goes on)", o->profile->seconds / 3600);
 	if (l->count)
 		printf(", submit p50 %.1f p99 %.1f p99.9 %.1f ms", l->p50_ms, l->p99_ms,
 		       l->p999_ms);
@@ -317,10 +379,10 @@ static void print_run(const struct outcome *o)
 	       per_s(o, f->cpu_sender_s), per_s(o, (double)f->disk_bytes * 1e-6));
 	if (o->tried && f->sender_late)
 		printf(", %" PRIu64 " sent late", f->sender_late);
-	if (o->shm_hz > 0 && o->tcp_hz > 0)
-		printf("; most: shm %.0f, tcp %.0f Hz", o->shm_hz, o->tcp_hz);
-	else if (o->tcp_hz > 0)
-		printf("; most: tcp %.0f Hz", o->tcp_hz);
+	for (unsigned t = TRIAL_TCP, any = 0; t <= TRIAL_SHM; t++)
+		if (o->hz[t] > 0)
+			printf("%s %s %.0f Hz", any++ ? "," : "; most",
+			       trial_transport_name((enum trial_transport)t), o->hz[t]);
 	printf("%s%s\n", f->first_loss[0] ? "; " : "", f->first_loss);
 	fflush(stdout);
 }
@@ -375,7 +437,7 @@ int bench_profiles(const struct bench_options *o, struct results *r, char why[51
 	struct sigaction action = { .sa_handler = handle_stop, .sa_flags = (int)SA_RESETHAND };
 	int status = 0;
 
-	m = (struct measuring){ .options = o, .results = r };
+	m = (struct measuring){ .options = o, .results = r, .begin_ns = clock_now_ns() };
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	for (const struct send_profile *p = send_profiles; p->name && !status; p++)

@@ -147,8 +147,9 @@ static void plan_soak(struct soaked *s)
 		                      .frames = profile_frames(rate_hz, seconds / series),
 		                      .series = series,
 		                      .every_s = ceil(seconds / SAMPLES) };
-	printf("%.0f frames/s, %.0f %% of what is held, for %.0f s in %u series\n", rate_hz,
-	       100 * s->options->rate_share, seconds, series);
+	printf("%.0f frames/s, %.0f %% of what is held, for %.0f s in %u series, after one as fast "
+	       "as it is taken\n",
+	       rate_hz, 100 * s->options->rate_share, seconds, series);
 	fflush(stdout);
 }
 
@@ -240,7 +241,8 @@ static void add_ledger(struct soaked *s)
 {
 	const struct soak_figures *f = &s->figures;
 	const struct soak_ledger *l = &f->ledger;
-	uint64_t frames = s->plan.frames * s->plan.series;
+	unsigned series = s->plan.series + 1; /* and the one that fills the buffer */
+	uint64_t frames = s->plan.frames * series;
 	bool exact = soak_ledger_exact(l) && l->right == frames && !f->incomplete;
 	struct samples right = { 1, { (double)l->right } };
 	char note[200];
@@ -248,8 +250,8 @@ static void add_ledger(struct soaked *s)
 	snprintf(note, sizeof note,
 	         "%s: %u of %u series, %" PRIu64 " wrong, %" PRIu64 " twice, %" PRIu64
 	         " absent; %" PRIu64 " sent late, %u looks unanswered",
-	         exact ? "exact" : "NOT EXACT", f->series, s->plan.series, l->wrong,
-	         l->twice + l->foreign, l->absent, f->sender_late, f->unanswered);
+	         exact ? "exact" : "NOT EXACT", f->series, series, l->wrong, l->twice + l->foreign,
+	         l->absent, f->sender_late, f->unanswered);
 	results_add(
 		s->results,
 		&(struct result){

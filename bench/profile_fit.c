@@ -3,9 +3,10 @@
 
 #include <math.h>
 
-#define LATE_SHARE   0.05
+#define LATE_SHARE   0.5
 #define SLOW_SHARE   0.005
 #define CLOSING_S    0.25
+#define QUEUE_MS     250.0
 #define BUFFER_SHARE 0.9
 #define FRAMES_LEAST 8.0
 #define ROUNDING     1e-6
@@ -22,6 +23,17 @@ bool profile_small(const struct send_profile *p)
 	return profile_bytes_per_s(p) <= PROFILE_SMALL;
 }
 
+/* From the sink to the disk, at most; 0 where nothing is kept. */
+static double syncing_s(const struct trial_figures *f)
+{
+	const struct trial_latency *durable = &f->latency[TRIAL_DURABLE],
+				   *submit = &f->latency[TRIAL_SUBMIT];
+
+	if (!durable->count || !submit->count)
+		return 0;
+	return fmax(0, 1e-3 * (durable->max_ms - submit->max_ms));
+}
+
 const char *profile_missed(const struct trial_plan *plan, const struct trial_figures *f,
                            uint64_t frames)
 {
@@ -33,9 +45,16 @@ const char *profile_missed(const struct trial_plan *plan, const struct trial_fig
 		return "wrong";
 	if ((double)f->sender_late > LATE_SHARE * (double)frames)
 		return "late";
-	if (!(f->seconds <= due_s * (1 + SLOW_SHARE) + CLOSING_S))
+	if (!(f->seconds <= due_s * (1 + SLOW_SHARE) + CLOSING_S + syncing_s(f)))
 		return "slow";
+	if (f->latency[TRIAL_SUBMIT].p50_ms > QUEUE_MS)
+		return "queue";
 	return f->buffer_peak >= BUFFER_SHARE ? "buffer" : NULL; /* not known: NaN */
+}
+
+double profile_rate(const struct trial_plan *plan, const struct trial_figures *f)
+{
+	return fmin(f->fps, plan->rate_hz);
 }
 
 double profile_factor(double asked_hz, double reached_hz)

@@ -25,16 +25,24 @@ bool profile_small(const struct send_profile *p);
  *
  *   "lost"    not every frame was written
  *   "wrong"   a checksum or a number is
- *   "late"    more than a twentieth of the messages were sent over a period late: the sender was
- *             made to wait, or is too slow itself; the few after a hiccup of the scheduler are not
- *             so many
- *   "slow"    it took longer than the frames do at their rate, by more than 0.5 % and a quarter of
- *             a second, in which files are closed
+ *   "late"    more than half of the messages were sent over a period late: the sender was made to
+ *             wait, or is too slow itself. One that did not get a core for a moment, and sent what
+ *             was due when it did, has fewer: a camera would not have waited, and the buffer takes
+ *             what comes at once
+ *   "slow"    it took longer than the frames do at their rate, by more than 0.5 %, a quarter of a
+ *             second, in which files are closed, and the longest time from the sink to the disk:
+ *             the last frames have that before them
+ *   "queue"   half of the frames waited over a quarter of a second before they got to the sink:
+ *             what waits is growing
  *   "buffer"  nine tenths of the buffer were in use: a longer run would fill it
  *
  * frames > 0, rate_hz > 0. */
 const char *profile_missed(const struct trial_plan *plan, const struct trial_figures *f,
                            uint64_t frames);
+
+/* Frames a second of a run at plan->rate_hz. The manifest's time begins when the folder of the
+ * series is there, which is after the first frame came: no more than the sender sent. */
+double profile_rate(const struct trial_plan *plan, const struct trial_figures *f);
 
 /* asked / reached, infinite when nothing was reached. */
 double profile_factor(double asked_hz, double reached_hz);

@@ -33,10 +33,21 @@ struct soaking {
 	struct child daemon, sender;
 	struct progress progress;
 	struct soak_metrics before;
+	bool flooded;       /* the first series was sent */
 	bool begun;         /* `before` is of a time when frames had come */
 	uint64_t begin_ns;  /* of the first of them */
 	uint64_t before_ns; /* of `before` */
 };
+
+static unsigned series_of_all(const struct soaking *s)
+{
+	return s->plan->series + 1;
+}
+
+static uint64_t frames_of_all(const struct soaking *s)
+{
+	return s->plan->frames * series_of_all(s);
+}
 
 /* ---- programs ---- */
 
@@ -49,7 +60,7 @@ static int start_daemon(struct soaking *s)
 	const char *argv[] = { program, "-c", config.text, "--series", series, NULL };
 
 	snprintf(program, sizeof program, "%s/openbeamd", t->programs);
-	snprintf(series, sizeof series, "%u", s->plan->series);
+	snprintf(series, sizeof series, "%u", series_of_all(s));
 	return child_start(&s->daemon, argv, log.text);
 }
 
@@ -82,8 +93,8 @@ static int start_sender(struct soaking *s)
 	snprintf(program, sizeof program, "%s/openbeam-send", t->programs);
 	snprintf(size, sizeof size, "%" PRIu32 "x%" PRIu32, t->plan.width, t->plan.height);
 	snprintf(frames, sizeof frames, "%" PRIu64, s->plan->frames);
-	snprintf(series, sizeof series, "%u", s->plan->series);
-	snprintf(rate, sizeof rate, "%.6f", s->plan->rate_hz);
+	snprintf(series, sizeof series, "%u", s->flooded ? s->plan->series : 1);
+	snprintf(rate, sizeof rate, "%.6f", s->flooded ? s->plan->rate_hz : 0);
 	snprintf(memory, sizeof memory, "%u", trial_memory_mib(&t->plan));
 	return child_start(&s->sender, argv, log.text);
 }
@@ -120,11 +131,6 @@ static bool ask_metrics(const struct soaking *s, struct soak_metrics *ret)
 	return good;
 }
 
-static uint64_t frames_of_all(const struct soaking *s)
-{
-	return s->plan->frames * s->plan->series;
-}
-
 /* Not after the last frame: the rate is no rate any more. */
 static void add_samples(struct soaking *s, const struct soak_metrics *now, uint64_t now_ns)
 {
@@ -155,7 +161,7 @@ static void look(struct soaking *s)
 		return;
 	}
 	now_ns = clock_now_ns();
-	if (now.received == 0)
+	if (now.received <= s->plan->frames)
 		return;
 	if (s->begun)
 		add_samples(s, &now, now_ns);
@@ -174,7 +180,7 @@ static void show(struct soaking *s)
 	if (!progress_due(&s->progress, now_ns))
 		return;
 	snprintf(line, sizeof line, "%" PRIu64 " of %" PRIu64 " frames, %u of %u series read back",
-	         s->before.received, frames_of_all(s), s->figures->series, s->plan->series);
+	         s->before.received, frames_of_all(s), s->figures->series, series_of_all(s));
 	progress_show(&s->progress, now_ns, line);
 }
 
@@ -234,6 +240,20 @@ static int read_finished(struct soaking *s, char *why)
 
 /* ---- the run ---- */
 
+/* The sender that keeps the rate comes after the one that does not. */
+static int next_sender(struct soaking *s, char *why)
+{
+	int status = s->flooded ? -ETIMEDOUT
+	                        : child_wait(&s->sender, clock_now_ns(), s->plan->trial->stop);
+
+	if (status == -ETIMEDOUT || status == -EINTR)
+		return 0;
+	s->flooded = status == 0;
+	if (s->flooded && start_sender(s) < 0)
+		status = 127;
+	return ended("openbeam-send", status, why);
+}
+
 /* Until the daemon has ended: its exit status, or as child_wait(). A look each second. */
 static int watch(struct soaking *s, uint64_t deadline_ns, char *why, int *ret_status)
 {
@@ -245,9 +265,11 @@ static int watch(struct soaking *s, uint64_t deadline_ns, char *why, int *ret_st
 
 		if (status != -ETIMEDOUT || clock_now_ns() >= deadline_ns)
 			return status;
-		if (nth % every == 0 || !s->begun)
+		if (s->flooded && (nth % every == 0 || !s->begun))
 			look(s);
-		*ret_status = read_finished(s, why);
+		*ret_status = next_sender(s, why);
+		if (!*ret_status)
+			*ret_status = read_finished(s, why);
 		if (*ret_status)
 			return 0;
 		show(s);

@@ -7,13 +7,14 @@
 #include "bench/trial.h"
 
 /* One daemon that takes one series after another without a pause, is looked at from outside all
- * the while, and whose finished series are read back and removed. */
+ * the while, and whose finished series are read back and removed. Before them comes one series as
+ * fast as it is taken: the buffer is full once, and the heap as large as it gets. */
 
 struct soak_plan {
 	const struct trial *trial; /* opened, with everything on: the daemon is asked over HTTP */
 	double rate_hz;            /* of the sender */
 	uint64_t frames;           /* of each series */
-	unsigned series;           /* so many */
+	unsigned series;           /* at that rate */
 	double every_s;            /* between samples, whole seconds */
 };
 
@@ -29,7 +30,7 @@ enum soak_quantity {
 
 struct soak_figures {
 	struct slope_samples samples[SOAK_QUANTITIES]; /* times from the first frame on */
-	struct soak_ledger ledger;                     /* of all series */
+	struct soak_ledger ledger;                     /* of all series, the first one too */
 	unsigned series;                               /* finished and read back */
 	unsigned incomplete;                           /* of them, by their manifest */
 	unsigned unanswered;                           /* looks that the daemon did not answer */

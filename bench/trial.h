@@ -98,7 +98,7 @@ struct trial_figures {
 	uint64_t read_calls, write_calls; /* both processes, /proc/PID/io */
 	uint64_t disk_bytes;              /* of the daemon, /proc/PID/io */
 	uint64_t peak_bytes;              /* highest resident memory of the daemon */
-	double buffer_peak; /* highest share of ingest.buffer in use, 0 to 1; NAN unknown */
+	double buffer_peak; /* highest share of the slots in use, 0 to 1; NaN unknown */
 	struct trial_latency latency[TRIAL_STAGES];
 	struct trial_thread threads[TRIAL_THREADS_MAX];
 	unsigned thread_count;

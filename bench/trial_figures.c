@@ -41,11 +41,12 @@ static void read_latency(const json_t *stages, struct trial_figures *ret)
 	}
 }
 
+/* Of the slots: they are nearly all of the buffer. */
 static double buffer_peak(const json_t *buffer)
 {
-	const json_t *peak = json_object_get(buffer, "peak_ratio");
+	double slots = read_number(buffer, "slots");
 
-	return json_is_number(peak) ? json_number_value(peak) : NAN;
+	return slots > 0 ? read_number(buffer, "slots_peak") / slots : NAN;
 }
 
 /* "messages 12 %, room 63 %" of the time. */

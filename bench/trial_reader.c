@@ -9,18 +9,18 @@
 #define EVERY_NS    (NS_PER_S / 4)
 #define PATIENCE_MS 1000
 
-static void ask(struct trial_reader *r, const struct client_url *url, const char *path)
+static void ask(struct trial_reader *r, const struct client_url *url, const char *path,
+                struct client_reply *ret)
 {
-	struct client_reply reply = { 0 };
-
-	if (!client_ask(url, path, NULL, "", &reply) && reply.status == 200)
+	*ret = (struct client_reply){ 0 };
+	if (!client_ask(url, path, NULL, "", ret) && ret->status == 200)
 		atomic_fetch_add(&r->answers, 1);
-	client_reply_done(&reply);
 }
 
 static void *read_on(void *user)
 {
 	struct trial_reader *r = user;
+	struct client_reply reply;
 	struct client_url url;
 	char text[64], why[400];
 
@@ -29,8 +29,10 @@ static void *read_on(void *user)
 		return NULL;
 	url.patience_ms = PATIENCE_MS;
 	while (!atomic_load(&r->stop)) {
-		ask(r, &url, "/api/v1/status");
-		ask(r, &url, "/api/v1/live.png");
+		ask(r, &url, "/api/v1/status", &reply);
+		client_reply_done(&reply);
+		ask(r, &url, "/api/v1/live.png", &reply);
+		client_reply_done(&reply);
 		clock_sleep_until(clock_now_ns() + EVERY_NS);
 	}
 	return NULL;

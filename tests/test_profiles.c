@@ -55,7 +55,7 @@ Test(profiles, are_not_held_by_a_sender_that_waits)
 {
 	struct trial_figures f = good();
 
-	f.sender_late = FRAMES / 20;
+	f.sender_late = FRAMES / 2;
 	cr_assert_str_eq(missed(&f), "held");
 	f.sender_late++;
 	cr_assert_str_eq(missed(&f), "late");
@@ -64,6 +64,22 @@ Test(profiles, are_not_held_by_a_sender_that_waits)
 	cr_assert_str_eq(missed(&f), "slow");
 	f.seconds = NAN;
 	cr_assert_str_eq(missed(&f), "slow");
+}
+
+Test(profiles, may_wait_for_the_disk_at_the_end_but_not_before)
+{
+	struct trial_figures f = good();
+
+	f.seconds = 4.8;
+	cr_assert_str_eq(missed(&f), "slow");
+	f.latency[TRIAL_SUBMIT] = (struct trial_latency){ FRAMES, 5, 20, 100, 100 };
+	f.latency[TRIAL_DURABLE] = (struct trial_latency){ FRAMES, 500, 600, 700, 700 };
+	cr_assert_str_eq(missed(&f), "held");
+	f.seconds = 4.9;
+	cr_assert_str_eq(missed(&f), "slow");
+	f.seconds = 4.1;
+	f.latency[TRIAL_SUBMIT].p50_ms = 251;
+	cr_assert_str_eq(missed(&f), "queue");
 }
 
 Test(profiles, are_not_held_by_the_buffer_alone)
@@ -76,7 +92,17 @@ Test(profiles, are_not_held_by_the_buffer_alone)
 	cr_assert_str_eq(missed(&f), "held");
 }
 
-/* design: 8.3, 12.4, 16.6, 8.1, 30 GB/s and 116, 503, 105, 249, 258 MB/s */
+Test(profiles, reach_no_more_than_is_sent)
+{
+	struct trial_figures f = good();
+
+	f.fps = 63;
+	cr_assert_eq(profile_rate(&lightsheet, &f), 60);
+	f.fps = 59;
+	cr_assert_eq(profile_rate(&lightsheet, &f), 59);
+}
+
+/* 8.3, 12.4, 16.6, 8.1, 30 GB/s and 116, 503, 105, 249, 258 MB/s */
 Test(profiles, send_as_many_bytes_as_their_sources)
 {
 	static const struct {
