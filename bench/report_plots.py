@@ -274,10 +274,10 @@ def soak(results):
     """Each quantity over time, as a share of its median."""
     found = {}
     for row in rows_of(results, "soak"):
-        points = row.get("points")
-        if points and row["median"]:
-            found["~" + row["name"]] = [(t / 60, v / row["median"], v / row["median"], v / row["median"])
-                                  for t, v in points]
+        points = [(t / 60, v / row["median"]) for t, v in zip(row.get("time_s", ()), row.get("value", ()))
+                  if v is not None and row["median"]]
+        if points:
+            found["~" + row["name"]] = [(t, v, v, v) for t, v in points]
     if not found:
         raise Absent("soak tells no points over time")
     shares = [p[1] for points in found.values() for p in points]

@@ -70,9 +70,9 @@ def made_up():
                  ns_per_entry=float(ns), to_locked=4.0)
              for side, ns in (("rings", 50), ("locked", 200)) for w in (1, 2) for h in (1, 8)]
     soak = [row("soak-rate", "frames/s", 300.0, 300.0, verdict="flat", slope_per_hour=0.1,
-                points=[[t, 300 + t % 3] for t in range(0, 600, 10)]),
+                time_s=list(range(0, 600, 10)), value=[300 + t % 3 for t in range(60)]),
             row("soak-memory", "MiB", 900.0, verdict="flat", slope_per_hour=0.0,
-                points=[[t, 900] for t in range(0, 600, 10)]),
+                time_s=list(range(0, 600, 10)), value=[None] + 59 * [900]),
             row("soak-ledger", "frames", 9000, 9000, exact=True)]
     peers = [row("openbeam-pass", "frames/s", 1200.0), row("numpy", "frames/s", 5.0, openbeam=1200.0,
                                                            ratio=240.0),
