@@ -32,6 +32,32 @@ unsigned pipeline_receivers(const struct config *c)
 	return protocol && protocol->in_pieces ? 1 : c->ingest.endpoints.count;
 }
 
+static int status_of(int err)
+{
+	switch (err) {
+	case -EACCES:
+	case -EPERM:
+		return 77;
+	case -EINVAL:
+		return 78;
+	case -ENOMEM:
+		return 71;
+	default:
+		return 69;
+	}
+}
+
+static int attach_receivers(struct pipeline *p, char why[400], int *ret_status)
+{
+	int err = 0;
+
+	for (unsigned i = 0; err == 0 && i < p->receiver_count; i++)
+		err = receiver_attach(&p->receivers[i], why);
+	if (err < 0)
+		*ret_status = status_of(err);
+	return err;
+}
+
 static int open_receivers(struct pipeline *p, const struct feed *feed, char why[400],
                           int *ret_status)
 {
@@ -47,12 +73,7 @@ static int open_receivers(struct pipeline *p, const struct feed *feed, char why[
 	for (unsigned i = 0; err == 0 && i < p->receiver_count; i++)
 		err = receiver_open(&p->receivers[i], p, i, endpoints->at + i * each, each,
 		                    i ? NULL : feed, why);
-	if (err == -EACCES || err == -EPERM)
-		*ret_status = 77;
-	else if (err == -EINVAL || err == -ENOMEM)
-		*ret_status = err == -EINVAL ? 78 : 71;
-	else
-		*ret_status = 69;
+	*ret_status = status_of(err);
 	return err;
 }
 
@@ -103,6 +124,8 @@ int pipeline_open(struct pipeline *p, const struct config *c, const struct plane
 		err = open_receivers(p, options->feed, why, ret_status);
 	if (err == 0)
 		err = collector_open(&p->collector, p, &options->program, why, ret_status);
+	if (err == 0)
+		err = attach_receivers(p, why, ret_status);
 	if (err < 0)
 		pipeline_close(p);
 	return err;

@@ -375,13 +375,20 @@ static int io_core_of(const struct receiver *r, unsigned i, int *ret, char why[4
 	return -EINVAL;
 }
 
-static int open_sources(struct receiver *r, char *const *endpoints, unsigned count, char why[400])
+int receiver_attach(struct receiver *r, char why[400])
 {
 	const struct config_ingest *c = &r->pipeline->config->ingest;
+	const struct layout *l = r->pipeline->layout;
+	unsigned count = r->endpoint_count;
 	struct curve_options curve;
 	char reason[CURVE_WHY];
-	int err = curve_options_load(&curve, c, reason);
+	int err;
 
+	if (r->feed)
+		return 0;
+	if (l)
+		r->queue_messages = l->budget.queue_messages;
+	err = curve_options_load(&curve, c, reason);
 	if (err < 0) {
 		snprintf(why, 400, "%.399s", reason);
 		return err;
@@ -393,7 +400,7 @@ static int open_sources(struct receiver *r, char *const *endpoints, unsigned cou
 	}
 	for (unsigned i = 0; err == 0 && i < count; i++) {
 		struct source_options options = {
-			.endpoint = endpoints[i],
+			.endpoint = r->endpoints[i],
 			.attach = c->attach,
 			.socket = c->socket,
 			.max_message_bytes =
@@ -426,6 +433,8 @@ int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, char *
 	r->pipeline = p;
 	r->index = index;
 	r->feed = feed;
+	r->endpoints = endpoints;
+	r->endpoint_count = endpoint_count;
 	r->peers.burst = r->refusals.burst = PEER_LINES;
 	r->protocol = protocol_find(c->protocol);
 	if (!r->protocol) {
@@ -463,10 +472,7 @@ int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, char *
 		snprintf(why, 400, "cannot make the ring of %s: %s", endpoints[0], strerror(-err));
 		return err;
 	}
-	err = r->protocol->open(&r->decoder, c, why);
-	if (err < 0 || feed)
-		return err;
-	return open_sources(r, endpoints, endpoint_count, why);
+	return r->protocol->open(&r->decoder, c, why);
 }
 
 void receiver_close(struct receiver *r)

@@ -32,7 +32,9 @@ struct receiver {
 	struct pipeline *pipeline;
 	unsigned index;
 	const struct feed *feed; /* NULL: the socket */
-	struct source *sources;  /* [source_count] */
+	char *const *endpoints;  /* [endpoint_count], borrowed */
+	unsigned endpoint_count;
+	struct source *sources; /* [source_count], one for each endpoint */
 	unsigned source_count;
 	const struct protocol *protocol;
 	struct decoder *decoder;
@@ -77,6 +79,10 @@ struct receiver {
  * unless NULL. */
 int receiver_open(struct receiver *r, struct pipeline *p, unsigned index, char *const *endpoints,
                   unsigned endpoint_count, const struct feed *feed, char why[400]);
+
+/* Open the sockets: behind the memory for frames where their shape is known, since from then on
+ * somebody sends, and what is not received is lost to a subscriber. As receiver_open(). */
+int receiver_attach(struct receiver *r, char why[400]);
 
 /* Accepts a zeroed or half-open one. The thread must have ended. */
 void receiver_close(struct receiver *r);

@@ -271,6 +271,21 @@ def threads_are_pinned_as_configured(bench):
     daemon.stop(0)
 
 
+@case
+def a_camera_is_connected_to_when_there_is_room_for_its_frames(bench):
+    with socket.create_server(("127.0.0.1", 0)) as camera:
+        daemon = bench.daemon(f"tcp://127.0.0.1:{camera.getsockname()[1]}", {
+            "ingest.attach": "connect", "ingest.buffer": "256MiB",
+            "ingest.frame": {"width": 1024, "height": 1024, "type": "uint16"}}, series=None)
+        camera.settimeout(20)
+        connection, _ = camera.accept()
+        with open(f"/proc/{daemon.process.pid}/statm") as f:
+            resident = int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        connection.close()
+    check(resident > 128 << 20, f"{resident >> 20} MiB are there when it connects")
+    daemon.stop(0)
+
+
 def affinity_of(daemon, name):
     """Of each thread of that name."""
     tasks = f"/proc/{daemon.process.pid}/task"
