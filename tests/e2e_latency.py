@@ -80,7 +80,8 @@ def flow_of(bench, output, rate, frames=60, program="openbeamd", **more):
 
 @case
 def the_manifest_says_how_full_the_buffer_was_and_what_threads_waited_for(bench):
-    easy, slow = flow_of(bench, "easy", 100), flow_of(bench, "slow", 0, program="openbeamd_slow")
+    easy = flow_of(bench, "easy", 100, **{"ingest.buffer": "128MiB"})
+    slow = flow_of(bench, "slow", 0, program="openbeamd_slow")
     equal(set(easy["waited_s"]["rx0"]), {"messages", "room"}, "what a receiver waits for")
     check({"rx0", "work0", "sink"} <= set(easy["waited_s"]), f"threads: {easy['waited_s']}")
     check(easy["waited_s"]["rx0"]["messages"] > 0.3 and easy["waited_s"]["rx0"]["room"] < 0.1,
