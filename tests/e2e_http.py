@@ -205,7 +205,14 @@ def every_status_of_a_running_series_adds_up(bench):
         **HERE, "series.frames": 3000, "series.reorder": 16, "series.idle_end": "600ms"})
     monitor = Monitor(daemon)
     pixels = images(1)[0]
-    sender = threading.Thread(target=lambda: [camera.send(n, pixels) for n in range(3000) if n % 7])
+
+    def send():
+        for n in range(3000):
+            if n % 7:
+                camera.send(n, pixels)
+            if n % 300 == 0:
+                time.sleep(0.05)  # answers are at most 100 ms old
+    sender = threading.Thread(target=send)
     seen, last = set(), {}
     sender.start()
     while daemon.process.poll() is None:
