@@ -82,8 +82,8 @@ struct trial_calls {
 };
 
 struct trial_figures {
-	double seconds;  /* first frame until the files are closed, by the manifest */
-	uint64_t end_ns; /* when that was, CLOCK_REALTIME */
+	double seconds;                      /* first frame received until the files are closed */
+	uint64_t end_ns;                     /* when that was, CLOCK_REALTIME */
 	uint64_t expected, written, flagged; /* by the manifest */
 	uint64_t lost;                       /* expected - written */
 	uint64_t wrong;       /* checksums in the ledger that are not the scalar kernels', and

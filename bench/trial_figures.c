@@ -167,7 +167,7 @@ static bool is_expected(const struct trial *t, uint64_t number, uint32_t crc)
 
 /* Where the columns are. */
 struct head {
-	int number, state, crc;
+	int number, state, crc, received;
 };
 
 /* One line. seen [frames]. Returns how much of it is wrong. */
@@ -190,20 +190,47 @@ static unsigned check_line(const struct trial *t, const char *line, const struct
 	return twice;
 }
 
+/* When the frame of a line was received, CLOCK_REALTIME; UINT64_MAX: it was not. */
+static uint64_t received_ns(const char *line, const struct head *h)
+{
+	const char *text = field(line, h->received);
+	uint64_t ns = text ? strtoull(text, NULL, 10) : 0;
+
+	return ns ? ns : UINT64_MAX;
+}
+
+/* The manifest's start is when the series had its folder: frames came before. */
+static void begin_with_first_frame(uint64_t first_ns, struct trial_figures *ret)
+{
+	double before_s = (double)(int64_t)(ret->end_ns - first_ns) * 1e-9 - ret->seconds;
+
+	if (first_ns == UINT64_MAX || before_s <= 0)
+		return;
+	ret->seconds += before_s;
+	ret->fps = (double)ret->written / ret->seconds;
+}
+
 static void check_lines(const struct trial *t, FILE *in, uint8_t *seen, uint64_t frames,
                         struct trial_figures *ret)
 {
+	uint64_t first_ns = UINT64_MAX;
 	size_t room = 0;
 	char *line = NULL;
 	struct head h;
 
 	if (getline(&line, &room, in) > 0) {
 		h = (struct head){ field_called(line, "frame"), field_called(line, "state"),
-			           field_called(line, "crc32c") };
-		while (getline(&line, &room, in) > 0)
+			           field_called(line, "crc32c"),
+			           field_called(line, "received_ns") };
+		while (getline(&line, &room, in) > 0) {
+			uint64_t ns = received_ns(line, &h);
+
 			ret->wrong += check_line(t, line, &h, seen, frames);
+			first_ns = ns < first_ns ? ns : first_ns;
+		}
 	}
 	free(line);
+	begin_with_first_frame(first_ns, ret);
 	for (uint64_t i = 0; i < frames; i++)
 		ret->wrong += !seen[i];
 }
