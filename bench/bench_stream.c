@@ -21,7 +21,9 @@
 #define TRY_MOST    2000
 #define RUN_TIMEOUT 120.0
 #define BUDGET_S    46.0 /* of the 50 that there are; without --full */
-#define AFTER_S     14.0 /* of a round, and of what follows */
+#define LONG_S      15.0 /* of a run: opening and closing the series take about 0.2 s of each */
+#define SHORT_S     2.5
+#define AFTER_S     16.0 /* of a round, and of what follows */
 #define NOISY       0.1
 #define GROUP       2 /* kinds that share all costs but the write */
 
@@ -181,7 +183,7 @@ static int measure_rounds(struct stream_bench *b, struct group *g, char why[512]
 	bool full = b->options->full && is_shown(b, &g->rows[0]->kind);
 	bool disk = keeps(g->rows[g->count - 1]);
 	unsigned rounds = full ? 5 : 3;
-	int status = try_group(b, g, full ? 5.0 : 1.2, why);
+	int status = try_group(b, g, full ? LONG_S : b->options->full ? 5.0 : SHORT_S, why);
 
 	for (unsigned r = 0; r < rounds && !status && (r == 0 || stream_has_time(b, AFTER_S));
 	     r++) {
