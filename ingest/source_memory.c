@@ -2,6 +2,7 @@
 /* libzmq takes each large message from malloc() and gives it back when the last hold on it is
  * dropped: a few frames, going round. So glibc is told to keep one heap for ever, and the part of
  * it that frames will go round in is made ready before the first one. */
+#include "ingest/sanitizer.h"
 #include "ingest/source.h"
 
 #include <malloc.h>
@@ -31,22 +32,11 @@ static void ask_for_huge_pages(char *block, size_t bytes)
 		madvise(from, (size_t)(to - from), MADV_HUGEPAGE);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HEAP_IS_OURS false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HEAP_IS_OURS false
-#endif
-#endif
-#ifndef HEAP_IS_OURS
-#define HEAP_IS_OURS true
-#endif
-
 bool source_reserve_memory(size_t bytes, size_t more, bool huge)
 {
 	char *block;
 
-	if (!HEAP_IS_OURS)
+	if (SANITIZED)
 		return true;
 	block = malloc(bytes + more);
 	if (!block)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ZeroMQ source with real sockets on loopback and in the file system. */
 #include "ingest/hold.h"
+#include "ingest/sanitizer.h"
 #include "ingest/source.h"
 
 #include <arpa/inet.h>
@@ -876,17 +877,6 @@ static long faults_of_process(enum allocator a)
 	cr_assert_geq(result, 0);
 	return result;
 }
-
-#if defined __SANITIZE_ADDRESS__
-#define SANITIZED true
-#elif defined __has_feature
-#if __has_feature(address_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
 
 Test(source, recycles_frames_above_32_mib_without_page_faults)
 {
