@@ -15,45 +15,35 @@ static uint32_t peak_of(const _Atomic uint32_t *peak)
 	return atomic_load_explicit(peak, memory_order_relaxed);
 }
 
-/* Row by row; without memory there are none. Returns how many there are, or would be. */
-static unsigned add(struct flow *f, unsigned row, const struct stage *s, enum stage_wait w)
+/* What a thread has waited, at the begin of a series or since. Without memory rows are only
+ * counted; returns the next. */
+static unsigned note(struct flow *f, unsigned row, const struct stage *s, enum stage_wait w,
+                     bool begins)
 {
-	if (f->waits) {
-		uint64_t ns = waited_ns(s, w), from_ns = f->from_ns[row];
+	uint64_t ns = waited_ns(s, w);
 
+	if (f->waits && begins)
+		f->from_ns[row] = ns;
+	if (f->waits)
 		f->waits[row] = (struct sink_wait){ s->name, stage_wait_name(w),
-			                            (double)(ns - from_ns) * 1e-9 };
-	}
+			                            (double)(ns - f->from_ns[row]) * 1e-9 };
 	return row + 1;
 }
 
-static unsigned list_waits(struct collector *k)
+/* Of all threads. Returns how many rows there are. */
+static unsigned note_waits(struct collector *k, bool begins)
 {
 	struct pipeline *p = k->pipeline;
 	struct flow *f = &k->flow;
 	unsigned row = 0;
 
 	for (unsigned i = 0; i < p->receiver_count; i++) {
-		row = add(f, row, &p->receivers[i].stage, WAIT_MESSAGES);
-		row = add(f, row, &p->receivers[i].stage, WAIT_ROOM);
+		row = note(f, row, &p->receivers[i].stage, WAIT_MESSAGES, begins);
+		row = note(f, row, &p->receivers[i].stage, WAIT_ROOM, begins);
 	}
 	for (unsigned i = 0; i < p->worker_count; i++)
-		row = add(f, row, &p->workers[i].stage, WAIT_FRAMES);
-	return add(f, row, &k->stage, WAIT_FRAMES);
-}
-
-static void remember_waits(struct collector *k)
-{
-	struct pipeline *p = k->pipeline;
-	unsigned row = 0;
-
-	for (unsigned i = 0; i < p->receiver_count; i++) {
-		k->flow.from_ns[row++] = waited_ns(&p->receivers[i].stage, WAIT_MESSAGES);
-		k->flow.from_ns[row++] = waited_ns(&p->receivers[i].stage, WAIT_ROOM);
-	}
-	for (unsigned i = 0; i < p->worker_count; i++)
-		k->flow.from_ns[row++] = waited_ns(&p->workers[i].stage, WAIT_FRAMES);
-	k->flow.from_ns[row] = waited_ns(&k->stage, WAIT_FRAMES);
+		row = note(f, row, &p->workers[i].stage, WAIT_FRAMES, begins);
+	return note(f, row, &k->stage, WAIT_FRAMES, begins);
 }
 
 void flow_begin(struct collector *k)
@@ -61,14 +51,13 @@ void flow_begin(struct collector *k)
 	struct flow *f = &k->flow;
 
 	if (!f->waits) {
-		f->wait_count = list_waits(k);
+		f->wait_count = note_waits(k, true);
 		f->from_ns = calloc(f->wait_count, sizeof *f->from_ns);
 		f->waits = f->from_ns ? calloc(f->wait_count, sizeof *f->waits) : NULL;
 		if (!f->waits)
 			flow_close(f);
 	}
-	if (f->waits)
-		remember_waits(k);
+	note_waits(k, true);
 	for (unsigned i = 0; i < k->pipeline->receiver_count; i++) {
 		struct receiver *r = &k->pipeline->receivers[i];
 
@@ -81,8 +70,7 @@ void flow_list(struct collector *k, struct sink_flow *ret)
 {
 	struct flow *f = &k->flow;
 
-	if (f->waits)
-		list_waits(k);
+	note_waits(k, false);
 	*ret = (struct sink_flow){ .waits = f->waits, .wait_count = f->wait_count };
 	for (unsigned i = 0; k->layout && i < k->pipeline->receiver_count; i++) {
 		const struct receiver *r = &k->pipeline->receivers[i];
