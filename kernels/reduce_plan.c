@@ -157,8 +157,10 @@ static bool histograms_init(struct reduce_plan *p)
 		p->raw_tables = histogram_tables_for(p->raw_bins.bins);
 	}
 	p->raw_by_value = p->raw_bins.bins && product_of_layout(p->layout) == PRODUCT_UINT8;
-	if (p->raw_by_value)
+	if (p->raw_by_value) {
 		value_bins_init(&p->raw_values, &p->raw_map);
+		p->raw_tables.tables = 1; /* filled once a frame */
+	}
 	p->raw_by_shift = p->raw_bins.bins && product_of_layout(p->layout) == PRODUCT_UINT16 &&
 	                  p->raw_map.by_shift && p->raw_map.first == 0 &&
 	                  (uint64_t)p->raw_bins.bins << p->raw_map.shift == UINT16_MAX + 1;
