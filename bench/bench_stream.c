@@ -209,6 +209,18 @@ static int count_calls(struct stream_bench *b, struct streamed *s, char why[512]
 	return status ? status : stream_count_calls(b, &s->calls, why);
 }
 
+/* `name` is the caller's, and filled. */
+static struct stream_account account_of(const struct stream_bench *b, const struct group *g,
+                                        const struct streamed *s, char name[STREAM_NAME_BYTES])
+{
+	stream_kind_name(&s->kind, name);
+	return (struct stream_account){ .kind = &s->kind,
+		                        .name = name,
+		                        .limit_s = samples_median(costs_of(g, s)),
+		                        .cores = b->cores,
+		                        .calls = &s->calls };
+}
+
 static void add_row(struct stream_bench *b, const struct group *g, const struct streamed *s)
 {
 	double bytes = (double)2 * s->kind.width * s->kind.height;
@@ -216,14 +228,9 @@ static void add_row(struct stream_bench *b, const struct group *g, const struct 
 	double free_cores = 1 - stream_where_others(&s->where, b->cores);
 	double free_ratio = samples_median(&s->rate) / samples_median(&s->limit) / free_cores;
 	char name[STREAM_NAME_BYTES], note[96];
-	struct stream_account account = { .kind = &s->kind,
-		                          .name = name,
-		                          .limit_s = samples_median(costs_of(g, s)),
-		                          .cores = b->cores,
-		                          .calls = &s->calls };
+	struct stream_account account = account_of(b, g, s, name);
 	json_t *more = stream_where_json(&s->where, &account);
 
-	stream_kind_name(&s->kind, name);
 	snprintf(note, sizeof note, "%.2f GB/s%s; %.2f of what cores without other programs allow",
 	         gbs, s->lost || s->wrong ? ", NOT HELD" : "", free_ratio);
 	json_object_update_new(
@@ -319,15 +326,8 @@ static int measure_group(struct stream_bench *b, struct group *g, char why[512])
 		add_row(b, g, g->rows[i]);
 	for (unsigned i = 0; i < g->count; i++) {
 		char name[STREAM_NAME_BYTES];
-		const struct stream_account account = {
-			.kind = &g->rows[i]->kind,
-			.name = name,
-			.limit_s = samples_median(costs_of(g, g->rows[i])),
-			.cores = b->cores,
-			.calls = &g->rows[i]->calls,
-		};
+		const struct stream_account account = account_of(b, g, g->rows[i], name);
 
-		stream_kind_name(&g->rows[i]->kind, name);
 		if (is_shown(b, &g->rows[i]->kind))
 			stream_where_print(&g->rows[i]->where, &account);
 	}

@@ -52,11 +52,6 @@ const char *profile_missed(const struct trial_plan *plan, const struct trial_fig
 	return f->buffer_peak >= BUFFER_SHARE ? "buffer" : NULL; /* not known: NaN */
 }
 
-double profile_rate(const struct trial_plan *plan, const struct trial_figures *f)
-{
-	return fmin(f->fps, plan->rate_hz);
-}
-
 double profile_factor(double asked_hz, double reached_hz)
 {
 	return reached_hz > 0 ? asked_hz / reached_hz : (double)INFINITY;

@@ -40,10 +40,6 @@ bool profile_small(const struct send_profile *p);
 const char *profile_missed(const struct trial_plan *plan, const struct trial_figures *f,
                            uint64_t frames);
 
-/* Frames a second of a run at plan->rate_hz. The manifest's time begins when the folder of the
- * series is there, which is after the first frame came: no more than the sender sent. */
-double profile_rate(const struct trial_plan *plan, const struct trial_figures *f);
-
 /* asked / reached, infinite when nothing was reached. */
 double profile_factor(double asked_hz, double reached_hz);
 

@@ -307,8 +307,6 @@ static int run_both(struct soaking *s, char *why)
 	int err = start_daemon(s), status;
 
 	if (!err)
-		trial_await_ready(s->plan->trial, &s->wiring, &s->daemon);
-	if (!err)
 		err = start_sender(s);
 	if (err) {
 		snprintf(why, WHY_BYTES, "cannot start the programs: %s", strerror(-err));

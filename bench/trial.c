@@ -52,12 +52,6 @@ const char *trial_transport_name(enum trial_transport t)
 	return names[t];
 }
 
-bool trial_held(const struct trial_plan *p, const struct trial_figures *f)
-{
-	(void)p;
-	return f->expected > 0 && f->lost == 0 && f->wrong == 0 && f->sender_late == 0;
-}
-
 bool trial_keeps_source(const struct trial_plan *p)
 {
 	return p->source && strcmp(p->sink, "null") != 0;
@@ -362,8 +356,6 @@ static int run_both(const struct trial *t, const struct trial_wiring *wiring, ui
 	struct trial_reader reader = { 0 };
 	int status = 0, err = start_daemon(t, &w->daemon);
 
-	if (!err)
-		trial_await_ready(t, wiring, &w->daemon);
 	if (!err)
 		err = start_sender(t, wiring, frames, &w->sender);
 	if (!err && wiring->monitor_port)

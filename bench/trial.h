@@ -130,7 +130,4 @@ uint64_t trial_product_bytes(const struct trial_plan *p);
 /* "tcp", "ipc", "shm". */
 const char *trial_transport_name(enum trial_transport t);
 
-/* Nothing was lost, every checksum is right, and the sender kept its time. */
-bool trial_held(const struct trial_plan *p, const struct trial_figures *f);
-
 #endif

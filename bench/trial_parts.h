@@ -47,10 +47,6 @@ unsigned trial_slots(const struct trial_plan *p);
  * configuration in the scratch folder. */
 int trial_expect(struct trial *t, char why[512]);
 
-/* Wait until the daemon answers over HTTP, or has ended; not at all where it has no port for it. */
-void trial_await_ready(const struct trial *t, const struct trial_wiring *w,
-                       const struct child *daemon);
-
 /* What the run left: manifest, ledger, and the sender's report. */
 int trial_read_manifest(const struct trial *t, struct trial_figures *ret, char why[512]);
 int trial_read_ledger(const struct trial *t, uint64_t frames, struct trial_figures *ret,

@@ -92,16 +92,6 @@ Test(profiles, are_not_held_by_the_buffer_alone)
 	cr_assert_str_eq(missed(&f), "held");
 }
 
-Test(profiles, reach_no_more_than_is_sent)
-{
-	struct trial_figures f = good();
-
-	f.fps = 63;
-	cr_assert_eq(profile_rate(&lightsheet, &f), 60);
-	f.fps = 59;
-	cr_assert_eq(profile_rate(&lightsheet, &f), 59);
-}
-
 /* 8.3, 12.4, 16.6, 8.1, 30 GB/s and 116, 503, 105, 249, 258 MB/s */
 Test(profiles, send_as_many_bytes_as_their_sources)
 {
