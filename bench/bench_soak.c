@@ -240,10 +240,10 @@ static int add_quantity(struct soaked *s, enum soak_quantity which, char *why)
 static void add_ledger(struct soaked *s)
 {
 	const struct soak_figures *f = &s->figures;
-	const struct soak_ledger *l = &f->ledger;
+	const struct ledger_found *l = &f->ledger;
 	unsigned series = s->plan.series + 1; /* and the one that fills the buffer */
 	uint64_t frames = s->plan.frames * series;
-	bool exact = soak_ledger_exact(l) && l->right == frames && !f->incomplete;
+	bool exact = ledger_exact(l) && l->right == frames && !f->incomplete;
 	struct samples right = { 1, { (double)l->right } };
 	char note[200];
 

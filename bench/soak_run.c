@@ -200,16 +200,17 @@ static int read_back(struct soaking *s, const char *folder, const char *state, c
 {
 	const struct trial *t = s->plan->trial;
 	char path[TRIAL_PATH_BYTES + 16];
-	struct soak_ledger ledger;
+	const struct ledger_rule rule = { s->plan->frames, t->crc32c, t->places, false };
+	struct ledger_found ledger;
 	int err;
 
 	snprintf(path, sizeof path, "%s/frames.csv", folder);
-	err = soak_ledger_check(path, s->plan->frames, t->crc32c, t->places, &ledger);
+	err = ledger_check(path, &rule, &ledger);
 	if (err) {
 		snprintf(why, WHY_BYTES, "cannot read %.300s: %s", path, strerror(-err));
 		return EX_IOERR;
 	}
-	soak_ledger_add(&s->figures->ledger, &ledger);
+	ledger_add(&s->figures->ledger, &ledger);
 	s->figures->series++;
 	s->figures->incomplete += strcmp(state, "complete") != 0;
 	scratch_folder_remove(&t->scratch, folder + strlen(t->scratch.path) + 1);

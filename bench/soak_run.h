@@ -3,7 +3,7 @@
 #define BENCH_SOAK_RUN_H
 
 #include "bench/slope.h"
-#include "bench/soak_ledger.h"
+#include "bench/ledger_check.h"
 #include "bench/trial.h"
 
 /* One daemon that takes one series after another without a pause, is looked at from outside all
@@ -30,7 +30,7 @@ enum soak_quantity {
 
 struct soak_figures {
 	struct slope_samples samples[SOAK_QUANTITIES]; /* times from the first frame on */
-	struct soak_ledger ledger;                     /* of all series, the first one too */
+	struct ledger_found ledger;                    /* of all series, the first one too */
 	unsigned series;                               /* finished and read back */
 	unsigned incomplete;                           /* of them, by their manifest */
 	unsigned unanswered;                           /* looks that the daemon did not answer */

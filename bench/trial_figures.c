@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/ledger_check.h"
 #include "bench/trial_parts.h"
 
 #include "daemon/clock.h"
@@ -128,75 +129,16 @@ int trial_read_report(const struct trial *t, struct trial_figures *ret, char why
 
 /* ---- the ledger ---- */
 
-/* The field of that number in a line of CSV without quotes; NULL when there is none. */
-static const char *field(const char *line, int number)
+/* A slot of shared memory is filled once, and whichever is free is sent. */
+static struct ledger_rule rule_of(const struct trial *t, uint64_t frames)
 {
-	for (; line && number > 0; number--) {
-		line = strchr(line, ',');
-		line = line ? line + 1 : NULL;
-	}
-	return number < 0 ? NULL : line;
-}
+	bool any = t->plan.transport == TRIAL_SHM;
+	uint64_t slots = trial_slots(&t->plan);
 
-/* Which field the head calls so; -1: none. */
-static int field_called(const char *head, const char *name)
-{
-	size_t length = strlen(name);
-	int number = 0;
-
-	for (const char *at = head; at; number++) {
-		if (strncmp(at, name, length) == 0 && strchr(",\r\n", at[length]))
-			return number;
-		at = strchr(at, ',');
-		at = at ? at + 1 : NULL;
-	}
-	return -1;
-}
-
-/* Whether a frame of this number may have this checksum. A slot of shared memory is filled once,
- * and whichever is free is sent. */
-static bool is_expected(const struct trial *t, uint64_t number, uint32_t crc)
-{
-	if (t->plan.transport != TRIAL_SHM)
-		return crc == t->crc32c[number % t->places];
-	for (uint64_t i = 0; i < t->places && i < trial_slots(&t->plan); i++)
-		if (crc == t->crc32c[i])
-			return true;
-	return false;
-}
-
-/* Where the columns are. */
-struct head {
-	int number, state, crc, received;
-};
-
-/* One line. seen [frames]. Returns how much of it is wrong. */
-static unsigned check_line(const struct trial *t, const char *line, const struct head *h,
-                           uint8_t *seen, uint64_t frames)
-{
-	const char *number = field(line, h->number), *state = field(line, h->state);
-	const char *crc = field(line, h->crc);
-	uint64_t n = number ? strtoull(number, NULL, 10) : UINT64_MAX;
-	bool twice;
-
-	if (n >= frames)
-		return 1;
-	twice = seen[n];
-	seen[n] = 1;
-	if (!state || strncmp(state, "written,", 8) != 0)
-		return twice;
-	if (!crc || !is_expected(t, n, (uint32_t)strtoul(crc, NULL, 16)))
-		return twice + 1u;
-	return twice;
-}
-
-/* When the frame of a line was received, CLOCK_REALTIME; UINT64_MAX: it was not. */
-static uint64_t received_ns(const char *line, const struct head *h)
-{
-	const char *text = field(line, h->received);
-	uint64_t ns = text ? strtoull(text, NULL, 10) : 0;
-
-	return ns ? ns : UINT64_MAX;
+	return (struct ledger_rule){ .frames = frames,
+		                     .crc32c = t->crc32c,
+		                     .places = any && slots < t->places ? slots : t->places,
+		                     .any_place = any };
 }
 
 /* The manifest's start is when the series had its folder: frames came before. */
@@ -204,58 +146,32 @@ static void begin_with_first_frame(uint64_t first_ns, struct trial_figures *ret)
 {
 	double before_s = (double)(int64_t)(ret->end_ns - first_ns) * 1e-9 - ret->seconds;
 
-	if (first_ns == UINT64_MAX || before_s <= 0)
+	if (!first_ns || before_s <= 0)
 		return;
 	ret->seconds += before_s;
 	ret->fps = (double)ret->written / ret->seconds;
-}
-
-static void check_lines(const struct trial *t, FILE *in, uint8_t *seen, uint64_t frames,
-                        struct trial_figures *ret)
-{
-	uint64_t first_ns = UINT64_MAX;
-	size_t room = 0;
-	char *line = NULL;
-	struct head h;
-
-	if (getline(&line, &room, in) > 0) {
-		h = (struct head){ field_called(line, "frame"), field_called(line, "state"),
-			           field_called(line, "crc32c"),
-			           field_called(line, "received_ns") };
-		while (getline(&line, &room, in) > 0) {
-			uint64_t ns = received_ns(line, &h);
-
-			ret->wrong += check_line(t, line, &h, seen, frames);
-			first_ns = ns < first_ns ? ns : first_ns;
-		}
-	}
-	free(line);
-	begin_with_first_frame(first_ns, ret);
-	for (uint64_t i = 0; i < frames; i++)
-		ret->wrong += !seen[i];
 }
 
 int trial_read_ledger(const struct trial *t, uint64_t frames, struct trial_figures *ret,
                       char why[512])
 {
 	struct trial_path pattern = trial_in_scratch(t, "out/*/frames.csv");
-	uint8_t *seen = calloc(frames + 1, 1);
-	FILE *in = NULL;
+	struct ledger_rule rule = rule_of(t, frames);
+	struct ledger_found ledger;
+	int err = -ENOENT;
 	glob_t found;
 
 	if (!glob(pattern.text, 0, NULL, &found)) {
-		in = fopen(found.gl_pathv[0], "r");
+		err = ledger_check(found.gl_pathv[0], &rule, &ledger);
 		globfree(&found);
 	}
-	ret->wrong = 0;
-	if (in && seen)
-		check_lines(t, in, seen, frames, ret);
-	free(seen);
-	if (!in || !seen) {
-		snprintf(why, WHY_BYTES, "the run left no ledger in %.300s/out", t->scratch.path);
+	if (err) {
+		snprintf(why, WHY_BYTES, "the run left no ledger in %.300s/out: %s",
+		         t->scratch.path, strerror(-err));
 		return EX_SOFTWARE;
 	}
-	fclose(in);
+	ret->wrong = ledger_faults(&ledger);
+	begin_with_first_frame(ledger.first_received_ns, ret);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/slope.h"
-#include "bench/soak_ledger.h"
+#include "bench/ledger_check.h"
 #include "bench/soak_metrics.h"
 #include "bench/soak_probe.h"
 
@@ -58,53 +58,72 @@ Test(soak, takes_percentiles_of_what_came_between_two_looks)
 
 static const uint32_t crc32c[2] = { 0xa, 0xb };
 
+static const struct ledger_rule four = { 4, crc32c, 2, false };
+
 /* The verdict on a ledger of four frames. */
-static struct soak_ledger ledger(const char *text)
+static struct ledger_found ledger(const char *text)
 {
 	char path[] = "/tmp/openbeam-soak-XXXXXX";
 	int fd = mkstemp(path);
-	struct soak_ledger l;
+	struct ledger_found l;
 
 	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
-	cr_assert_eq(soak_ledger_check(path, 4, crc32c, 2, &l), 0);
+	cr_assert_eq(ledger_check(path, &four, &l), 0);
 	unlink(path);
 	return l;
 }
 
-#define HEAD "frame,state,reason,crc32c\n"
+#define HEAD "frame,state,received_ns,crc32c\n"
 
 Test(soak, knows_an_exact_ledger)
 {
-	struct soak_ledger l = ledger(HEAD "0,written,,0000000a\n2,written,,0000000a\n"
-	                                   "1,written,,0000000b\n3,written,,0000000b\n"),
-			   sum = { 0 };
+	struct ledger_found l = ledger(HEAD "0,written,,0000000a\n2,written,,0000000a\n"
+	                                    "1,written,,0000000b\n3,written,,0000000b\n"),
+			    sum = { 0 };
 
-	cr_assert(soak_ledger_exact(&l) && l.right == 4);
-	soak_ledger_add(&sum, &l);
-	soak_ledger_add(&sum, &l);
-	cr_assert(soak_ledger_exact(&sum) && sum.right == 8);
+	cr_assert(ledger_exact(&l) && l.right == 4);
+	ledger_add(&sum, &l);
+	ledger_add(&sum, &l);
+	cr_assert(ledger_exact(&sum) && sum.right == 8);
 	l = ledger(HEAD);
-	cr_assert(!soak_ledger_exact(&l) && l.absent == 4);
+	cr_assert(!ledger_exact(&l) && l.absent == 4);
 }
 
 Test(soak, finds_each_fault_of_a_ledger)
 {
-	struct soak_ledger l = ledger(HEAD "0,written,,0000000b\n1,dropped,write,\n"
-	                                   "1,written,,0000000b\n2,written,,0000000a\n"
-	                                   "9,written,,0000000b\n");
+	struct ledger_found l = ledger(HEAD "0,written,,0000000b\n1,dropped,50,\n"
+	                                    "1,written,,0000000b\n2,written,,0000000a\n"
+	                                    "9,written,,0000000b\n");
 
-	cr_assert(!soak_ledger_exact(&l));
-	cr_assert(l.right == 1 && l.wrong == 2 && l.twice == 1 && l.foreign == 1 && l.absent == 1);
+	cr_assert(!ledger_exact(&l));
+	cr_assert(l.right == 1 && l.lost == 1 && l.wrong == 1 && l.twice == 1 && l.foreign == 1 &&
+	          l.absent == 1);
+	cr_assert_eq(l.first_received_ns, 50);
+	cr_assert_eq(ledger_faults(&l), 4);
+}
+
+Test(soak, takes_a_frame_of_any_place_where_it_may_be)
+{
+	struct ledger_rule any = { 2, crc32c, 2, true };
+	char path[] = "/tmp/openbeam-soak-XXXXXX";
+	FILE *out = fdopen(mkstemp(path), "w");
+	struct ledger_found l;
+
+	fputs(HEAD "0,written,9,0000000b\n1,written,8,0000000c\n", out);
+	fclose(out);
+	cr_assert_eq(ledger_check(path, &any, &l), 0);
+	unlink(path);
+	cr_assert(l.right == 1 && l.wrong == 1 && l.first_received_ns == 8);
 }
 
 Test(soak, refuses_what_is_no_ledger)
 {
-	struct soak_ledger l;
+	struct ledger_found l;
 
-	cr_assert_eq(soak_ledger_check("/nowhere/frames.csv", 4, crc32c, 2, &l), -ENOENT);
-	cr_assert_eq(soak_ledger_check("/dev/null", 4, crc32c, 2, &l), -EPROTO);
-	cr_assert_eq(soak_ledger_check("/proc/self/limits", 4, crc32c, 2, &l), -EPROTO);
+	cr_assert_eq(ledger_check("/nowhere/frames.csv", &four, &l), -ENOENT);
+	cr_assert_eq(ledger_check("/dev/null", &four, &l), -EPROTO);
+	cr_assert_eq(ledger_check("/proc/self/limits", &four, &l), -EPROTO);
 }
 
 /* What leaks here is seen from outside, and judged to rise. */

@@ -95,7 +95,7 @@ Test(trial, a_wrong_checksum_is_found)
 Test(trial, a_run_begins_with_its_first_frame)
 {
 	uint32_t crc = 0x12345678;
-	struct trial t = { .crc32c = &crc, .places = 1 };
+	struct trial t = { .plan = small, .crc32c = &crc, .places = 1 };
 	struct trial_figures f = { .seconds = 1, .end_ns = 10000000000, .written = 3 };
 	struct trial_path path;
 	char why[512] = "";
